@@ -1,0 +1,169 @@
+"""Taggram → track probabilities → chosen tags → field values. Pure arithmetic.
+
+A taggram is what the model heard: one row of tag probabilities per segment.
+Everything between it and a file's fields is decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Values = Mapping[str, Sequence[str]]
+"""Field → values; a field that is missing has none."""
+
+FIELD_TAGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "GENRE": {
+        "Classical": ("classical", "classic"),
+        "Techno": ("techno",),
+        "Electronic": ("electronic",),
+        "Rock": ("rock",),
+        "Opera": ("opera",),
+        "Pop": ("pop",),
+        "New Age": ("new age",),
+        "Dance": ("dance",),
+        "Country": ("country",),
+        "Metal": ("metal",),
+        "Ambient": ("ambient",),
+        "Indian": ("indian",),
+        "Choral": ("choral", "choir"),
+    },
+    "MOOD": {
+        "Slow": ("slow",),
+        "Fast": ("fast",),
+        "Loud": ("loud",),
+        "Quiet": ("quiet",),
+        "Soft": ("soft",),
+        "Weird": ("weird",),
+    },
+    "INSTRUMENT": {
+        "Guitar": ("guitar",),
+        "Strings": ("strings",),
+        "Drums": ("drums",),
+        "Piano": ("piano",),
+        "Violin": ("violin",),
+        "Synth": ("synth",),
+        "Harpsichord": ("harpsichord",),
+        "Flute": ("flute",),
+        "Sitar": ("sitar",),
+        "Harp": ("harp",),
+        "Cello": ("cello",),
+        "Solo": ("solo",),
+        "Beats": ("beat", "beats"),
+    },
+    "VOCALS": {
+        "Female": ("female", "woman", "female vocal", "female voice"),
+        "Male": ("male", "man", "male vocal", "male voice"),
+        "Vocals": ("vocal", "vocals", "voice", "singing"),
+        "Instrumental": ("no vocals", "no vocal", "no voice"),
+    },
+}
+"""Field → shown value → the tags that mean it. Every one of the 50 tags stands here once."""
+
+OPPOSITES: tuple[frozenset[str], ...] = (
+    frozenset({"Slow", "Fast"}),
+    frozenset({"Loud", "Quiet"}),
+    frozenset({"Loud", "Soft"}),
+    frozenset({"Instrumental", "Vocals"}),
+    frozenset({"Instrumental", "Female"}),
+    frozenset({"Instrumental", "Male"}),
+)
+"""Values that no listener would sign together; the stronger one stays."""
+
+POLICIES = ("keep", "merge", "replace")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one field holds and what it shall hold."""
+
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+
+    @property
+    def changed(self) -> bool:
+        return self.old != self.new
+
+
+def track_probabilities(taggram: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Mean over the segments: (n_segments, K) -> (K,).
+
+    Raises ValueError for a taggram without segments: nothing was heard.
+    """
+    if not taggram:
+        raise ValueError("a taggram needs at least one segment")
+    return tuple(sum(column) / len(taggram) for column in zip(*taggram, strict=True))
+
+
+def merge_synonyms(probabilities: Mapping[str, float]) -> dict[str, float]:
+    """Shown value → probability: the maximum over the tags that mean it.
+
+    A value none of whose tags the model knows is left out, so that a model
+    with another vocabulary simply offers fewer values.
+    """
+    return {
+        value: max(probabilities[tag] for tag in tags if tag in probabilities)
+        for values in FIELD_TAGS.values()
+        for value, tags in values.items()
+        if any(tag in probabilities for tag in tags)
+    }
+
+
+def choose(
+    probabilities: Mapping[str, float],
+    thresholds: Mapping[str, float],
+    *,
+    limits: Mapping[str, int],
+) -> dict[str, tuple[str, ...]]:
+    """Tag → probability in, field → values to show out, strongest first.
+
+    A value is chosen when its probability reaches its threshold; how far above
+    (in odds) is its strength, so that a rare tag well over its own bar goes
+    before a common one just over. Values without a threshold are never chosen.
+    `limits` holds the most values a field may get; a field without a limit
+    gets none.
+    """
+    merged = merge_synonyms(probabilities)
+    chosen: dict[str, tuple[str, ...]] = {}
+    for field, values in FIELD_TAGS.items():
+        over = [v for v in values if v in merged and merged[v] >= thresholds.get(v, 2.0)]
+        over.sort(key=lambda value: -_strength(merged[value], thresholds[value]))
+        kept: list[str] = []
+        for value in over:
+            if not any(frozenset({value, other}) in OPPOSITES for other in kept):
+                kept.append(value)
+        chosen[field] = tuple(kept[: limits.get(field, 0)])
+    return chosen
+
+
+def plan(old: Values, chosen: Values, policies: Mapping[str, str]) -> dict[str, Change]:
+    """What happens to each field that has a policy.
+
+    `keep` fills only a field that is empty, `merge` adds what is not there yet
+    (letter case aside) behind what is, `replace` puts the chosen values in the
+    place of the old ones. Where nothing was chosen nothing changes, whatever
+    the policy: musictag never empties a field.
+    """
+    changes = {}
+    for field, policy in policies.items():
+        before = tuple(old.get(field, ()))
+        new = tuple(chosen.get(field, ()))
+        changes[field] = Change(before, _combined(before, new, policy) if new else before)
+    return changes
+
+
+def _combined(old: tuple[str, ...], new: tuple[str, ...], policy: str) -> tuple[str, ...]:
+    if policy == "replace":
+        return new
+    if policy == "merge":
+        present = {value.casefold() for value in old}
+        return old + tuple(value for value in new if value.casefold() not in present)
+    if policy == "keep":
+        return old if any(value.strip() for value in old) else new
+    raise ValueError(f"unknown policy {policy!r}")
+
+
+def _strength(probability: float, threshold: float) -> float:
+    """Odds ratio between a probability and its threshold; both are kept off 0 and 1."""
+    p, t = (min(max(x, 1e-6), 1 - 1e-6) for x in (probability, threshold))
+    return p / (1 - p) * (1 - t) / t
