@@ -1,0 +1,246 @@
+"""What was heard, remembered: an unchanged library is not decoded twice.
+
+Two tables. `content` knows a file by its path, size and modification time and
+gives the digest of its audio; `heard` gives what a checkpoint heard in that
+audio. So a moved or retagged file costs one reading, an untouched one none.
+
+The cache is a comfort and never a reason to stop: whatever goes wrong with it
+(no room, no right to write, a damaged file) is said once and the scan goes on
+without it. A damaged or foreign file is set aside and a new one begun.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import logging
+import os
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+APPLICATION = 0x6D757461
+"""In the file's header, says that it is ours: "muta"."""
+
+_TABLES = (
+    """CREATE TABLE content (
+        path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns TEXT NOT NULL,
+        digest BLOB NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE heard (
+        digest BLOB, key TEXT, duration_s REAL NOT NULL, probabilities BLOB NOT NULL,
+        silence TEXT NOT NULL,
+        PRIMARY KEY (digest, key)
+    ) WITHOUT ROWID""",
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {SCHEMA}",
+)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a checkpoint heard in one track."""
+
+    duration_s: float
+    probabilities: tuple[float, ...]
+    """Track level, in the order of the checkpoint's tags; empty when there was nothing to hear."""
+    silence: str = ""
+    """Why there was nothing to hear: the error code `silent` or `too_short`."""
+
+    def __post_init__(self) -> None:
+        """Probabilities are rounded as they are stored: a fresh one equals a remembered one."""
+        object.__setattr__(self, "probabilities", tuple(array.array("f", self.probabilities)))
+
+
+class Cache:
+    """A SQLite file, safe with several threads and several processes at once.
+
+    `Cache(None)` remembers nothing; so does one whose file cannot be used.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._one_at_a_time = threading.Lock()
+        self._database: sqlite3.Connection | None = None
+        if path is not None:
+            with self._or_go_on_without():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._database = _open(path)
+
+    def content(self, path: Path, stat: os.stat_result) -> bytes | None:
+        """Digest of the audio in an unchanged file; None for one that is new or changed."""
+        row = self._row(
+            "SELECT digest FROM content WHERE path = ? AND size = ? AND mtime_ns = ?",
+            _seen(path, stat),
+        )
+        return None if row is None else row[0]
+
+    def remember_content(self, path: Path, stat: os.stat_result, content: bytes) -> None:
+        """What is in the file from now on, instead of what was known of this path before."""
+        self._row(
+            "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?)",
+            (*_seen(path, stat), content),
+        )
+
+    def heard(self, content: bytes, key: str) -> Heard | None:
+        """What was heard in this audio; `key` names the checkpoint and how much it heard."""
+        row = self._row(
+            "SELECT duration_s, probabilities, silence FROM heard WHERE digest = ? AND key = ?",
+            (content, key),
+        )
+        return None if row is None else Heard(row[0], _unpacked(row[1]), row[2])
+
+    def remember_heard(self, content: bytes, key: str, heard: Heard) -> None:
+        self._row(
+            "INSERT OR REPLACE INTO heard VALUES (?, ?, ?, ?, ?)",
+            (content, key, heard.duration_s, _packed(heard.probabilities), heard.silence),
+        )
+
+    def close(self) -> None:
+        with self._one_at_a_time:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    def __enter__(self) -> Cache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _row(self, statement: str, values: tuple[object, ...]) -> tuple[Any, ...] | None:
+        with self._one_at_a_time, self._or_go_on_without():
+            if self._database is not None:
+                row: tuple[Any, ...] | None = self._database.execute(statement, values).fetchone()
+                return row
+        return None
+
+    @contextlib.contextmanager
+    def _or_go_on_without(self) -> Iterator[None]:
+        """OperationalError is sqlite3's word for locked, full, read-only, I/O."""
+        try:
+            yield
+        except (sqlite3.DatabaseError, OSError) as error:
+            if not (_damaged(error) or isinstance(error, (sqlite3.OperationalError, OSError))):
+                raise
+            database, self._database = self._database, None
+            if database is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    database.close()
+            log.warning("%s: going on without the cache: %s", self._path, error)
+            if _damaged(error) and self._path is not None:
+                with contextlib.suppress(OSError):
+                    _set_aside(self._path)
+
+
+def default_path() -> Path:
+    import platformdirs  # noqa: PLC0415  # not needed with --no-cache
+
+    return platformdirs.user_cache_path("musictag", appauthor=False) / "heard.sqlite"
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        return _connected(path)
+    except sqlite3.DatabaseError as error:
+        if not _damaged(error):
+            raise
+        aside = _set_aside(path)
+        log.warning("%s: %s; set aside as %s and begun anew", path, error, aside.name)
+        return _connected(path)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """An open cache of our schema; DatabaseError when the file is something else.
+
+    Every statement commits by itself. With a write-ahead log that costs no
+    wait for the disk, locks other processes out only for an instant, and a
+    kill at any moment loses nothing that was remembered.
+    """
+    database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    try:
+        identity = _identity(database)
+        if identity != _EMPTY and identity[:2] != (APPLICATION, SCHEMA):
+            raise sqlite3.DatabaseError("not a cache of this version of musictag")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        if identity == _EMPTY:
+            _furnish(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _furnish(database: sqlite3.Connection) -> None:
+    """Make the tables, unless another process was quicker."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        if _identity(database) == _EMPTY:
+            for statement in _TABLES:
+                database.execute(statement)
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
+_EMPTY = (0, 0, 0)
+
+
+def _identity(database: sqlite3.Connection) -> tuple[int, ...]:
+    """Whose file this is, which schema, and how many tables it has."""
+    return tuple(
+        database.execute(statement).fetchone()[0]
+        for statement in (
+            "PRAGMA application_id",
+            "PRAGMA user_version",
+            "SELECT count(*) FROM sqlite_master",
+        )
+    )
+
+
+def _damaged(error: Exception) -> bool:
+    """The file itself is at fault; sqlite3 has children of DatabaseError for all else."""
+    return type(error) is sqlite3.DatabaseError
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename the file, and the log that belongs to it; an earlier one set aside is replaced."""
+    aside = path.with_name(path.name + ".damaged")
+    path.replace(aside)
+    for log_file in ("-wal", "-shm"):
+        path.with_name(path.name + log_file).unlink(missing_ok=True)
+    return aside
+
+
+def _seen(path: Path, stat: os.stat_result) -> tuple[bytes, int, str]:
+    """How we know a file again.
+
+    Its name is bytes, because it need not be text, and absolute, with symlinks
+    as they are. Its time is text: there are dates beyond 64 bits of nanoseconds.
+    """
+    name = os.fsencode(os.path.abspath(path))  # noqa: PTH100  # Path has no such thing
+    return name, stat.st_size, str(stat.st_mtime_ns)
+
+
+def _packed(probabilities: tuple[float, ...]) -> bytes:
+    """Little-endian float32, so that a cache on a shared disk means the same everywhere."""
+    values = array.array("f", probabilities)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tobytes()
+
+
+def _unpacked(blob: bytes) -> tuple[float, ...]:
+    values = array.array("f", blob)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return tuple(values)

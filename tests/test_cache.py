@@ -1,0 +1,229 @@
+"""The cache: remembers across runs, threads and processes, and is never a reason to stop."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from musictag import cache
+from musictag.cache import Cache, Heard
+
+HEARD = Heard(240.5, (0.25, 0.5, 1.0))
+
+
+def a_file(directory: Path, name: str = "a.mp3", content: bytes = b"music") -> Path:
+    path = directory / name
+    path.write_bytes(content)
+    return path
+
+
+def test_what_was_heard_is_known_to_the_next_run(tmp_path: Path) -> None:
+    song = a_file(tmp_path)
+    with Cache(tmp_path / "heard.sqlite") as first:
+        first.remember_content(song, song.stat(), b"digest")
+        first.remember_heard(b"digest", "model", HEARD)
+    with Cache(tmp_path / "heard.sqlite") as second:
+        assert second.content(song, song.stat()) == b"digest"
+        assert second.heard(b"digest", "model") == HEARD
+
+
+def test_a_remembered_hearing_equals_a_fresh_one_to_the_last_bit(tmp_path: Path) -> None:
+    fresh = Heard(1.0, (0.1, 1 / 3, 2 / 3))
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_heard(b"d", "k", fresh)
+        assert remembered.heard(b"d", "k") == fresh
+
+
+def test_silence_is_remembered_with_its_reason(tmp_path: Path) -> None:
+    silence = Heard(3.0, (), "silent")
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_heard(b"d", "k", silence)
+        assert remembered.heard(b"d", "k") == silence
+
+
+def test_another_model_heard_nothing_yet(tmp_path: Path) -> None:
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_heard(b"digest", "model", HEARD)
+        assert remembered.heard(b"digest", "another model") is None
+
+
+@pytest.mark.parametrize("change", ["size", "time"])
+def test_a_changed_file_is_not_known(tmp_path: Path, change: str) -> None:
+    song = a_file(tmp_path)
+    before = song.stat()
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_content(song, before, b"digest")
+        if change == "size":
+            song.write_bytes(b"longer music")
+            os.utime(song, ns=(before.st_atime_ns, before.st_mtime_ns))
+        else:
+            os.utime(song, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+        assert remembered.content(song, song.stat()) is None
+
+
+def test_a_path_is_the_same_from_wherever_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song = a_file(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_content(Path("a.mp3"), song.stat(), b"digest")
+        assert remembered.content(song, song.stat()) == b"digest"
+
+
+def test_names_that_are_not_utf8_and_times_beyond_64_bits_are_remembered(tmp_path: Path) -> None:
+    song = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp3"))
+    far = os.stat_result((0o100644, 1, 1, 1, 0, 0, 5, 0, 10**11, 0))
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_content(song, far, b"digest")
+        assert remembered.content(song, far) == b"digest"
+
+
+def test_without_a_file_nothing_is_remembered_and_nothing_fails(tmp_path: Path) -> None:
+    song = a_file(tmp_path)
+    with Cache(None) as nothing:
+        nothing.remember_content(song, song.stat(), b"digest")
+        nothing.remember_heard(b"digest", "model", HEARD)
+        assert nothing.content(song, song.stat()) is None
+        assert nothing.heard(b"digest", "model") is None
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"this is no database at all, " * 100)
+
+
+def other_program(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE content (something TEXT)")
+    database.close()
+
+
+def later_version(path: Path) -> None:
+    Cache(path).close()
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version = {cache.SCHEMA + 1}")
+    database.close()
+
+
+@pytest.mark.parametrize("spoil", [garbage, other_program, later_version])
+def test_a_file_that_is_not_ours_is_set_aside_whole_and_a_new_one_begun(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: object
+) -> None:
+    path = tmp_path / "heard.sqlite"
+    spoil(path)  # type: ignore[operator]
+    before = path.read_bytes()
+    with Cache(path) as remembered:
+        remembered.remember_heard(b"digest", "model", HEARD)
+    with Cache(path) as remembered:
+        assert remembered.heard(b"digest", "model") == HEARD
+    assert (tmp_path / "heard.sqlite.damaged").read_bytes() == before
+    assert len(caplog.records) == 1
+    assert "set aside" in caplog.text
+
+
+def test_damage_found_in_the_middle_is_said_once_and_the_next_run_begins_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "heard.sqlite"
+    with Cache(path) as remembered:
+        for number in range(500):
+            remembered.remember_heard(b"%d" % number, "model", HEARD)
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xaa" * (len(data) - 4096)  # the first page, with the schema, stays
+    path.write_bytes(data)
+    with Cache(path) as remembered:
+        for number in range(500):
+            assert remembered.heard(b"%d" % number, "model") is None
+            remembered.remember_heard(b"%d" % number, "model", HEARD)
+    assert len(caplog.records) == 1
+    assert "without the cache" in caplog.text
+    with Cache(path) as remembered:
+        remembered.remember_heard(b"digest", "model", HEARD)
+        assert remembered.heard(b"digest", "model") == HEARD
+
+
+def test_a_cache_folder_that_cannot_be_made_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = a_file(tmp_path, "a file where the folder should be")
+    with Cache(blocked / "musictag" / "heard.sqlite") as nothing:
+        nothing.remember_heard(b"digest", "model", HEARD)
+        assert nothing.heard(b"digest", "model") is None
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_a_full_disk_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        assert remembered._database is not None
+        n_pages = remembered._database.execute("PRAGMA page_count").fetchone()[0]
+        remembered._database.execute(f"PRAGMA max_page_count = {n_pages}")
+        for number in range(200):
+            remembered.remember_heard(b"%d" % number, "model", HEARD)
+    assert len(caplog.records) == 1
+    assert "full" in caplog.text
+
+
+def test_a_bug_of_ours_is_not_swallowed(tmp_path: Path) -> None:
+    with Cache(tmp_path / "heard.sqlite") as remembered, pytest.raises(sqlite3.ProgrammingError):
+        remembered._row("SELECT ?", ())
+
+
+def test_threads_share_a_cache(tmp_path: Path) -> None:
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+
+        def remember(thread: int) -> None:
+            for number in range(50):
+                remembered.remember_heard(b"%d %d" % (thread, number), "model", HEARD)
+
+        threads = [threading.Thread(target=remember, args=(thread,)) for thread in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for thread in range(4):
+            for number in range(50):
+                assert remembered.heard(b"%d %d" % (thread, number), "model") == HEARD
+
+
+def remember_in_a_process(path: Path, process: int) -> None:
+    logging.getLogger("musictag").addHandler(logging.FileHandler(path.with_suffix(".log")))
+    with Cache(path) as remembered:
+        for number in range(50):
+            remembered.remember_heard(b"%d %d" % (process, number), "model", HEARD)
+
+
+def test_processes_that_start_together_share_a_new_cache(tmp_path: Path) -> None:
+    path = tmp_path / "heard.sqlite"
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=remember_in_a_process, args=(path, number)) for number in range(3)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert path.with_suffix(".log").read_text() == ""
+    with Cache(path) as remembered:
+        for process in range(3):
+            for number in range(50):
+                assert remembered.heard(b"%d %d" % (process, number), "model") == HEARD
+
+
+def test_what_was_remembered_survives_a_kill(tmp_path: Path) -> None:
+    """A copy of the files in the middle of a run is what a kill would leave."""
+    song = a_file(tmp_path)
+    left = tmp_path / "left"
+    left.mkdir()
+    with Cache(tmp_path / "heard.sqlite") as running:
+        running.remember_content(song, song.stat(), b"digest")
+        for path in tmp_path.glob("heard.sqlite*"):
+            (left / path.name).write_bytes(path.read_bytes())
+    with Cache(left / "heard.sqlite") as remembered:
+        assert remembered.content(song, song.stat()) == b"digest"

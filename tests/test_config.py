@@ -1,0 +1,139 @@
+"""Settings: defaults, the file over them, options over both; what is not understood is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from musictag import config
+from musictag.config import Settings
+from musictag.errors import UsageError
+
+
+def settings_file(directory: Path, text: str) -> Path:
+    path = directory / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+    assert config.load(tmp_path / "config.toml") == Settings()
+
+
+def test_by_default_only_empty_genre_and_mood_are_filled() -> None:
+    assert Settings().policies == {"GENRE": "keep", "MOOD": "keep"}
+
+
+def test_the_file_is_looked_for_in_the_users_configuration_folder(nobodys_home: Path) -> None:
+    path = nobodys_home / "config" / "musictag" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("jobs = 3\n")
+    assert config.default_path() == path
+    assert config.load().jobs == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('fields = ["genre", "VOCALS", "genre"]', {"fields": ("GENRE", "VOCALS")}),
+        ('existing = "merge"', {"existing": dict.fromkeys(config.FIELDS, "merge")}),
+        ('existing = { mood = "replace" }', {"existing": {"MOOD": "replace"}}),
+        ("[existing]\ngenre = 'merge'", {"existing": {"GENRE": "merge"}}),
+        ("max_genres = 1\nmax_vocals = 3", {"max_genres": 1, "max_vocals": 3}),
+        ("segments = 3", {"segments": 3}),
+        ('device = "cuda:1"', {"device": "cuda:1"}),
+        ('exclude = ["Podcasts", "*.tmp"]', {"exclude": ("Podcasts", "*.tmp")}),
+        ('join = "; "', {"join": "; "}),
+        ("preserve_mtime = true\ncache = false", {"preserve_mtime": True, "cache": False}),
+    ],
+)
+def test_every_setting_can_stand_in_the_file(
+    tmp_path: Path, text: str, expected: dict[str, object]
+) -> None:
+    assert config.load(settings_file(tmp_path, text)) == Settings(**expected)  # type: ignore[arg-type]
+
+
+def test_a_setting_there_is_has_a_check_and_every_check_a_setting() -> None:
+    assert set(config._CHECKS) == set(Settings.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("max_genre = 1", ["max_genre", "no such setting", "max_genres"]),
+        ("[scan]\njobs = 1", ["scan", "no such setting"]),
+        ("max_genres = 0", ["max_genres", "from 1 up", "0"]),
+        ("max_genres = '2'", ["max_genres", "whole number", "'2'"]),
+        ("jobs = true", ["jobs", "whole number"]),
+        ("jobs = 1.5", ["jobs", "whole number"]),
+        ('fields = ["artist"]', ["fields", "'artist'", "genre, mood, instrument, vocals"]),
+        ("fields = []", ["fields", "at least one"]),
+        ("fields = 3", ["fields", "list"]),
+        ('existing = "overwrite"', ["existing", "keep, merge or replace", "'overwrite'"]),
+        ('existing = { genre = "no" }', ["existing", "'no'"]),
+        ("existing = 3", ["existing", "keep, merge or replace"]),
+        ('device = "gpu"', ["device", "'gpu'", "cuda"]),
+        ('exclude = "Podcasts"', ["exclude", "list"]),
+        ('join = ""', ["join", "at least one character"]),
+        ("preserve_mtime = 1", ["preserve_mtime", "true or false"]),
+        ("jobs =", ["not valid TOML"]),
+    ],
+)
+def test_what_is_not_understood_is_named_with_file_and_key(
+    tmp_path: Path, text: str, named: list[str]
+) -> None:
+    path = settings_file(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        config.load(path)
+    for words in (str(path), *named):
+        assert words in str(caught.value)
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="UTF-8"):
+        config.load(path)
+
+
+def test_a_folder_in_the_files_place_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=str(tmp_path)):
+        config.load(tmp_path)
+
+
+def test_options_go_over_the_file_and_absent_ones_leave_it(tmp_path: Path) -> None:
+    settings = config.load(settings_file(tmp_path, "max_genres = 1\nmax_moods = 1\ncache = true"))
+    settings = config.override(settings, {"max_genres": 3, "max_moods": None, "cache": False})
+    assert (settings.max_genres, settings.max_moods, settings.cache) == (3, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("replace", {"GENRE": "replace", "MOOD": "replace"}),
+        ("genre=replace", {"GENRE": "replace", "MOOD": "keep"}),
+        ("genre=replace,mood=merge", {"GENRE": "replace", "MOOD": "merge"}),
+    ],
+)
+def test_a_policy_is_given_for_all_fields_or_for_each(
+    option: str, expected: dict[str, str]
+) -> None:
+    assert config.override(Settings(), {"existing": option}).policies == expected
+
+
+def test_fields_are_given_as_a_list_with_commas() -> None:
+    settings = config.override(Settings(), {"fields": "vocals, genre"})
+    assert settings.fields == ("VOCALS", "GENRE")
+
+
+def test_a_wrong_option_is_named_as_it_was_typed() -> None:
+    with pytest.raises(UsageError, match=r"^--batch-size: expected a whole number"):
+        config.override(Settings(), {"batch_size": 0})
+
+
+def test_a_model_in_the_home_directory_is_found(nobodys_home: Path) -> None:
+    assert config.override(Settings(), {"model": "~/models/mine"}).model == str(
+        nobodys_home / "models" / "mine"
+    )
+    assert config.override(Settings(), {"model": "first"}).model == "first"
