@@ -18,6 +18,7 @@ import os
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,26 +167,43 @@ def _connected(path: Path) -> sqlite3.Connection:
     """
     database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     try:
-        identity = _identity(database)
+        with _transaction(database, "DEFERRED"):  # in one look: another process may be at it
+            identity = _identity(database)
         if identity != _EMPTY and identity[:2] != (APPLICATION, SCHEMA):
             raise sqlite3.DatabaseError("not a cache of this version of musictag")
-        database.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(database)
         database.execute("PRAGMA synchronous = NORMAL")
-        if identity == _EMPTY:
-            _furnish(database)
+        with _transaction(database, "IMMEDIATE"):
+            if _identity(database) == _EMPTY:
+                for statement in _TABLES:
+                    database.execute(statement)
     except BaseException:
         database.close()
         raise
     return database
 
 
-def _furnish(database: sqlite3.Connection) -> None:
-    """Make the tables, unless another process was quicker."""
-    database.execute("BEGIN IMMEDIATE")
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log.
+
+    SQLite waits for other processes in all but this: two that make the switch
+    in the same instant. So we wait.
+    """
+    for attempt in range(20):
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:  # noqa: PERF203  # trying again is the point
+            if attempt == 19 or "locked" not in str(error):
+                raise
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def _transaction(database: sqlite3.Connection, kind: str) -> Iterator[None]:
+    database.execute(f"BEGIN {kind}")
     try:
-        if _identity(database) == _EMPTY:
-            for statement in _TABLES:
-                database.execute(statement)
+        yield
     except BaseException:
         database.execute("ROLLBACK")
         raise
