@@ -654,8 +654,20 @@ def _open(path: Path) -> BinaryIO:
 # ---------------------------------------------------------------- what the headers promise
 
 _SEEKS_EXACTLY = frozenset(
-    {"aiff", "ape", "asf", "au", "caf", "flac", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mp3"}
-    | {"ogg", "tta", "w64", "wav", "wv"}
+    {
+        "aiff",
+        "ape",
+        "au",
+        "caf",
+        "flac",
+        "mov,mp4,m4a,3gp,3g2,mj2",
+        "mp3",
+        "ogg",
+        "tta",
+        "w64",
+        "wav",
+    }
+    | {"wv"}
 )
 # ffmpeg guesses the duration of the others from their bit rate, or (wav, asf, mp3) of a file
 # that is shorter than its header says.
