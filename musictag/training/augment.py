@@ -1,0 +1,117 @@
+"""Music made different without making its labels wrong.
+
+Two kinds, each where it is cheap and right. `vary` changes samples, before the
+front end: speed, equaliser, noise, bandwidth, where the segment begins; its
+results are computed once and kept as variants. The functions below it change
+coefficients, a batch at a time, anew in every epoch.
+
+Everything draws from torch's global random state, except `vary`, which belongs
+to an example and a variant and is told its seed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+N_BANDS = 8  # of the feature-space equaliser, one octave each, from the top down
+
+
+def vary(samples: Tensor, seed: int, *, rate_hz: int = 16_000) -> Tensor:
+    """(N,) samples -> (N,) the same music, otherwise recorded.
+
+    Speed (and with it pitch) by up to 6 %, an equaliser of up to about ±6 dB
+    with a random tilt, sometimes a narrower band as of a poor codec, sometimes
+    noise 15 to 40 dB below, gain; it begins anywhere, and what is missing at the
+    end follows from the beginning. The same seed gives the same on every device,
+    but for rounding.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    n = samples.numel()
+    if uniform(0, 1) < 1 / 3:
+        level = samples.square().mean().sqrt() * 10 ** (-uniform(15, 40) / 20)
+        samples = samples + level * torch.randn(n, generator=generator).to(samples.device)
+    spectrum = torch.fft.rfft(samples)
+    frequency = torch.linspace(0, rate_hz / 2, spectrum.numel(), device=samples.device)
+    spectrum = spectrum * _equaliser(frequency, uniform(-6, 6), generator)
+    if uniform(0, 1) < 1 / 3:
+        edge = uniform(3000, rate_hz / 2)
+        spectrum = spectrum * torch.sigmoid((edge - frequency) / (0.02 * edge))
+    length = 40 * round(n * uniform(0.94, 1.06) / 40)  # a length the FFT likes
+    samples = torch.fft.irfft(spectrum, n=length) * (length / n)
+    where = (torch.arange(n, device=samples.device) + int(uniform(0, length))) % length
+    return samples[where] * 10 ** (uniform(-10, 4) / 20)
+
+
+def _equaliser(frequency: Tensor, tilt_db: float, generator: torch.Generator) -> Tensor:
+    """Gain per frequency: a straight tilt over nine octaves and a smooth random part."""
+    octave = torch.log2(frequency.clamp(min=16) / 16).clamp(max=9)  # 0 at 16 Hz … 9 at 8 kHz
+    knots = torch.randn(11, generator=generator).to(frequency.device) * 2
+    low = octave.long()
+    part = (1 - torch.cos(math.pi * (octave - low))) / 2
+    smooth = knots[low] * (1 - part) + knots[low + 1] * part
+    return torch.pow(10, (smooth + tilt_db * (octave / 9 - 0.5)) / 20)
+
+
+def band_gains(n: int, *, rate_hz: int = 16_000) -> Tensor:
+    """(1 + N_BANDS, n/2 + 1): spectra that are 1 dB louder everywhere, then in each octave band."""
+    frequency = torch.linspace(0, rate_hz / 2, n // 2 + 1)
+    below_top = torch.log2(rate_hz / 2 / frequency.clamp(min=1))  # octaves
+    centre = torch.arange(N_BANDS)[:, None] + 0.5
+    bumps = torch.cos(math.pi / 2 * (below_top - centre).clamp(-1, 1)).square()
+    return torch.pow(10, torch.cat([torch.ones_like(frequency)[None], bumps]) / 20)
+
+
+def turn_knobs(features: Tensor, responses: Tensor) -> Tensor:
+    """(B, C, T) -> same: another gain (±6 dB) and another equaliser (±3 dB) for each example.
+
+    `responses` (1 + N_BANDS, C) says how the coefficients move for 1 dB; with
+    logarithms that is an addition.
+    """
+    B = len(features)
+    gain = torch.empty(B, 1, device=features.device).uniform_(-6, 6)
+    bands = torch.randn(B, N_BANDS, device=features.device) * 1.5
+    return features + (torch.cat([gain, bands], dim=1) @ responses)[:, :, None]
+
+
+def shift(features: Tensor) -> Tensor:
+    """(B, C, T) -> same, each example turned in time by its own number of frames."""
+    B, C, T = features.shape
+    start = torch.randint(T, (B, 1), device=features.device)
+    frames = (start + torch.arange(T, device=features.device)) % T  # (B, T)
+    return features.gather(2, frames[:, None].expand(B, C, T))
+
+
+def mix(features: Tensor, labels: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Each example with some of another, features and labels alike; mostly one of them."""
+    B = len(features)
+    share = torch.distributions.Beta(alpha, alpha).sample((B,)).to(features.device)
+    other = torch.randperm(B, device=features.device)
+    f, k = share[:, None, None], share[:, None]
+    return f * features + (1 - f) * features[other], k * labels + (1 - k) * labels[other]
+
+
+def mask(features: Tensor, mean: Tensor, *, n_masks: int = 2) -> Tensor:
+    """(B, C, T) -> same, with stretches of coefficients and of frames put to their mean.
+
+    Each stretch is up to a tenth of the coefficients, a sixth of the frames.
+    """
+    _, C, T = features.shape
+    hidden = _stretches(features, C, C // 10, n_masks)[:, :, None]
+    hidden = hidden | _stretches(features, T, T // 6, n_masks)[:, None, :]
+    return torch.where(hidden, mean[:, None], features)
+
+
+def _stretches(like: Tensor, size: int, longest: int, n: int) -> Tensor:
+    """(B, size) booleans, true on n random stretches of 0 … longest."""
+    B, device = len(like), like.device
+    length = torch.randint(longest + 1, (B, n, 1), device=device)
+    start = torch.randint(size, (B, n, 1), device=device) - length // 2
+    position = torch.arange(size, device=device)
+    return ((position >= start) & (position < start + length)).any(dim=1)

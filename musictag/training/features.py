@@ -1,0 +1,312 @@
+"""Front-end features, computed once and kept: examples -> (C, T) float16 on disk.
+
+    DIRECTORY/<front end>/index.json         what is where, and from which audio
+    DIRECTORY/<front end>/v000-00000-….npy  (≤ 128, C, T) float16: one shard
+
+Variant 0 of an example is its music as it is; further variants, of training
+examples only, are `augment.vary` of it. A shard is written whole and renamed
+into place, so a run killed at any time loses one shard's work. A shard is used
+again while front end, examples and audio are the same; where the audio is not
+there at all (features copied to a machine that only trains) the index is
+believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from musictag.errors import DataSetError, FileError
+from musictag.scattering import FrontEnd, Scattering
+from musictag.training.augment import N_BANDS, band_gains, vary
+from musictag.training.dataset import DataSet, Example, read_samples
+from musictag.training.files import replacing
+
+if TYPE_CHECKING:
+    from musictag.checkpoint import Ear
+
+SHARD_SIZE = 128
+FORMAT = 1  # of the files here; also to be raised when front-end arithmetic or `vary` changes
+Tell = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some examples' features in one file. `audio` is None where the audio was not there."""
+
+    file: str
+    variant: int
+    ids: tuple[str, ...]
+    audio: tuple[str | None, ...]
+    broken: Mapping[str, str]  # id → why its row is empty
+
+    def holds(self, wanted: Shard) -> bool:
+        """Whether these are the features of that; absent audio cannot have changed."""
+        return (self.variant, self.ids) == (wanted.variant, wanted.ids) and all(
+            now is None or then == now for then, now in zip(self.audio, wanted.audio, strict=True)
+        )
+
+
+class Features:
+    """The features of a data set, memory-mapped."""
+
+    def __init__(self, directory: Path, shards: Iterable[Shard], responses: Tensor) -> None:
+        self.directory = directory
+        self.responses = responses  # (1 + N_BANDS, C), see `augment.turn_knobs`
+        self.broken: dict[str, str] = {}
+        self._places: dict[tuple[int, str], tuple[str, int]] = {}
+        for shard in shards:
+            self.broken.update(shard.broken)
+            for row, example in enumerate(shard.ids):
+                self._places[shard.variant, example] = (shard.file, row)
+        self.n_variants = 1 + max(variant for variant, _ in self._places)
+        any_file, _ = next(iter(self._places.values()))
+        _, self.n_coefficients, self.n_frames = self._open(any_file).shape
+
+    def read(self, ids: Sequence[str], variants: Sequence[int] | None = None) -> Tensor:
+        """(n, C, T) float16, each example in its variant; by default as it is."""
+        features = np.empty((len(ids), self.n_coefficients, self.n_frames), dtype=np.float16)
+        rows: dict[str, list[tuple[int, int]]] = {}  # file → (row there, row here)
+        for i, example in enumerate(ids):
+            file, row = self._places[variants[i] if variants else 0, example]
+            rows.setdefault(file, []).append((row, i))
+        for file, pairs in rows.items():  # open no longer than needed: there may be thousands
+            array = self._open(file)
+            for there, here in pairs:
+                features[here] = array[there]
+        return torch.from_numpy(features)
+
+    def _open(self, file: str) -> NDArray[np.float16]:
+        array: NDArray[np.float16] = np.load(self.directory / file, mmap_mode="r")
+        return array
+
+
+def prepare(
+    dataset: DataSet,
+    front_end: FrontEnd,
+    directory: Path,
+    *,
+    n_variants: int = 1,
+    device: torch.device | str = "cpu",
+    workers: int | None = None,
+    tell: Tell | None = None,
+) -> Features:
+    """Compute what is not there yet and open the rest.
+
+    Examples whose audio cannot be read are in `Features.broken`, with the
+    reason, and nowhere else. `tell` hears how many rows are done, of how many.
+    """
+    directory = place(directory, front_end)
+    directory.mkdir(parents=True, exist_ok=True)
+    index = _Index.open(directory, front_end)
+    wanted = _shards(dataset, n_variants, workers)
+    todo = [shard for shard in wanted if index.find(shard) is None]
+    if todo:
+        scattering = Scattering(front_end).to(device)
+        if not index.responses.numel():
+            index.responses = responses(front_end, scattering, device)
+        examples = {example.id: example for example in dataset.examples}
+        reader = read_ahead([examples[id_] for shard in todo for id_ in shard.ids], workers)
+        total = sum(len(shard.ids) for shard in wanted)
+        left = sum(len(shard.ids) for shard in todo)
+        for shard in todo:
+            index.add(_compute(shard, reader, scattering, directory, torch.device(device)))
+            left -= len(shard.ids)
+            if tell:
+                tell(total - left, total)
+    features = Features(
+        directory, [found for shard in wanted if (found := index.find(shard))], index.responses
+    )
+    if len(features.broken) == len(dataset.examples):
+        raise DataSetError(f"no audio could be read, first: {next(iter(features.broken.values()))}")
+    return features
+
+
+@torch.inference_mode()
+def _compute(
+    shard: Shard,
+    reader: Iterator[NDArray[np.float32] | FileError],
+    scattering: Scattering,
+    directory: Path,
+    device: torch.device,
+) -> Shard:
+    """Take the shard's examples from the reader and write its file."""
+    rows = np.zeros(
+        (len(shard.ids), scattering.n_coefficients, scattering.n_frames), dtype=np.float16
+    )
+    broken: dict[str, str] = {}
+    batch_size = 8 if device.type == "cpu" else 32
+    for first in range(0, len(shard.ids), batch_size):
+        batch: dict[int, Tensor] = {}
+        for row in range(first, min(first + batch_size, len(shard.ids))):
+            samples = next(reader)
+            if isinstance(samples, FileError):
+                broken[shard.ids[row]] = str(samples)
+                continue
+            batch[row] = torch.from_numpy(samples).to(device)
+            if shard.variant:
+                batch[row] = vary(batch[row], _seed(shard.ids[row], shard.variant))
+        if batch:
+            features = scattering(torch.stack(list(batch.values())))
+            rows[list(batch)] = features.half().cpu().numpy()
+    if not np.isfinite(rows).all():
+        raise ValueError(f"{shard.file}: features that float16 cannot hold")
+    with replacing(directory / shard.file) as temporary, temporary.open("wb") as file:
+        np.save(file, rows)
+    return Shard(shard.file, shard.variant, shard.ids, shard.audio, broken)
+
+
+def read_ahead(
+    examples: Sequence[Example], workers: int | None = None
+) -> Iterator[NDArray[np.float32] | FileError]:
+    """The examples' samples in order, decoded in threads a little ahead; errors as values."""
+
+    def read(example: Example) -> NDArray[np.float32] | FileError:
+        try:
+            return read_samples(example)
+        except FileError as error:
+            return error
+
+    workers = workers or os.cpu_count() or 1
+    waiting: deque[Future[NDArray[np.float32] | FileError]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for example in examples:
+                waiting.append(pool.submit(read, example))
+                if len(waiting) > 4 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def heard(
+    ear: Ear, examples: Sequence[Example], *, batch_size: int = 8, tell: Tell | None = None
+) -> NDArray[np.float32]:
+    """(n, K) probabilities: the examples as a scan hears them. Raises what reading raises."""
+    reader = read_ahead(examples)
+    probabilities: list[NDArray[np.float32]] = []
+    for first in range(0, len(examples), batch_size):
+        batch = []
+        for _ in examples[first : first + batch_size]:
+            samples = next(reader)
+            if isinstance(samples, FileError):
+                raise samples
+            batch.append(torch.from_numpy(samples))
+        probabilities.append(ear.hear(torch.stack(batch)).numpy())
+        if tell:
+            tell(first + len(batch), len(examples))
+    return np.concatenate(probabilities)
+
+
+@torch.no_grad()
+def responses(
+    front_end: FrontEnd, scattering: Scattering, device: torch.device | str = "cpu"
+) -> Tensor:
+    """(1 + N_BANDS, C): how each coefficient moves for 1 dB of gain, and of each octave band.
+
+    Measured on noise rather than derived, so that it is right for every
+    normalisation with a logarithm; without one no addition is, and all is 0.
+    """
+    if not front_end.normalisation.startswith("log"):
+        return torch.zeros(1 + N_BANDS, scattering.n_coefficients)
+    n = front_end.n_samples
+    noise = torch.randn(n, generator=torch.Generator().manual_seed(0)) * 0.1
+    louder = torch.fft.irfft(torch.fft.rfft(noise) * band_gains(n), n=n)  # (1 + N_BANDS, N)
+    features: Tensor = scattering(torch.cat([noise[None], louder]).to(device)).cpu()
+    return torch.mean(features[1:] - features[:1], dim=2)
+
+
+class _Index:
+    """index.json: the shards there are. A change is on disk when `add` returns."""
+
+    def __init__(self, path: Path, front_end: FrontEnd) -> None:
+        self.path = path
+        self.front_end = front_end
+        self.shards: list[Shard] = []
+        self.responses = torch.empty(0)
+
+    @classmethod
+    def open(cls, directory: Path, front_end: FrontEnd) -> _Index:
+        index = cls(directory / "index.json", front_end)
+        if index.path.exists():
+            content = json.loads(index.path.read_text(encoding="utf-8"))
+            index.shards = [
+                Shard(**shard | {"ids": tuple(shard["ids"]), "audio": tuple(shard["audio"])})
+                for shard in content["shards"]
+            ]
+            index.responses = torch.tensor(content["responses"])
+        return index
+
+    def find(self, wanted: Shard) -> Shard | None:
+        for shard in self.shards:
+            if shard.holds(wanted) and (self.path.parent / shard.file).exists():
+                return shard
+        return None
+
+    def add(self, shard: Shard) -> None:
+        self.shards = [other for other in self.shards if other.file != shard.file] + [shard]
+        content = {
+            "format": FORMAT,
+            "front_end": asdict(self.front_end),
+            "responses": self.responses.tolist(),
+            "shards": [asdict(shard) for shard in self.shards],
+        }
+        with replacing(self.path) as temporary:
+            temporary.write_text(json.dumps(content), encoding="utf-8")
+
+
+def place(directory: Path, front_end: FrontEnd) -> Path:
+    """Where under `directory` this front end's features are kept."""
+    settings = json.dumps([FORMAT, asdict(front_end)], sort_keys=True)
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    return directory / f"{front_end.normalisation}-{digest}"
+
+
+def _seed(example: str, variant: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{variant}:{example}".encode()).digest()[:6], "big")
+
+
+def _shards(dataset: DataSet, n_variants: int, workers: int | None) -> list[Shard]:
+    """Which rows there should be, and from which audio."""
+    with ThreadPoolExecutor(workers) as pool:
+        audio = dict(
+            zip(
+                (example.id for example in dataset.examples),
+                pool.map(_audio_digest, dataset.examples),
+                strict=True,
+            )
+        )
+    shards = []
+    for variant in range(n_variants):
+        ids = [e.id for e in dataset.examples if variant == 0 or e.split == "train"]
+        for number, first in enumerate(range(0, len(ids), SHARD_SIZE)):
+            some = tuple(ids[first : first + SHARD_SIZE])
+            which = hashlib.sha256(json.dumps(some).encode()).hexdigest()[:8]
+            file = f"v{variant:03d}-{number:05d}-{which}.npy"
+            shards.append(Shard(file, variant, some, tuple(audio[id_] for id_ in some), {}))
+    return shards
+
+
+def _audio_digest(example: Example) -> str | None:
+    """Identity of the stretch of audio, None where the file cannot be read."""
+    try:
+        content = example.path.read_bytes()
+    except OSError:
+        return None
+    stretch = f"{example.start_s}:{example.duration_s}:".encode()
+    return hashlib.sha256(stretch + content).hexdigest()[:16]

@@ -1,0 +1,453 @@
+"""Training: data, step, evaluation, checkpoint.
+
+    OUTPUT/run.json     what was asked, with what, and how it went, epoch by epoch
+    OUTPUT/state.pt     all that the next epoch needs; goes when training is done
+    OUTPUT/model/       the checkpoint, once there is one
+
+Every epoch draws all its randomness from a seed of its own, and nothing but
+the epoch's number is needed to draw it again. So a run that was killed and
+resumed ends with the same weights, bit for bit, as one that was not (on CPU;
+a GPU does not promise the same sums twice).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import musictag
+from musictag.errors import DataSetError, MusictagError, UsageError
+from musictag.model import Architecture, Tagger, flush_subnormals, initialise, n_parameters
+from musictag.scattering import FrontEnd
+from musictag.training import augment
+from musictag.training.batches import Examples
+from musictag.training.dataset import DataSet, read_folder
+from musictag.training.features import Features, prepare
+from musictag.training.files import replacing
+from musictag.training.scores import binarise, correlation, mean, roc_auc
+from musictag.training.thresholds import choose_thresholds
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What was asked for. The defaults train the shipped model."""
+
+    dataset: Path
+    output: Path
+    features: Path | None = None  # where features are kept; by default in `output`
+    name: str = "gru"  # of the checkpoint
+    epochs: int = 60
+    batch_size: int = 64
+    learning_rate: float = 1e-3  # at its highest
+    weight_decay: float = 0.01
+    gradient_norm: float = 1.0  # clipped to this
+    averaging: float = 0.99  # of the weights, per step; 0 takes them as they are
+    patience: int = 0  # epochs without a better validation score before stopping; 0: never stop
+    seed: int = 0
+    augment: bool = True
+    mixing: float = 0.4  # Beta of the share of a second example; 0: none
+    n_variants: int = 1  # of each training example's audio, the plain one included
+    device: str = "cpu"
+    workers: int | None = None  # decoding threads; by default as many as cores
+    resume: bool = False  # go on where a run with the same settings stopped
+    save_every_s: float = 30.0  # at most this much work is lost
+    architecture: Architecture = field(default_factory=Architecture)
+    front_end: FrontEnd = field(default_factory=FrontEnd)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "n_variants"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1")
+        if not 0 <= self.averaging < 1:
+            raise UsageError("averaging must be at least 0 and less than 1")
+
+
+@dataclass(frozen=True)
+class FeatureProgress:
+    """So many rows of features are there, of so many."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One epoch: `loss` over the training examples as augmented, the rest on validation."""
+
+    epoch: int  # from 1
+    epochs: int
+    loss: float
+    roc_auc: float
+    correlation: float
+    seconds: float
+    left_s: float
+    best: bool
+
+    @property
+    def score(self) -> float:
+        """What the best epoch is chosen by."""
+        return score(self.roc_auc, self.correlation)
+
+
+def score(roc_auc: float, correlation: float) -> float:
+    """Their mean; 0 where neither can be had (a validation split of one example)."""
+    both = mean([roc_auc, correlation])
+    return 0.0 if math.isnan(both) else both
+
+
+Tell = Callable[["FeatureProgress | EpochResult"], None]
+
+
+def train(settings: TrainSettings, *, tell: Tell | None = None) -> Path:
+    """Make a model from a data set; returns the checkpoint's directory.
+
+    `tell` hears how it goes, one value at a time.
+    """
+    tell = tell or (lambda _: None)
+    torch.set_flush_denormal(True)  # subnormals make CPU products a hundred times slower
+    if _finished_before(settings):
+        return settings.output / "model"
+    settings.output.mkdir(parents=True, exist_ok=True)
+
+    dataset = read_folder(settings.dataset)
+    features = _features(settings, dataset, tell)
+    run = Run(settings, dataset, features)
+    with torch.random.fork_rng([run.device] if run.device.type == "cuda" else []):
+        run.begin()
+        while not run.finished:
+            tell(run.epoch())
+            run.save()
+    return run.finish()
+
+
+def _finished_before(settings: TrainSettings) -> bool:
+    """Whether there is nothing left to do; a run's work is never overwritten by another."""
+    state, model = settings.output / "state.pt", settings.output / "model"
+    if settings.resume:
+        return model.exists() and not state.exists()
+    if state.exists() or model.exists():
+        raise UsageError(
+            f"{settings.output} holds a run already: resume it, or write to another directory"
+        )
+    return False
+
+
+def _features(settings: TrainSettings, dataset: DataSet, tell: Tell) -> Features:
+    features = prepare(
+        dataset,
+        settings.front_end,
+        settings.features or settings.output / "features",
+        n_variants=settings.n_variants,
+        device=settings.device,
+        workers=settings.workers,
+        tell=lambda done, total: tell(FeatureProgress(done, total)),
+    )
+    for reason in features.broken.values():
+        log.warning("left out: %s", reason)
+    return features
+
+
+class Run:
+    """A training run between two epochs: everything that changes is here."""
+
+    def __init__(self, settings: TrainSettings, dataset: DataSet, features: Features) -> None:
+        self.settings = settings
+        self.dataset = dataset
+        self.device = torch.device(settings.device)
+        self.broken = features.broken
+        self.rows = {
+            split: [r for r in dataset.rows(split) if dataset.examples[r].id not in features.broken]
+            for split in ("train", "validation")
+        }
+        for split, rows in self.rows.items():
+            if not rows:
+                raise DataSetError(f"{dataset.directory}: no usable examples for {split}")
+        self.training = Examples(dataset, features, self.rows["train"], self.device)
+        self.validation = Examples(dataset, features, self.rows["validation"], self.device)
+        self.responses = features.responses.to(self.device)
+
+        architecture = settings.architecture
+        if (architecture.n_coefficients, architecture.n_tags) != (
+            features.n_coefficients,
+            len(dataset.tags),
+        ):
+            raise UsageError(
+                f"the network is for {architecture.n_coefficients} coefficients and "
+                f"{architecture.n_tags} tags; there are {features.n_coefficients} and "
+                f"{len(dataset.tags)}"
+            )
+        self.model = Tagger(architecture).to(self.device)
+        self.average = Tagger(architecture).to(self.device).eval()
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=0.0, weight_decay=settings.weight_decay
+        )
+        self.n_steps = 0
+        self.history: list[EpochResult] = []
+        self.best: dict[str, Tensor] = {}  # the best epoch's averaged weights
+        self.saved_at = time.monotonic()
+        if self.device.type == "cuda":
+            torch.set_float32_matmul_precision("high")
+
+    # begin, epoch, save, finish: in this order
+
+    def begin(self) -> None:
+        """From the first epoch, or from where a run with the same settings stopped."""
+        state = self.settings.output / "state.pt"
+        if self.settings.resume and state.exists():
+            self._load(state)
+            return
+        _seed(self.settings.seed, 0)
+        initialise(self.model)
+        self.model.mean, self.model.std = self.training.moments()
+        prior = self.training.labels.mean(dim=0).clamp(1e-3, 1 - 1e-3)
+        self.model.output.bias.data = prior.logit()  # begin by saying what is common
+        self.average.load_state_dict(self.model.state_dict())
+
+    @property
+    def finished(self) -> bool:
+        settings, n = self.settings, len(self.history)
+        if n >= settings.epochs:
+            return True
+        best = max((r.epoch for r in self.history if r.best), default=0)
+        return 0 < settings.patience <= n - best
+
+    def epoch(self) -> EpochResult:
+        """Every training example once, then the averaged weights on validation."""
+        began = time.monotonic()
+        number = len(self.history) + 1
+        _seed(self.settings.seed, number)
+        self.model.train()
+        losses = [
+            self.step(features, labels) * len(labels)
+            for features, labels in self.training.batches(self.settings.batch_size)
+        ]
+        loss = float(torch.stack(losses).sum()) / len(self.training.labels)
+        if not math.isfinite(loss):
+            raise MusictagError(
+                f"training diverged in epoch {number}: a lower learning rate may help"
+            )
+        roc, pearson = self.evaluate()
+        best_before = max((r.score for r in self.history), default=-math.inf)
+        seconds = time.monotonic() - began
+        result = EpochResult(
+            epoch=number,
+            epochs=self.settings.epochs,
+            loss=loss,
+            roc_auc=roc,
+            correlation=pearson,
+            seconds=seconds,
+            left_s=seconds * (self.settings.epochs - number),
+            best=score(roc, pearson) > best_before,
+        )
+        if result.best:
+            self.best = {k: v.detach().cpu().clone() for k, v in self.average.state_dict().items()}
+        self.history.append(result)
+        return result
+
+    def step(self, features: Tensor, labels: Tensor) -> Tensor:
+        """One batch: (B, C, T) float16 and (B, K) -> its loss; the weights have moved."""
+        settings = self.settings
+        features = features.float()
+        if settings.augment:
+            features = augment.shift(features)
+            features = augment.turn_knobs(features, self.responses)
+            if settings.mixing > 0:
+                features, labels = augment.mix(features, labels, settings.mixing)
+            features = augment.mask(features, self.model.mean)
+        loss = nn.functional.binary_cross_entropy_with_logits(self.model(features), labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
+        steps_per_epoch = math.ceil(len(self.training.labels) / settings.batch_size)
+        rate = one_cycle(self.n_steps / (settings.epochs * steps_per_epoch))
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.learning_rate * rate
+        self.optimizer.step()
+        self.n_steps += 1
+        self._average()
+        return loss.detach()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Exponential average of the weights; a short memory at first, when they still run."""
+        keep = min(self.settings.averaging, self.n_steps / (self.n_steps + 10))
+        if self.settings.averaging == 0:
+            keep = 0.0
+        torch._foreach_lerp_(
+            list(self.average.parameters()), list(self.model.parameters()), 1 - keep
+        )
+
+    def evaluate(self) -> tuple[float, float]:
+        """Macro ROC-AUC and mean correlation of the averaged weights on validation."""
+        heard = self.hear(self.validation).astype(np.float64)
+        labels = self.validation.labels.cpu().numpy().astype(np.float64)
+        positive = binarise(labels, [self.dataset.shares[tag] for tag in self.dataset.tags])
+        columns = range(heard.shape[1])
+        return (
+            mean([roc_auc(heard[:, k], positive[:, k]) for k in columns]),
+            mean([correlation(heard[:, k], labels[:, k]) for k in columns]),
+        )
+
+    @torch.inference_mode()
+    def hear(self, examples: Examples) -> NDArray[np.float32]:
+        """(n, K) probabilities from the averaged weights, in the examples' order."""
+        heard = [
+            self.average(features.float()).sigmoid().cpu()
+            for features, _ in examples.batches(256, shuffled=False)
+        ]
+        probabilities: NDArray[np.float32] = torch.cat(heard).numpy()
+        return probabilities
+
+    def save(self) -> None:
+        """The run record always, the state when the last one is old enough."""
+        self._write_record({})
+        if time.monotonic() - self.saved_at < self.settings.save_every_s:
+            return
+        state = {
+            "settings": _identity(self.settings, self.dataset),
+            "history": [asdict(result) for result in self.history],
+            "n_steps": self.n_steps,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+        }
+        with replacing(self.settings.output / "state.pt") as temporary:
+            torch.save(state, temporary)
+        self.saved_at = time.monotonic()
+
+    def _load(self, path: Path) -> None:
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        before, now = state["settings"], _identity(self.settings, self.dataset)
+        different = [name for name in now if before.get(name) != now[name]]
+        if different:
+            raise UsageError(
+                f"{path} is from a run with another {', '.join(different)}: "
+                "use the same settings, or begin anew without resume"
+            )
+        self.history = [EpochResult(**result) for result in state["history"]]
+        self.n_steps = state["n_steps"]
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best = {name: tensor.cpu() for name, tensor in state["best"].items()}
+
+    def finish(self) -> Path:
+        """The best epoch's weights, with thresholds chosen on validation, as a checkpoint."""
+        from musictag import checkpoint  # noqa: PLC0415 (only here is one made)
+
+        self.average.load_state_dict(self.best)
+        flush_subnormals(self.average)
+        thresholds = choose_thresholds(
+            self.hear(self.validation), self.dataset, self.rows["validation"]
+        )
+        best = max((r for r in self.history if r.best), key=lambda r: r.epoch)
+        outcome = {
+            "best_epoch": best.epoch,
+            "validation": {"roc_auc": best.roc_auc, "correlation": best.correlation},
+            "thresholds": thresholds,
+        }
+        directory = self.settings.output / "model"
+        checkpoint.save(
+            directory,
+            self.average.cpu(),
+            front_end=self.settings.front_end,
+            tags=self.dataset.tags,
+            thresholds=thresholds,
+            name=self.settings.name,
+            training=self._record(outcome),
+        )
+        self._write_record(outcome)
+        (self.settings.output / "state.pt").unlink(missing_ok=True)
+        return directory
+
+    def _record(self, outcome: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "settings": _plain(asdict(self.settings)),
+            "versions": {
+                "musictag": musictag.__version__,
+                "commit": _commit(),
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            },
+            "device": _device_name(self.device),
+            "data": {
+                "digest": self.dataset.digest(),
+                "n_train": len(self.rows["train"]),
+                "n_validation": len(self.rows["validation"]),
+                "broken": self.broken,
+            },
+            "n_parameters": n_parameters(self.model),
+            "n_parameters_paper": n_parameters(self.model, paper=True),
+            "history": [asdict(result) for result in self.history],
+            **outcome,
+        }
+
+    def _write_record(self, outcome: Mapping[str, Any]) -> None:
+        with replacing(self.settings.output / "run.json") as temporary:
+            temporary.write_text(json.dumps(self._record(outcome), indent=1), encoding="utf-8")
+
+
+def one_cycle(progress: float) -> float:
+    """Learning rate over its highest: up over the first tenth, down to nothing as a cosine."""
+    rise = 0.1
+    if progress < rise:
+        return 0.04 + 0.96 * progress / rise
+    return (1 + math.cos(math.pi * (progress - rise) / (1 - rise))) / 2
+
+
+def _seed(seed: int, epoch: int) -> None:
+    torch.manual_seed(seed * 1_000_003 + epoch)
+
+
+def _identity(settings: TrainSettings, dataset: DataSet) -> dict[str, Any]:
+    """What must be the same for a run to go on."""
+    free = ("dataset", "output", "features", "device", "workers", "resume", "save_every_s", "name")
+    plain = _plain(asdict(settings))
+    return {name: plain[name] for name in plain if name not in free} | {"data": dataset.digest()}
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """For JSON: paths as text."""
+    return {
+        name: str(value) if isinstance(value, Path) else value for name, value in settings.items()
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    return f"{device.type}: {torch.get_num_threads()} threads"
+
+
+def _commit() -> str | None:
+    """Of the checkout this runs from; None when installed."""
+    root = Path(musictag.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        git = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # no git here
+        return None
+    return git.stdout.strip() or None

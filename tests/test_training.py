@@ -1,0 +1,664 @@
+"""Training and judging: data sets, features, runs that can be killed, scores done by hand."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sounds
+import torch
+
+from musictag import checkpoint
+from musictag.errors import DataSetError, UsageError
+from musictag.model import Architecture
+from musictag.scattering import FrontEnd, Scattering
+from musictag.training import augment, features, scores
+from musictag.training.dataset import DataSet, Example, read_folder, read_samples
+from musictag.training.evaluate import evaluate, judge, judge_genres
+from musictag.training.features import prepare
+from musictag.training.scores import binarise, correlation, pr_auc, roc_auc
+from musictag.training.thresholds import choose_thresholds
+from musictag.training.train import (
+    EpochResult,
+    FeatureProgress,
+    Run,
+    TrainSettings,
+    one_cycle,
+    train,
+)
+
+TAGS = ("rock", "classical", "no vocals")
+
+
+# -- made here -------------------------------------------------------------------------------------
+
+
+def write_folder(
+    directory: Path, rows: list[dict[str, object]], labels: list[list[float]], tags=TAGS
+) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    columns = ["id", "file", "start", "duration", "track", "split", "genre"]
+    with (directory / "clips.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    with (directory / "soft_labels.csv").open("w", newline="") as file:
+        writer_ = csv.writer(file)
+        writer_.writerow(["id", *tags])
+        writer_.writerows([row["id"], *values] for row, values in zip(rows, labels, strict=True))
+    return directory
+
+
+def clip(name: str, split: str = "train", **other: object) -> dict[str, object]:
+    row = {"id": name, "file": f"{name}.wav", "start": 0, "duration": 29, "track": name}
+    return {**row, "split": split, "genre": "", **other}
+
+
+def data_set(labels: list[list[float]], *, tracks: str = "", shares=(0.5, 0.5, 0.5)) -> DataSet:
+    """Examples of a validation split, one track each unless `tracks` spells them."""
+    tracks = tracks or "".join(chr(97 + i) for i in range(len(labels)))
+    examples = tuple(
+        Example(f"{i}", Path(f"{i}.wav"), 0, 29, track, "validation")
+        for i, track in enumerate(tracks)
+    )
+    shares_ = dict(zip(TAGS, shares, strict=True))
+    return DataSet(Path(), TAGS, examples, np.array(labels, dtype=np.float32), shares_)
+
+
+@pytest.fixture
+def learnable(tmp_path: Path) -> TrainSettings:
+    """A tiny data set without audio, with features that give the labels away.
+
+    Coefficient k is high where tag k applies. That the features are believed
+    although there is no audio is how training on another machine works.
+    """
+    rng = np.random.default_rng(5)
+    C, T, n = 6, 9, 40
+    labels = (rng.random((n, 3)) < 0.4) * 0.8 + 0.1
+    splits = ["train"] * 24 + ["validation"] * 16
+    rows = [clip(f"c{i}", split) for i, split in enumerate(splits)]
+    folder = write_folder(tmp_path / "data", rows, labels.tolist())
+    shares = (labels[24:] > 0.5).mean(axis=0)
+    lines = [f"{tag},{share}" for tag, share in zip(TAGS, shares, strict=True)]
+    (folder / "tag_statistics.csv").write_text("\n".join(["tag,share", *lines]))
+    x = rng.normal(size=(n, C, T)) + 5
+    x[:, :3] += 3 * labels[:, :, None]
+    place = features.place(tmp_path / "features", FrontEnd())
+    place.mkdir(parents=True)
+    np.save(place / "all.npy", x.astype(np.float16))
+    shard = {
+        "file": "all.npy",
+        "variant": 0,
+        "ids": [row["id"] for row in rows],
+        "audio": [None] * n,
+        "broken": {},
+    }
+    index = {
+        "format": 1,
+        "front_end": asdict(FrontEnd()),
+        "responses": np.full((1 + augment.N_BANDS, C), 0.01).tolist(),
+        "shards": [shard],
+    }
+    (place / "index.json").write_text(json.dumps(index))
+    return TrainSettings(
+        dataset=folder,
+        output=tmp_path / "run",
+        features=tmp_path / "features",
+        epochs=4,
+        batch_size=8,
+        learning_rate=0.02,
+        averaging=0.5,
+        save_every_s=0,
+        architecture=Architecture(n_coefficients=C, n_units=8, n_layers=2, n_tags=3),
+    )
+
+
+# -- data sets -------------------------------------------------------------------------------------
+
+
+def test_a_folder_data_set_is_read_row_by_row(tmp_path: Path) -> None:
+    rows = [clip("a", genre="rock", start=1.5), clip("b", "test", file="x/b.opus", duration=3)]
+    folder = write_folder(tmp_path, rows, [[0.1, 0.2, 0.3], [1, 0, 0.5]])
+    (folder / "tag_statistics.csv").write_text("tag,share\nclassical,0.2\nrock,0.1\nno vocals,.3\n")
+    dataset = read_folder(folder)
+    assert dataset.tags == TAGS
+    assert dataset.examples == (
+        Example("a", folder / "a.wav", 1.5, 29, "a", "train", "rock"),
+        Example("b", folder / "x/b.opus", 0, 3, "b", "test", ""),
+    )
+    np.testing.assert_allclose(dataset.labels, [[0.1, 0.2, 0.3], [1, 0, 0.5]])
+    assert dataset.shares == {"rock": 0.1, "classical": 0.2, "no vocals": 0.3}
+    assert dataset.rows("test") == [1]
+
+
+def test_without_statistics_the_training_labels_say_how_common_a_tag_is(tmp_path: Path) -> None:
+    rows = [clip("a"), clip("b"), clip("c", "test")]
+    folder = write_folder(tmp_path, rows, [[0.25, 0, 0], [0.75, 0, 1], [1, 1, 1]])
+    assert read_folder(folder).shares == {"rock": 0.5, "classical": 0.0, "no vocals": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"split": "dev"}, r"clips.csv:3: split is 'dev'"),
+        ({"start": "soon"}, r"clips.csv:3: 'soon' is not a number"),
+        ({"duration": 0}, r"clips.csv:3: starts at 0.0 s, lasts 0.0 s"),
+        ({"id": "a"}, r"clips.csv: a is there twice"),
+        ({"track": "a"}, r"clips.csv: track a is in two splits"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, change: dict[str, object], complaint: str) -> None:
+    folder = write_folder(tmp_path, [clip("a"), clip("b", "test") | change], [[0] * 3] * 2)
+    with pytest.raises(DataSetError, match=complaint):
+        read_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("soft_labels.csv", "id,rock\na,0.5\n", "no labels for b"),
+        ("soft_labels.csv", "id,rock\na,0.5\nb,1.5\n", "soft_labels.csv:3: .* between 0 and 1"),
+        ("soft_labels.csv", "id,rock\na,0.5\nb\n", "soft_labels.csv:3: wrong number of columns"),
+        ("clips.csv", "id,file\na,a.wav\n", "no column start, duration, track, split"),
+        ("clips.csv", "id,file,start,duration,track,split\n", "no examples"),
+        ("tag_statistics.csv", "tag,share\nrock,0.1\n", "no share for classical, no vocals"),
+    ],
+)
+def test_a_wrong_table_is_named(tmp_path: Path, name: str, text: str, complaint: str) -> None:
+    folder = write_folder(tmp_path, [clip("a"), clip("b")], [[0] * 3] * 2)
+    (folder / name).write_text(text)
+    with pytest.raises(DataSetError, match=complaint):
+        read_folder(folder)
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataSetError, match=r"soft_labels.csv: .*No such file"):
+        read_folder(tmp_path)
+
+
+def test_the_digest_is_that_of_labels_and_splits_not_of_the_place(tmp_path: Path) -> None:
+    def digest(place: str, split: str, label: float) -> str:
+        folder = write_folder(tmp_path / place, [clip("a", split)], [[label, 0, 0]])
+        return read_folder(folder).digest()
+
+    first = digest("x", "train", 0.5)
+    assert digest("y", "train", 0.5) == first
+    assert digest("y", "test", 0.5) != first
+    assert digest("y", "train", 0.6) != first
+
+
+# -- features --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def audible(tmp_path: Path) -> Path:
+    """Three examples with audio: two stretches of one file, and one that is broken."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    tone = sounds.chord(40, rate_hz=16_000, channels=1)
+    sounds.write(folder / "a.wav", "wav", tone, 16_000)
+    (folder / "b.wav").write_bytes(b"RIFF, but then nothing")
+    rows = [
+        clip("a0", file="a.wav", track="a"),
+        clip("a1", file="a.wav", track="a", start=10),
+        clip("b", "validation"),
+        clip("d", "validation", file="a.wav", start=0, duration=12),
+    ]
+    return write_folder(folder, rows, [[0.5, 0.1, 0.2]] * 4)
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The examples whose audio is read, as it happens."""
+    read: list[str] = []
+    original = features.read_samples
+
+    def listening(example: Example) -> object:
+        read.append(example.id)
+        return original(example)
+
+    monkeypatch.setattr(features, "read_samples", listening)
+    return read
+
+
+def test_features_are_the_front_ends_and_a_broken_clip_is_named(
+    audible: Path, tmp_path: Path
+) -> None:
+    dataset = read_folder(audible)
+    made = prepare(dataset, FrontEnd(), tmp_path / "f")
+    assert list(made.broken) == ["b"]
+    assert "b.wav" in made.broken["b"]
+    samples = torch.from_numpy(read_samples(dataset.examples[1]))
+    expected = Scattering(FrontEnd())(samples[None])
+    torch.testing.assert_close(made.read(["a1"]).float(), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_features_are_computed_once_and_again_when_audio_changes(
+    audible: Path, tmp_path: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "SHARD_SIZE", 2)
+    first = prepare(read_folder(audible), FrontEnd(), tmp_path / "f")
+    assert sorted(computed) == ["a0", "a1", "b", "d"]
+    computed.clear()
+    again = prepare(read_folder(audible), FrontEnd(), tmp_path / "f")
+    assert computed == []
+    assert again.broken == first.broken
+    assert torch.equal(first.read(["a0", "d"]), again.read(["a0", "d"]))
+
+    sounds.write(audible / "b.wav", "wav", sounds.chord(29, rate_hz=16_000, channels=1), 16_000)
+    repaired = prepare(read_folder(audible), FrontEnd(), tmp_path / "f")
+    assert sorted(computed) == ["b", "d"]  # the broken one's shard, nothing else
+    assert repaired.broken == {}
+
+
+def test_features_are_believed_where_the_audio_is_not(
+    audible: Path, tmp_path: Path, computed: list[str]
+) -> None:
+    first = prepare(read_folder(audible), FrontEnd(), tmp_path / "f")
+    computed.clear()
+    for path in audible.glob("*.wav"):
+        path.unlink()
+    again = prepare(read_folder(audible), FrontEnd(), tmp_path / "f")
+    assert computed == []
+    assert torch.equal(first.read(["a1"]), again.read(["a1"]))
+
+
+def test_a_killed_computation_goes_on_where_it_was(
+    audible: Path, tmp_path: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "SHARD_SIZE", 2)
+
+    def die(done: int, total: int) -> None:
+        assert (done, total) == (2, 4)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(read_folder(audible), FrontEnd(), tmp_path / "f", tell=die)
+    computed.clear()
+    prepare(read_folder(audible), FrontEnd(), tmp_path / "f")
+    assert sorted(computed) == ["b", "d"]
+    assert not [path for path in (tmp_path / "f").rglob("*") if path.suffix == ".part"]
+
+
+def test_variants_are_of_training_examples_only_and_differ(audible: Path, tmp_path: Path) -> None:
+    made = prepare(read_folder(audible), FrontEnd(), tmp_path / "f", n_variants=2)
+    assert made.n_variants == 2
+    plain, varied = made.read(["a0", "a0"], [0, 1])
+    assert not torch.allclose(plain, varied, atol=0.1)
+    with pytest.raises(KeyError):
+        made.read(["d"], [1])
+
+
+def test_another_front_end_has_its_own_place(tmp_path: Path) -> None:
+    places = {
+        features.place(tmp_path, front_end)
+        for front_end in (FrontEnd(), FrontEnd(exactness="high"), FrontEnd(normalisation="log"))
+    }
+    assert len(places) == 3
+
+
+def test_no_readable_audio_at_all_is_an_error(audible: Path, tmp_path: Path) -> None:
+    for path in audible.glob("*.wav"):
+        path.unlink()
+    with pytest.raises(DataSetError, match="no audio could be read"):
+        prepare(read_folder(audible), FrontEnd(), tmp_path / "f")
+
+
+# -- augmentation ----------------------------------------------------------------------------------
+
+
+def test_a_variant_is_the_same_for_the_same_seed_and_keeps_the_length() -> None:
+    samples = torch.randn(46_400, generator=torch.Generator().manual_seed(1))
+    once, twice, other = (augment.vary(samples, seed) for seed in (1, 1, 2))
+    assert once.shape == samples.shape
+    assert torch.equal(once, twice)
+    assert not torch.allclose(once, other)
+
+
+def test_speed_moves_a_tone_by_at_most_six_percent() -> None:
+    n = 160_000
+    tone = torch.sin(2 * math.pi * 1000 * torch.arange(n) / 16_000)
+    found = []
+    for seed in range(12):
+        spectrum = torch.fft.rfft(augment.vary(tone, seed)).abs()
+        found.append(float(spectrum.argmax()) * 16_000 / n)
+    assert 935 < min(found) < 970
+    assert 1030 < max(found) < 1065
+
+
+def test_more_gain_in_feature_space_is_more_gain_of_the_samples() -> None:
+    scattering = Scattering(FrontEnd())
+    moves = features.responses(FrontEnd(), scattering)
+    samples = torch.randn(1, 464_000, generator=torch.Generator().manual_seed(3)) * 0.05
+    louder = scattering(samples * 10 ** (6 / 20)) - scattering(samples)
+    by_order = slice(1, None)  # order 0 of noise crosses zero, where logarithms are steep
+    torch.testing.assert_close(
+        louder.mean(2)[0, by_order], 6 * moves[0, by_order], atol=0.02, rtol=0
+    )
+    assert moves[0, 1:77].min() > 0.11  # ln 10 / 20 per dB
+    assert moves[:, 77:].abs().max() < 0.01  # ratios of order 2 do not move
+
+
+def test_an_equaliser_without_gain_changes_nothing_and_knobs_differ_per_example() -> None:
+    x = torch.zeros(3, 5, 4)
+    assert torch.equal(augment.turn_knobs(x, torch.zeros(9, 5)), x)
+    turned = augment.turn_knobs(x, torch.ones(9, 5))
+    assert torch.equal(turned, turned[:, :1, :1].expand(3, 5, 4))
+    assert turned[:, 0, 0].unique().numel() == 3
+
+
+def test_a_shift_turns_each_example_in_time() -> None:
+    torch.manual_seed(0)
+    x = torch.arange(7.0).expand(50, 2, 7)
+    shifted = augment.shift(x)
+    for row in shifted:
+        assert torch.equal(row, x[0].roll(-int(row[0, 0]), dims=1))
+    assert shifted[:, 0, 0].unique().numel() > 3
+
+
+def test_a_mixture_has_mixed_labels() -> None:
+    torch.manual_seed(0)
+    labels = torch.eye(6)
+    x, y = augment.mix(labels[:, :, None].expand(6, 6, 2), labels, 0.4)
+    torch.testing.assert_close(x[:, :, 0], y)
+    torch.testing.assert_close(y.sum(dim=1), torch.ones(6))
+    assert not torch.equal(y, labels)
+
+
+def test_masks_put_stretches_to_the_mean_and_touch_nothing_else() -> None:
+    torch.manual_seed(0)
+    mean = torch.arange(40.0)
+    x = torch.full((20, 40, 30), -1.0)
+    masked = augment.mask(x, mean)
+    hidden = masked != x
+    torch.testing.assert_close(masked[hidden], mean[None, :, None].expand_as(x)[hidden])
+    frames, coefficients = hidden.all(dim=1).sum(dim=1), hidden.all(dim=2).sum(dim=1)
+    assert 0 < frames.max() <= 2 * 5
+    assert 0 < coefficients.max() <= 2 * 4
+
+
+# -- training --------------------------------------------------------------------------------------
+
+
+def test_training_learns_what_can_be_learned_and_leaves_a_checkpoint(
+    learnable: TrainSettings,
+) -> None:
+    told: list[FeatureProgress | EpochResult] = []
+    settings = dataclasses.replace(learnable, epochs=25, mixing=0.0)
+    directory = train(settings, tell=told.append)
+    results = [value for value in told if isinstance(value, EpochResult)]
+    assert [r.epoch for r in results] == list(range(1, 26))
+    assert results[-1].loss < 0.8 * results[0].loss
+    assert max(r.roc_auc for r in results) > 0.95
+
+    made = checkpoint.read(directory)
+    assert made.tags == TAGS
+    assert set(made.thresholds) == {"Rock", "Classical", "Instrumental"}
+    record = json.loads((settings.output / "run.json").read_text())
+    assert len(record["history"]) == 25
+    assert record["best_epoch"] == max(r.epoch for r in results if r.best)
+    assert record["data"]["n_train"] == 24
+    assert record["settings"]["learning_rate"] == 0.02
+    assert not (settings.output / "state.pt").exists()
+
+
+def test_killed_and_resumed_is_uninterrupted_bit_for_bit(
+    learnable: TrainSettings, tmp_path: Path
+) -> None:
+    whole = train(dataclasses.replace(learnable, output=tmp_path / "whole"))
+
+    def die_in_epoch_3(value: object) -> None:
+        if isinstance(value, EpochResult) and value.epoch == 3:
+            raise KeyboardInterrupt  # its weights have moved, and were not saved
+
+    with pytest.raises(KeyboardInterrupt):
+        train(learnable, tell=die_in_epoch_3)
+    torch.manual_seed(123)  # whatever the next process begins with
+    epochs: list[int] = []
+    resumed = train(
+        dataclasses.replace(learnable, resume=True),
+        tell=lambda value: epochs.append(value.epoch) if isinstance(value, EpochResult) else None,
+    )
+    assert epochs == [3, 4]
+    weights = [
+        checkpoint.read(directory).load("cpu").model.state_dict() for directory in (whole, resumed)
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    for name in weights[0]:
+        assert torch.equal(weights[0][name], weights[1][name]), name
+
+
+def test_another_seed_makes_another_model(learnable: TrainSettings, tmp_path: Path) -> None:
+    results: list[list[float]] = []
+    for seed in (0, 0, 1):
+        losses: list[float] = []
+        settings = dataclasses.replace(
+            learnable, seed=seed, epochs=1, output=tmp_path / f"run{len(results)}"
+        )
+        train(settings, tell=lambda v, to=losses: to.append(v.loss))  # type: ignore[misc]
+        results.append(losses)
+    assert results[0] == results[1] != results[2]
+
+
+def test_resuming_with_other_settings_is_refused_by_name(learnable: TrainSettings) -> None:
+    def die(value: object) -> None:
+        if isinstance(value, EpochResult) and value.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(learnable, tell=die)
+    with pytest.raises(UsageError, match="another batch_size, learning_rate"):
+        train(dataclasses.replace(learnable, batch_size=4, learning_rate=0.1, resume=True))
+
+
+def test_a_run_is_never_overwritten_and_a_finished_one_is_not_trained_again(
+    learnable: TrainSettings,
+) -> None:
+    settings = dataclasses.replace(learnable, epochs=1)
+    directory = train(settings)
+    with pytest.raises(UsageError, match="holds a run already"):
+        train(settings)
+    before = {path: path.stat().st_mtime_ns for path in directory.iterdir()}
+    told: list[object] = []
+    assert train(dataclasses.replace(settings, resume=True), tell=told.append) == directory
+    assert told == []
+    assert {path: path.stat().st_mtime_ns for path in directory.iterdir()} == before
+
+
+def test_training_stops_early_when_validation_no_longer_gains(learnable: TrainSettings) -> None:
+    told: list[EpochResult] = []
+    settings = dataclasses.replace(learnable, epochs=40, patience=2, learning_rate=0.0)
+    train(settings, tell=told.append)  # type: ignore[arg-type]
+    assert [r.best for r in told] == [True, False, False]
+
+
+def test_standardisation_is_fitted_on_the_training_split_alone(learnable: TrainSettings) -> None:
+    dataset = read_folder(learnable.dataset)
+    made = prepare(dataset, FrontEnd(), learnable.features or Path())
+    run = Run(learnable, dataset, made)
+    run.begin()
+    x = made.read([f"c{i}" for i in range(24)]).double()
+    torch.testing.assert_close(run.model.mean, x.mean(dim=(0, 2)).float())
+    torch.testing.assert_close(run.model.std, x.std(dim=(0, 2), correction=0).float())
+
+
+def test_a_network_for_other_features_is_refused(learnable: TrainSettings) -> None:
+    with pytest.raises(UsageError, match="433 coefficients and 50 tags; there are 6 and 3"):
+        train(dataclasses.replace(learnable, architecture=Architecture()))
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [one_cycle(i / 100) for i in range(101)]
+    assert rates[10] == max(rates) == 1
+    assert rates[0] == pytest.approx(0.04)
+    assert rates[-1] == pytest.approx(0)
+    assert rates[:11] == sorted(rates[:11])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+# -- scores, by hand -------------------------------------------------------------------------------
+
+POSITIVE = [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "positive", "roc", "pr"),
+    [
+        ([0.9, 0.1, 0.8, 0.2], POSITIVE, 1.0, 1.0),
+        ([0.1, 0.9, 0.2, 0.8], POSITIVE, 0.0, (1 / 3 + 2 / 4) / 2),
+        # ranked + − + −: of the 4 pairs 3 are right; precision 1 at the first, 2/3 at the second
+        ([0.9, 0.8, 0.7, 0.6], POSITIVE, 3 / 4, (1 + 2 / 3) / 2),
+        # all tied: every pair counts half; one threshold, half of it right
+        ([0.5, 0.5, 0.5, 0.5], POSITIVE, 1 / 2, 1 / 2),
+        # + and − tied on top: pairs 1/2, 1, 1/2, 1 … of +0.9 −0.9 +0.5 −0.1
+        ([0.9, 0.9, 0.5, 0.1], POSITIVE, (0.5 + 1 + 0 + 1) / 4, (1 / 2 + 2 / 3) / 2),
+        ([0.3, 0.2, 0.1], [True, True, True], math.nan, 1.0),
+        ([0.3, 0.2, 0.1], [False, False, False], math.nan, math.nan),
+    ],
+)
+def test_roc_and_pr_auc_by_hand(
+    probabilities: list[float], positive: list[bool], roc: float, pr: float
+) -> None:
+    p, y = np.array(probabilities), np.array(positive)
+    assert roc_auc(p, y) == pytest.approx(roc, nan_ok=True)
+    assert pr_auc(p, y) == pytest.approx(pr, nan_ok=True)
+
+
+def test_correlation_by_hand() -> None:
+    a = np.array([1.0, 2.0, 3.0])
+    assert correlation(a, 2 * a + 5) == pytest.approx(1)
+    assert correlation(a, np.array([1.0, 0.0, 2.0])) == pytest.approx(1 / 2)
+    assert math.isnan(correlation(a, np.ones(3)))
+
+
+def test_labels_are_binarised_at_prevalence() -> None:
+    soft = np.array([[0.9, 0.1, 0.2], [0.2, 0.3, 0.2], [0.4, 0.2, 0.2], [0.1, 0.05, 0.2]])
+    positive = binarise(soft, [0.5, 0.25, 0.01])
+    assert positive[:, 0].tolist() == [True, False, True, False]
+    assert positive[:, 1].tolist() == [False, True, False, False]
+    assert positive[:, 2].tolist() == [True, False, False, False]  # one at least, the first
+
+
+def test_track_level_is_the_mean_over_a_tracks_examples() -> None:
+    table, names = scores.by_track(np.array([[0.2, 0.0], [0.5, 0.5], [0.4, 1.0]]), ["x", "y", "x"])
+    assert names == ["x", "y"]
+    np.testing.assert_allclose(table, [[0.3, 0.5], [0.5, 0.5]])
+
+
+def test_an_evaluation_is_plain_json_with_nothing_that_is_not_json() -> None:
+    dataset = data_set([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.1, 0.9, 0], [0.2, 0.7, 0]], tracks="aabc")
+    heard = np.array([[0.7, 0.2, 0.1], [0.8, 0.1, 0.1], [0.1, 0.9, 0.1], [0.2, 0.8, 0.1]])
+    found = judge(heard, dataset, range(4), thresholds={"Rock": 0.5}, model="m", n_resamples=20)
+    plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert (plain["n"], plain["n_tracks"], plain["level"]) == (4, 3, "segment")
+    assert plain["tags"]["rock"]["roc_auc"] == 1.0
+    assert plain["tags"]["rock"]["pr_auc"] == 1.0
+    assert plain["tags"]["no vocals"]["correlation"] is None
+    assert plain["macro"]["roc_auc"] <= 1
+    low, high = plain["macro"]["roc_auc_95"]
+    assert low <= high
+    assert plain["values"]["Rock"] == {
+        "threshold": 0.5,
+        "n_chosen": 2,
+        "n_positive": 2,
+        "precision": 1.0,
+        "recall": 1.0,
+        "f1": 1.0,
+    }
+    track = judge(heard, dataset, range(4), thresholds={}, level="track", n_resamples=0)
+    assert (track.n, track.n_tracks) == (3, 3)
+    with pytest.raises(UsageError, match="segment or track"):
+        judge(heard, dataset, range(4), thresholds={}, level="album")
+
+
+def test_genres_are_judged_against_people_by_hand() -> None:
+    heard = np.array(
+        [
+            [0.9, 0.1, 0.9],  # rock, and heard so
+            [0.1, 0.9, 0.9],  # rock, heard classical
+            [0.1, 0.9, 0.9],  # classical, and heard so
+            [0.1, 0.1, 0.9],  # classical, heard nothing
+            [0.9, 0.9, 0.9],  # jazz: not a tag, does not count
+        ]
+    )
+    genres = ["rock", "rock", "classical", "classical", "jazz"]
+    thresholds = {"Rock": 0.5, "Classical": 0.5, "Instrumental": 0.5}
+    found = judge_genres(heard, TAGS, genres, thresholds)
+    assert found["n_tracks"] == 4
+    assert found["coverage"] == 3 / 4
+    assert found["precision"] == pytest.approx(2 / 3)
+    assert found["confusion"] == {
+        "rock": {"Rock": 1, "Classical": 1},
+        "classical": {"Classical": 1, "": 1},
+    }
+    assert found["roc_auc"]["rock"] == pytest.approx(3 / 4)
+
+
+# -- thresholds ------------------------------------------------------------------------------------
+
+
+def test_a_threshold_lies_between_those_that_carry_the_tag_and_those_that_do_not() -> None:
+    labels = [[0.9, 0.1, 0.5]] * 10 + [[0.1, 0.9, 0.5]] * 10
+    tracks = "abcdefghijklmnopqrst"
+    heard = np.array([[0.8, 0.3, 0.2]] * 10 + [[0.4, 0.7, 0.2]] * 10)
+    dataset = data_set(labels, tracks=tracks, shares=(0.5, 0.25, 0.1))
+    thresholds = choose_thresholds(heard, dataset, range(20))
+    assert thresholds["Rock"] == pytest.approx(0.6)
+    assert 0.5 <= thresholds["Classical"] <= 0.7
+    assert set(thresholds) == {"Rock", "Classical", "Instrumental"}
+
+
+def test_a_common_value_needs_twice_its_prevalence() -> None:
+    """Everything sounds 0.05 or 0.1 like it: ranked well, but nobody should read it."""
+    labels = [[0.9, 0.1, 0.5]] * 5 + [[0.1, 0.9, 0.5]] * 15
+    heard = np.array([[0.1, 0.5, 0.2]] * 5 + [[0.05, 0.5, 0.2]] * 15)
+    dataset = data_set(labels, tracks="abcdefghijklmnopqrst", shares=(0.2, 0.4, 0.1))
+    assert choose_thresholds(heard, dataset, range(20))["Rock"] == 0.4
+
+
+def test_synonyms_are_merged_before_a_threshold_is_chosen() -> None:
+    tags = ("classical", "classic")
+    table, names = scores.merge_values(np.array([[0.2, 0.6], [0.5, 0.1]]), tags)
+    assert names == ["Classical"]
+    assert table[:, 0].tolist() == [0.6, 0.5]
+    assert scores.value_shares({"classical": 0.1, "classic": 0.02}) == {"Classical": 0.1}
+
+
+# -- the whole of it -------------------------------------------------------------------------------
+
+
+def test_a_trained_model_is_evaluated_on_audio_as_a_scan_would_hear_it(
+    audible: Path, tmp_path: Path
+) -> None:
+    settings = TrainSettings(
+        dataset=audible,
+        output=tmp_path / "run",
+        epochs=1,
+        architecture=Architecture(n_units=8, n_layers=1, n_tags=3),
+    )
+    directory = train(settings)
+    assert read_run(settings)["data"]["broken"].keys() == {"b"}
+    dataset = read_folder(audible)
+    told: list[tuple[int, int]] = []
+    found = evaluate(
+        checkpoint.read(directory),
+        dataset,
+        split="train",
+        n_resamples=5,
+        tell=lambda done, total: told.append((done, total)),
+    )
+    assert (found.n, found.n_tracks, found.split) == (2, 1, "train")
+    assert told == [(2, 2)]
+    with pytest.raises(UsageError, match="no examples in its test split"):
+        evaluate(checkpoint.read(directory), dataset, split="test")
+
+
+def read_run(settings: TrainSettings) -> dict[str, dict[str, object]]:
+    loaded: dict[str, dict[str, object]] = json.loads((settings.output / "run.json").read_text())
+    return loaded
