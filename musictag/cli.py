@@ -1,0 +1,336 @@
+"""Commands and options, and nothing else.
+
+Everything heavy is imported inside the command that needs it: `--help` loads
+neither torch nor any of the libraries that open files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from musictag import __version__, config
+from musictag.errors import FileError, MusictagError, UsageError
+
+if TYPE_CHECKING:
+    from musictag.report import Report
+
+DEFAULTS = config.Settings()
+
+log = logging.getLogger("musictag")
+
+app = typer.Typer(
+    help="Hears a music library and writes genre, mood, instruments and vocals into its files.",
+    epilog="Exit codes: 0 all well, 1 some files failed, 2 wrong usage or settings, "
+    "130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain help and plain tracebacks: nothing to load for colours, nothing hidden.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The program `musictag`."""
+    # A kill unwinds like an exception, so that temporary files go and threads end.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+    app(prog_name="musictag")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"musictag {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+# ---------------------------------------------------------------- scan
+
+_WHAT = "What to scan"
+_FIELDS = "What to write"
+_HEARING = "How to hear"
+_OUTPUT = "What to print"
+
+
+@app.command()
+def scan(  # noqa: PLR0913  # one argument per option
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="Music files and folders.", show_default=False),
+    ] = None,
+    *,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the tags. Without it no file is touched.")
+    ] = False,
+    fields: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Fields to write, from genre,mood,instrument,vocals. [default: genre,mood]",
+        ),
+    ] = None,
+    existing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="Values already there: keep (fill only empty fields), merge or replace; "
+            "or by field: genre=replace,mood=merge. [default: keep]",
+        ),
+    ] = None,
+    max_genres: Annotated[
+        int | None,
+        typer.Option(metavar="N", help=f"Most genres. [default: {DEFAULTS.max_genres}]"),
+    ] = None,
+    max_moods: Annotated[
+        int | None,
+        typer.Option(metavar="N", help=f"Most moods. [default: {DEFAULTS.max_moods}]"),
+    ] = None,
+    max_instruments: Annotated[
+        int | None,
+        typer.Option(metavar="N", help=f"Most instruments. [default: {DEFAULTS.max_instruments}]"),
+    ] = None,
+    max_vocals: Annotated[
+        int | None,
+        typer.Option(metavar="N", help=f"Most words on vocals. [default: {DEFAULTS.max_vocals}]"),
+    ] = None,
+    join: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Write several values as one, with this between. [default: one entry per value]",
+        ),
+    ] = None,
+    preserve_mtime: Annotated[
+        bool | None,
+        typer.Option(
+            "--preserve-mtime/--no-preserve-mtime",
+            help="Keep the modification time of written files. [default: no]",
+        ),
+    ] = None,
+    files_from: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Scan the files listed in FILE, - for standard input."),
+    ] = None,
+    null: Annotated[
+        bool, typer.Option("-0", "--null", help="The list's names end with NUL, not newline.")
+    ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Leave out files and folders like this; may repeat."),
+    ] = None,
+    segments: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Hear N evenly spaced 29 s segments per track. [default: all of it]"
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR", help="The model. [default: the one that comes along]"),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps. [default: auto]"),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", metavar="N", help="Decoding threads. [default: one per core]"),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Segments heard at once. [default: 8, on a GPU 32]"),
+    ] = None,
+    cache: Annotated[
+        bool | None,
+        typer.Option(
+            "--cache/--no-cache", help="Remember what was heard, for later scans. [default: yes]"
+        ),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORM", help="table, jsonl, csv or tsv.")
+    ] = "table",
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only failures on standard error.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also show tracks that stay as they are.")
+    ] = False,
+    log_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append what happened to FILE.")
+    ] = None,
+) -> None:
+    """Hear music and show what would be written; with --write, write it.
+
+    The table shows what changes. jsonl, csv and tsv have one record for every file.
+    Settings that stay are kept in config.toml in musictag's configuration folder.
+    """
+    with _endings():
+        settings = config.override(
+            config.load(),
+            {
+                "fields": fields,
+                "existing": existing,
+                "max_genres": max_genres,
+                "max_moods": max_moods,
+                "max_instruments": max_instruments,
+                "max_vocals": max_vocals,
+                "join": join,
+                "preserve_mtime": preserve_mtime,
+                "exclude": exclude or None,
+                "segments": segments,
+                "model": model,
+                "device": device,
+                "jobs": jobs,
+                "batch_size": batch_size,
+                "cache": cache,
+            },
+        )
+        from musictag import cache as caches  # noqa: PLC0415
+        from musictag import checkpoint, pipeline, report  # noqa: PLC0415
+
+        if form not in report.FORMATS:
+            raise UsageError(f"--format {form}: there are {', '.join(report.FORMATS)}")
+        listed, count = _listed(paths or [], files_from, null=null, exclude=settings.exclude)
+        ears = checkpoint.find(settings.model)
+        _prepare_stdout(form)
+        with (
+            report.Report(
+                form,
+                settings.fields,
+                stdout=sys.stdout,
+                stderr=sys.stderr,
+                write=write,
+                quiet=quiet,
+                verbose=verbose,
+                count=count,
+            ) as told,
+            _logging(told, quiet=quiet, verbose=verbose, log_file=log_file),
+            caches.Cache(caches.default_path() if settings.cache else None) as remembered,
+            contextlib.closing(
+                pipeline.scan(listed, ears, settings, cache=remembered, write=write)
+            ) as outcomes,
+        ):
+            for outcome in outcomes:
+                told.add(outcome)
+                log.debug("%s", report.log_line(outcome))
+        raise typer.Exit(1 if told.n_failed else 0)
+
+
+def _listed(
+    paths: list[Path], files_from: str | None, *, null: bool, exclude: tuple[str, ...]
+) -> tuple[Iterable[Path | FileError], Callable[[], int] | None]:
+    """What to scan, and a way to count it, where it can be gone through twice."""
+    from musictag import files  # noqa: PLC0415
+
+    if files_from is None:
+        if not paths:
+            raise UsageError("nothing to scan: name files or folders, or a list with --files-from")
+        if null:
+            raise UsageError("-0 says how a list is written: it needs --files-from")
+        return files.walk(paths, exclude=exclude), lambda: _length(
+            files.walk(paths, exclude=exclude)
+        )
+    if paths:
+        raise UsageError("either name files and folders, or give a list with --files-from")
+    if files_from == "-":
+        # Not sys.stdin: at an interrupt the thread that waits for a name would hold its lock, and
+        # Python dies of that.
+        return files.read_list(open(0, "rb", closefd=False), null=null), None
+    try:
+        stream = Path(files_from).open("rb")  # noqa: SIM115  # read while the scan runs
+    except OSError as error:
+        raise UsageError(f"--files-from {files_from}: {error.strerror}") from error
+    return files.read_list(stream, null=null), None
+
+
+def _length(items: Iterable[object]) -> int:
+    return sum(1 for _ in items)
+
+
+def _prepare_stdout(form: str) -> None:
+    """Names that the terminal's encoding lacks must not end a scan."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if form in ("csv", "tsv"):
+            sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
+        else:
+            sys.stdout.reconfigure(errors="backslashreplace")
+
+
+# ---------------------------------------------------------------- model
+
+
+# ---------------------------------------------------------------- endings
+
+
+@contextlib.contextmanager
+def _endings() -> Iterator[None]:
+    """How a command ends before its end: one line on stderr and the right exit code."""
+    try:
+        yield
+    except MusictagError as error:
+        _complain(str(error))
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except BrokenPipeError:
+        # Who read our output has seen enough. Python would complain once more at exit.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(128 + 13) from None
+
+
+def _complain(message: str) -> None:
+    from musictag.report import visible  # noqa: PLC0415
+
+    typer.echo(f"musictag: {visible(message)}", err=True)
+
+
+@contextlib.contextmanager
+def _logging(told: Report, *, quiet: bool, verbose: bool, log_file: Path | None) -> Iterator[None]:
+    """Warnings go to stderr through the report, everything into the log file."""
+
+    class Teller(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.say(f"musictag: {record.getMessage()}")
+
+    teller = Teller(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
+    handlers: list[logging.Handler] = [teller]
+    if log_file is not None:
+        try:
+            book = logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise UsageError(f"--log-file {log_file}: {error.strerror}") from error
+        book.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handlers.append(book)
+    log.setLevel(logging.DEBUG if log_file is not None else teller.level)
+    for handler in handlers:
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            log.removeHandler(handler)
+            handler.close()

@@ -1,0 +1,494 @@
+"""Outcomes → what people and programs read: table, JSON lines, CSV, TSV, progress, summary.
+
+stdout carries the data, stderr all else. The table is for people: it fits the
+terminal, comes row by row, and shows what changes. JSON lines, CSV and TSV are
+for programs: one record per file, all files. Names and values come out of
+other people's files, so whatever could move a terminal's cursor or turn the
+direction of its text is shown as an escape.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import threading
+import time
+import unicodedata
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING, TextIO
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from musictag.decision import FIELD_TAGS, Change
+
+if TYPE_CHECKING:
+    from musictag.pipeline import Outcome
+
+FORMATS = ("table", "jsonl", "csv", "tsv")
+FIELDS = tuple(FIELD_TAGS)
+
+COLUMNS = (
+    "path",
+    "status",
+    "duration",
+    *(f"{field.lower()}_{what}" for field in FIELDS for what in ("chosen", "old", "new")),
+    "error",
+    "message",
+    "model",
+)
+"""Of CSV and TSV: one row per file; several values of a field are joined by "; "."""
+
+PIPE_WIDTH = 100
+"""Of a table that goes to no terminal, unless COLUMNS says otherwise."""
+
+
+class Report:
+    """Tells of a scan while it runs: `add` every Outcome, inside a `with` block.
+
+    `quiet` leaves only failures on stderr, `verbose` shows unchanged tracks in
+    the table. `count` tells how many tracks there will be; it is called in a
+    thread of its own, and only when there is a progress bar to use it.
+    """
+
+    def __init__(
+        self,
+        form: str,
+        fields: Sequence[str],
+        *,
+        stdout: TextIO,
+        stderr: TextIO,
+        write: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        count: Callable[[], int] | None = None,
+    ) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+        self._write = write
+        self._quiet = quiet
+        self._tally = Tally()
+        self._lines = _lines_of(form, fields, stdout, verbose=verbose)
+        self._lock = threading.RLock()
+        self._bar: Bar | None = None
+        if stderr.isatty() and os.environ.get("TERM") != "dumb" and not quiet:
+            self._bar = Bar(stderr, self._tally, self._lock, count)
+
+    @property
+    def n_failed(self) -> int:
+        return self._tally.statuses["failed"]
+
+    def __enter__(self) -> Report:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if not self._quiet and (kind is None or kind is KeyboardInterrupt):
+            for line in self._tally.summary(write=self._write, whole=kind is None):
+                self.say(line)
+
+    def add(self, outcome: Outcome) -> None:
+        """One more file: its lines on stdout, what was wrong with it on stderr."""
+        self._tally.add(outcome)
+        lines = self._lines(outcome)
+        if lines:
+            with self._above_the_bar():
+                self._stdout.write("".join(line + "\n" for line in lines))
+                self._stdout.flush()
+        if outcome.error is not None and not (self._quiet and outcome.status == "skipped"):
+            self.say(f"musictag: {outcome.path}: {outcome.error.message}")
+        if self._bar is not None:
+            self._bar.step()
+
+    def say(self, message: str) -> None:
+        """One line on stderr; any thread may say something."""
+        with self._above_the_bar():
+            self._stderr.write(visible(message) + "\n")
+            self._stderr.flush()
+
+    @contextlib.contextmanager
+    def _above_the_bar(self) -> Iterator[None]:
+        with self._lock:
+            if self._bar is not None:
+                self._bar.erase()
+            yield
+            if self._bar is not None:
+                self._bar.draw()
+
+
+def visible(text: str) -> str:
+    """Text that a terminal can only show: what would steer it is written as an escape.
+
+    Control and format characters (they include the marks that turn the
+    direction of text), bytes that are not UTF-8, lone line separators. The two
+    joiners that some scripts and emoji need stay.
+    """
+    return "".join(character if _shows(character) else _escape(character) for character in text)
+
+
+def _shows(character: str) -> bool:
+    if character in "\u200c\u200d":
+        return True
+    return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as the file system gave it
+        return f"\\x{code - 0xDC00:02x}"
+    if character in "\t\n\r":
+        return {"\t": "\\t", "\n": "\\n", "\r": "\\r"}[character]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+# ---------------------------------------------------------------- for programs
+
+
+def json_line(outcome: Outcome) -> str:
+    """One JSON object in ASCII: whatever is in a name, the line stays one line.
+
+    A name that is not UTF-8 has its odd bytes as \\udc80…\\udcff, which Python's
+    json reads back into the same name.
+    """
+    error = outcome.error
+    return json.dumps(
+        {
+            "path": os.fspath(outcome.path),
+            "status": outcome.status,
+            "duration": _duration(outcome),
+            "probabilities": {tag: round(p, 6) for tag, p in outcome.probabilities.items()},
+            "chosen": {field: list(values) for field, values in outcome.chosen.items()},
+            "fields": {
+                field: {"old": list(change.old), "new": list(change.new)}
+                for field, change in outcome.fields.items()
+            },
+            "error": None if error is None else {"code": error.code, "message": error.message},
+            "model": outcome.model,
+        }
+    )
+
+
+def record(outcome: Outcome) -> list[str]:
+    """One outcome in the order of COLUMNS."""
+    duration = _duration(outcome)
+    cells = [os.fspath(outcome.path), outcome.status, "" if duration is None else f"{duration:g}"]
+    for field in FIELDS:
+        change = outcome.fields.get(field, Change((), ()))
+        cells += ("; ".join(v) for v in (outcome.chosen.get(field, ()), change.old, change.new))
+    error = outcome.error
+    cells += ("", "") if error is None else (error.code, error.message)
+    return [*cells, outcome.model]
+
+
+def csv_line(cells: Sequence[str]) -> str:
+    """For spreadsheets: a cell that one would take for a formula gets an apostrophe in front.
+
+    Titles and tags come from anywhere, and `=HYPERLINK(…)` in a genre is not
+    to run on somebody's desk. Programs that want every character as it is
+    take JSON lines or TSV.
+    """
+    guarded = ["'" + cell if cell[:1] in tuple("=+-@\t\r") else cell for cell in cells]
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(guarded)
+    return line.getvalue()
+
+
+def tsv_line(cells: Sequence[str]) -> str:
+    """For line tools: tab, newline, return and backslash inside a cell are \\t, \\n, \\r, \\\\."""
+    escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+    return "\t".join(cell.translate(escapes) for cell in cells)
+
+
+def log_line(outcome: Outcome) -> str:
+    """One outcome for the log file: what happened, to which file, old and new values."""
+    words = [outcome.status, visible(os.fspath(outcome.path))]
+    for field, change in outcome.fields.items():
+        if change.changed:
+            old, new = (", ".join(map(visible, values)) for values in (change.old, change.new))
+            words.append(f"{field}: {old or '-'} -> {new}")
+    if outcome.error is not None:
+        words.append(visible(outcome.error.message))
+    return "; ".join(words)
+
+
+def _duration(outcome: Outcome) -> float | None:
+    return None if outcome.duration_s is None else round(outcome.duration_s, 3)
+
+
+def _lines_of(
+    form: str, fields: Sequence[str], stdout: TextIO, *, verbose: bool
+) -> Callable[[Outcome], list[str]]:
+    """What turns an outcome into lines of stdout, headings included when they are due."""
+    if form == "table":
+        return Table(fields, stdout, verbose=verbose).lines
+    if form == "jsonl":
+        return lambda outcome: [json_line(outcome)]
+    line_of = {"csv": csv_line, "tsv": tsv_line}[form]
+    show = visible if stdout.isatty() else str
+    heading = [line_of(COLUMNS)]
+
+    def lines(outcome: Outcome) -> list[str]:
+        due = [*heading, show(line_of(record(outcome)))]
+        heading.clear()
+        return due
+
+    return lines
+
+
+# ---------------------------------------------------------------- for people
+
+
+class Table:
+    """What changes, one track per row, under the name of its folder.
+
+    Rows come as the scan goes, so the widths are those of the terminal and not
+    of the content: long names are cut, values wrapped.
+    """
+
+    GAP = 2
+    MIN_FIELD = 14
+    """Wide enough for the longest value and the comma after it."""
+
+    def __init__(self, fields: Sequence[str], stdout: TextIO, *, verbose: bool = False) -> None:
+        self._fields = fields
+        self._verbose = verbose
+        terminal = stdout.isatty()
+        self._console = Console(
+            file=stdout,
+            width=None if terminal else int(os.environ.get("COLUMNS") or PIPE_WIDTH),
+            highlight=False,
+        )
+        plain = "utf" not in (stdout.encoding or "utf").lower()
+        self._arrow, self._none, self._cut = ("->", "-", "~") if plain else ("→", "–", "…")
+        self._folder: str | None = None
+
+    def lines(self, outcome: Outcome) -> list[str]:
+        """Headings if they are due, and the row; nothing for a track that stays as it is."""
+        shown = {"written", "planned"} | ({"unchanged"} if self._verbose else set())
+        if outcome.status not in shown:
+            return []
+        widths = self._widths()
+        rows: list[list[Text]] = []
+        if self._folder is None:
+            rows.append([Text(name, "bold") for name in ("Track", *map(str.title, self._fields))])
+        if self._folder != os.fspath(outcome.path.parent):
+            self._folder = os.fspath(outcome.path.parent)
+            rows.append([Text(visible(self._folder) + os.sep, "dim")])
+        name = Text("  " + self._shortened(visible(outcome.path.name), widths[0] - 2))
+        rows.append([name, *(self._change(outcome.fields.get(field)) for field in self._fields)])
+        return [line for row in rows for line in self._laid_out(row, widths)]
+
+    def _widths(self) -> list[int]:
+        """Of the columns: the track takes what the fields leave, at least a quarter."""
+        n = len(self._fields)
+        room = self._console.width - self.GAP * n
+        track = max(room // 4, min(room * 2 // 5, room - self.MIN_FIELD * n))
+        each = max(self.MIN_FIELD, (room - track) // n)
+        return [max(8, room - each * n), *[each] * n]
+
+    def _change(self, change: Change | None) -> Text:
+        if change is None:
+            return Text()
+        old, new = (", ".join(map(visible, values)) for values in (change.old, change.new))
+        if not change.changed:
+            return Text(old or self._none, "dim")
+        return Text.assemble(
+            (old or self._none, "dim"), (f" {self._arrow} ", "dim"), (new, "green")
+        )
+
+    def _laid_out(self, row: list[Text], widths: list[int]) -> list[str]:
+        """The row's cells side by side, wrapped to their widths; a row of one cell is a heading."""
+        if len(row) == 1:
+            return [self._rendered(row[0])]
+        wrapped = [cell.wrap(self._console, width) for cell, width in zip(row, widths, strict=True)]
+        lines = []
+        for cells in zip_longest(*wrapped, fillvalue=Text()):
+            line = Text()
+            for cell, width in zip(cells, widths, strict=True):
+                cell.rstrip()
+                line.append_text(cell)
+                line.append(" " * (width + self.GAP - cell.cell_len))
+            line.rstrip()
+            lines.append(self._rendered(line))
+        return lines
+
+    def _shortened(self, name: str, width: int) -> str:
+        if cell_len(name) <= width:
+            return name
+        return set_cell_size(name, width - 1).rstrip() + self._cut
+
+    def _rendered(self, text: Text) -> str:
+        with self._console.capture() as captured:
+            self._console.print(text, soft_wrap=True, end="")
+        return captured.get()
+
+
+class Tally:
+    """Counts of a scan, and how fast it goes."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start_s = clock()
+        self.n_tracks = 0
+        self.music_s = 0.0
+        self.heard_s = 0.0
+        """Music heard now, not remembered."""
+        self.statuses: Counter[str] = Counter()
+        self._lately: deque[tuple[float, int, float]] = deque([(self._start_s, 0, 0.0)])
+
+    def add(self, outcome: Outcome) -> None:
+        self.n_tracks += 1
+        self.statuses[outcome.status] += 1
+        self.music_s += outcome.duration_s or 0.0
+        if not outcome.from_cache:
+            self.heard_s += outcome.duration_s or 0.0
+        now = self._clock()
+        if now - self._lately[-1][0] >= 0.1:
+            self._lately.append((now, self.n_tracks, self.heard_s))
+        while len(self._lately) > 2 and now - self._lately[0][0] > 30:
+            self._lately.popleft()
+
+    @property
+    def elapsed_s(self) -> float:
+        return self._clock() - self._start_s
+
+    def rates(self) -> tuple[float, float]:
+        """Tracks per second and seconds of music heard per second, over the last half minute."""
+        then, n_tracks, heard_s = self._lately[0]
+        span_s = max(self._clock() - then, 1e-3)
+        return (self.n_tracks - n_tracks) / span_s, (self.heard_s - heard_s) / span_s
+
+    def summary(self, *, write: bool, whole: bool = True) -> list[str]:
+        """The closing lines."""
+        if not self.n_tracks:
+            return ["No tracks found." if whole else "Interrupted before the first track."]
+        tracks = "1 track" if self.n_tracks == 1 else f"{self.n_tracks:,} tracks"
+        line = f"{tracks}, {_long(self.music_s)} of music, in {_short(self.elapsed_s)}"
+        if self.heard_s:
+            line += f" ({self.heard_s / max(self.elapsed_s, 1e-3):,.0f}× real time)"
+        elif self.music_s:
+            line += ", all remembered from earlier scans"
+        order = ("written", "planned", "unchanged", "skipped", "failed")
+        counts = [f"{self.statuses[s]:,} {s}" for s in order if self.statuses[s]]
+        lines = [line + ".", ", ".join(counts) + "."]
+        if not whole:
+            lines.append("Interrupted; what is listed above is done.")
+        if self.statuses["planned"] and not write:
+            lines.append("Nothing was written; add --write to write these tags.")
+        return lines
+
+
+class Bar:
+    """A line at the foot of the terminal: how far, how fast, how long still.
+
+    The total is counted while the scan runs; until it is known, there is no
+    bar and no time left, only what has been done.
+    """
+
+    def __init__(
+        self,
+        stderr: TextIO,
+        tally: Tally,
+        lock: contextlib.AbstractContextManager[object],
+        count: Callable[[], int] | None,
+    ) -> None:
+        self._stderr = stderr
+        self._tally = tally
+        self._lock = lock
+        self._count = count
+        self._total: int | None = None
+        self._console = Console(file=stderr, highlight=False)
+        self._on_screen = False
+        self._ended = threading.Event()
+        self._drawn_s = 0.0
+
+    def start(self) -> None:
+        threading.Thread(target=self._tick, name="musictag bar", daemon=True).start()
+        if self._count is not None:
+            threading.Thread(target=self._find_total, name="musictag count", daemon=True).start()
+
+    def stop(self) -> None:
+        with self._lock:
+            self._ended.set()
+            self.erase()
+
+    def erase(self) -> None:
+        if self._on_screen:
+            self._stderr.write("\r\x1b[2K")
+            self._stderr.flush()
+            self._on_screen = False
+
+    def step(self) -> None:
+        """Draw again, unless that was done a moment ago."""
+        if self._tally.elapsed_s - self._drawn_s > 0.1:
+            with self._lock:
+                self.draw()
+
+    def draw(self) -> None:
+        if not self._ended.is_set():
+            self._drawn_s = self._tally.elapsed_s
+            with self._console.capture() as captured:
+                self._console.print(self.line(self._console.width - 1), soft_wrap=True, end="")
+            self._stderr.write("\r\x1b[2K" + captured.get())
+            self._stderr.flush()
+            self._on_screen = True
+
+    def line(self, width: int) -> Text:
+        """As much of it as fits into the width."""
+        n, total = self._tally.n_tracks, self._total
+        tracks_per_s, realtime = self._tally.rates()
+        parts = [f"{n:,} of {total:,} tracks" if total else f"{n:,} tracks"]
+        if n:
+            parts.append(f"{tracks_per_s:.1f} tracks/s")
+        if realtime >= 1:
+            parts.append(f"{realtime:,.0f}× real time")
+        if total and tracks_per_s and total > n:
+            parts.append(f"{_short((total - n) / tracks_per_s)} left")
+        text = Text("   ".join(parts))
+        room = min(30, width - text.cell_len - 3)
+        if total and room >= 10:
+            n_full = min(room, room * n // total)
+            bar = Text.assemble(("━" * n_full, "green"), ("━" * (room - n_full), "dim"))
+            text = Text.assemble(bar, "   ", text)
+        text.truncate(width)
+        return text
+
+    def _tick(self) -> None:
+        """Keep the clock going while a long track is heard."""
+        while not self._ended.wait(0.5):
+            with self._lock:
+                self.draw()
+
+    def _find_total(self) -> None:
+        assert self._count is not None
+        self._total = self._count()
+
+
+def _short(seconds: float) -> str:
+    """A time to wait: 8 s, 2 min 14 s, 3 h 05 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def _long(seconds: float) -> str:
+    """An amount of music: 40 s, 12 min, 8.6 hours."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:,.1f} hours"

@@ -1,0 +1,599 @@
+"""Many tracks through all stages: order, batches, bounded memory, errors, cache, writing.
+
+Scheduling is tested with a small fake: a file is JSON that says how many segments are in it, what
+is heard in each and which metadata it has; `Listening` stands for the decoders, the metadata and
+the model, and counts what they are asked to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from musictag import pipeline
+from musictag.cache import Cache
+from musictag.config import Settings
+from musictag.errors import AudioError, FileError, MetadataError, UsageError
+from musictag.pipeline import Outcome, Problem
+
+TAGS = ("rock", "slow", "guitar")
+THRESHOLDS = {"Rock": 0.5, "Slow": 0.5, "Guitar": 0.5}
+ROCK, SLOW, NOTHING = (0.75, 0.25, 0.0), (0.0, 0.75, 0.0), (0.0, 0.0, 0.0)
+ON_CPU = Settings(device="cpu", jobs=2, batch_size=4)
+
+
+@dataclass
+class Listening:
+    """Stands for the decoders, the metadata and the model of a scan."""
+
+    name: str = "fake"
+    digest: str = "d1"
+    tags: tuple[str, ...] = TAGS
+    thresholds: dict[str, float] = field(default_factory=lambda: dict(THRESHOLDS))
+    decoded: list[str] = field(default_factory=list)
+    n_digested: int = 0
+    n_loaded: int = 0
+    batches: list[int] = field(default_factory=list)
+    n_alive: int = 0
+    most_alive: int = 0
+    on_segment: Callable[[Path, int], None] = lambda path, number: None
+    on_batch: Callable[[], None] = lambda: None
+
+    def load(self, device: str) -> Listening:
+        self.n_loaded += 1
+        return self
+
+    def hear(self, segments: torch.Tensor) -> torch.Tensor:
+        self.on_batch()
+        self.batches.append(len(segments))
+        return segments
+
+    def track(self, path: Path, *, n_segments: int | None = None) -> FakeTrack:
+        self.decoded.append(path.name)
+        return FakeTrack(self, path, n_segments)
+
+    def payload_digest(self, path: Path) -> bytes:
+        self.n_digested += 1
+        content = json.loads(path.read_text())
+        del content["metadata"]
+        return hashlib.sha256(json.dumps(content).encode()).digest()
+
+    def segment(self, probabilities: Sequence[float]) -> Any:
+        segment = np.array(probabilities, dtype=np.float32)
+        self.n_alive += 1
+        self.most_alive = max(self.most_alive, self.n_alive)
+        weakref.finalize(segment, self._died)
+        return segment
+
+    def _died(self) -> None:
+        self.n_alive -= 1
+
+
+class FakeTrack:
+    def __init__(self, listening: Listening, path: Path, n_segments: int | None) -> None:
+        self.listening = listening
+        self.path = path
+        self.content = json.loads(path.read_text())
+        self.n_segments = n_segments
+        self.duration_s: float | None = None
+
+    def segments(self) -> Iterator[Any]:
+        heard = self.content["heard"][: self.n_segments]
+        for number, probabilities in enumerate(heard):
+            self.listening.on_segment(self.path, number)
+            yield self.listening.segment(probabilities)
+        self.duration_s = 29.0 * len(heard)
+        if code := self.content["error"]:
+            raise AudioError(self.path, code, f"it is {code}", cure="mend it")
+
+
+@pytest.fixture
+def listening(monkeypatch: pytest.MonkeyPatch) -> Listening:
+    fake = Listening()
+
+    def read(path: Path) -> dict[str, tuple[str, ...]]:
+        metadata = json.loads(path.read_text())["metadata"]
+        if isinstance(metadata, str):
+            raise MetadataError(path, metadata, f"metadata: {metadata}")
+        return {name: tuple(values) for name, values in metadata.items()}
+
+    def write(path: Path, values: Any, *, join: str | None = None, **options: Any) -> None:
+        content = json.loads(path.read_text())
+        if content["metadata"].get("READ-ONLY"):
+            raise MetadataError(path, "read_only", "may not be written")
+        for name, entries in values.items():
+            content["metadata"][name] = list(entries) if join is None else [join.join(entries)]
+        path.write_text(json.dumps(content))
+
+    monkeypatch.setattr(pipeline.audio, "Track", fake.track)
+    monkeypatch.setattr(pipeline.audio, "payload_digest", fake.payload_digest)
+    monkeypatch.setattr(pipeline.metadata, "read", read)
+    monkeypatch.setattr(pipeline.metadata, "write", write)
+    # No test waits for a clock: a batch that is not full waits until nothing can come any more.
+    monkeypatch.setattr(pipeline, "_PATIENCE_S", 3600)
+    return fake
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Callable[..., Path]:
+    numbers = itertools.count()
+
+    def make(
+        name: str = "",
+        *,
+        heard: Sequence[Sequence[float]] = (ROCK,),
+        error: str = "",
+        metadata: dict[str, list[str]] | str | None = None,
+    ) -> Path:
+        number = next(numbers)
+        path = tmp_path / (name or f"{number:03}.mp3")
+        content = {
+            "number": number,
+            "heard": heard,
+            "error": error,
+            "metadata": {} if metadata is None else metadata,
+        }
+        path.write_text(json.dumps(content))
+        return path
+
+    return make
+
+
+Song = Callable[..., Path]
+
+
+def scan(paths: Any, listening: Any, settings: Settings = ON_CPU, **options: Any) -> list[Outcome]:
+    options.setdefault("cache", Cache(None))
+    return list(pipeline.scan(paths, listening, settings, **options))
+
+
+def statuses(outcomes: Sequence[Outcome]) -> list[str]:
+    return [outcome.status for outcome in outcomes]
+
+
+def no_thread_is_left() -> bool:
+    return not [t for t in threading.enumerate() if t.name.startswith("musictag")]
+
+
+def retag(path: Path, **metadata: list[str]) -> None:
+    content = json.loads(path.read_text())
+    content["metadata"] |= metadata
+    path.write_text(json.dumps(content))
+
+
+# ---------------------------------------------------------------- one track
+
+
+def test_a_track_is_the_mean_of_its_segments(listening: Listening, song: Song) -> None:
+    (outcome,) = scan([song(heard=[ROCK, ROCK, SLOW, NOTHING])], listening)
+    assert outcome.probabilities == {"rock": 0.375, "slow": 0.3125, "guitar": 0.0}
+    assert outcome.chosen == {"GENRE": (), "MOOD": (), "INSTRUMENT": (), "VOCALS": ()}
+    assert outcome.duration_s == 4 * 29
+    assert outcome.model == "fake"
+    assert outcome.status == "unchanged"
+
+
+def test_what_is_chosen_and_may_be_written_is_planned(listening: Listening, song: Song) -> None:
+    path = song(metadata={"GENRE": [], "MOOD": ["Sad"]})
+    before = path.read_bytes()
+    (outcome,) = scan([path], listening)
+    assert outcome.status == "planned"
+    assert outcome.chosen["GENRE"] == ("Rock",)
+    assert (outcome.fields["GENRE"].old, outcome.fields["GENRE"].new) == ((), ("Rock",))
+    assert not outcome.fields["MOOD"].changed
+    assert set(outcome.fields) == {"GENRE", "MOOD"}
+    assert path.read_bytes() == before
+
+
+def test_segments_of_the_settings_are_heard(listening: Listening, song: Song) -> None:
+    settings = Settings(device="cpu", segments=2)
+    (outcome,) = scan([song(heard=[ROCK, ROCK, SLOW])], listening, settings)
+    assert outcome.probabilities["rock"] == 0.75
+
+
+# ---------------------------------------------------------------- many tracks
+
+
+def test_outcomes_come_in_the_order_of_the_paths(listening: Listening, song: Song) -> None:
+    """The first track is held up until the last one has been decoded."""
+    paths = [song() for _ in range(6)]
+    last_is_decoded = threading.Event()
+
+    def hold_up(path: Path, number: int) -> None:
+        if path == paths[0]:
+            last_is_decoded.wait()
+        if path == paths[-1]:
+            last_is_decoded.set()
+
+    listening.on_segment = hold_up
+    assert [outcome.path for outcome in scan(paths, listening)] == paths
+
+
+def test_batches_are_filled_across_tracks(listening: Listening, song: Song) -> None:
+    paths = [song(heard=[ROCK] * n) for n in (1, 2, 1, 5, 1)]
+    scan(paths, listening)
+    assert listening.batches == [4, 4, 2]
+
+
+def test_every_segment_is_heard_for_its_own_track(listening: Listening, song: Song) -> None:
+    heard = [(n / 64, 0.0, 0.0) for n in range(40)]
+    paths = [song(heard=[row] * (1 + n % 3)) for n, row in enumerate(heard)]
+    outcomes = scan(paths, listening)
+    assert [outcome.probabilities["rock"] for outcome in outcomes] == [row[0] for row in heard]
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 16])
+def test_a_long_track_is_never_held_whole(listening: Listening, song: Song, jobs: int) -> None:
+    paths = [song(heard=[ROCK] * 300) for _ in range(3)]
+    scan(paths, listening, Settings(device="cpu", jobs=jobs, batch_size=4))
+    queue, batch, in_hand = max(16, 2 * jobs), 4 + 1, 2 * jobs
+    assert listening.most_alive <= queue + batch + in_hand
+    assert listening.n_alive == 0
+
+
+def test_tracks_overtake_a_slow_one_only_so_far(
+    listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_WINDOW", 4)
+    paths = [song() for _ in range(40)]
+    n_out = 0
+    most_under_way = 0
+
+    def look(path: Path, number: int) -> None:
+        nonlocal most_under_way
+        most_under_way = max(most_under_way, paths.index(path) + 1 - n_out)
+
+    listening.on_segment = look
+    for _ in pipeline.scan(
+        paths, listening, Settings(device="cpu", jobs=3, batch_size=1), cache=Cache(None)
+    ):
+        n_out += 1
+    assert most_under_way <= 4 + 1  # one is released just before it is counted here
+    assert n_out == 40
+
+
+def test_a_batch_that_cannot_be_filled_is_heard_all_the_same(
+    listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two tracks at a time never fill a batch of eight; no third comes until they are out."""
+    monkeypatch.setattr(pipeline, "_WINDOW", 2)
+    monkeypatch.setattr(pipeline, "_PATIENCE_S", 0.01)
+    outcomes = scan([song() for _ in range(6)], listening, Settings(device="cpu", batch_size=8))
+    assert statuses(outcomes) == ["planned"] * 6
+
+
+def test_paths_are_taken_as_they_come(listening: Listening, song: Song) -> None:
+    """A list without end, as one on standard input may be."""
+    path = song()
+    outcomes = pipeline.scan(itertools.repeat(path), listening, ON_CPU, cache=Cache(None))
+    assert statuses(list(itertools.islice(outcomes, 20))) == ["planned"] * 20
+    outcomes.close()
+    assert no_thread_is_left()
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+def test_a_broken_file_does_not_stop_the_folder(
+    listening: Listening, song: Song, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.mp3"
+    empty.touch()
+    paths = [
+        song(),
+        song(heard=[ROCK] * 5, error="corrupt"),
+        empty,
+        tmp_path / "gone.mp3",
+        tmp_path,
+        Path("a\0b.mp3"),
+        song(metadata="bad_header"),
+        FileError(tmp_path / "locked", "permission", "may not be listed"),
+        song(),
+    ]
+    outcomes = scan(paths, listening)
+    assert [outcome.error and outcome.error.code for outcome in outcomes] == [
+        None,
+        "corrupt",
+        "empty",
+        "not_found",
+        "not_a_file",
+        "not_found",
+        "bad_header",
+        "permission",
+        None,
+    ]
+    assert statuses(outcomes) == ["planned", *["failed"] * 7, "planned"]
+    assert outcomes[1].error == Problem("corrupt", "it is corrupt (mend it)")
+    assert outcomes[1].probabilities == {}
+
+
+def test_a_file_whose_metadata_cannot_be_parsed_is_not_heard(
+    listening: Listening, song: Song
+) -> None:
+    scan([song(metadata="bad_header")], listening)
+    assert listening.decoded == []
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_container_without_metadata_is_heard_and_skipped(
+    listening: Listening, song: Song, write: bool
+) -> None:
+    (outcome,) = scan([song(metadata="no_tags")], listening, write=write)
+    assert outcome.status == "skipped"
+    assert outcome.error == Problem("no_tags", "metadata: no_tags")
+    assert outcome.chosen["GENRE"] == ("Rock",)
+
+
+@pytest.mark.parametrize("code", ["silent", "too_short"])
+def test_nothing_to_hear_is_skipped_and_remembered(
+    listening: Listening, song: Song, tmp_path: Path, code: str
+) -> None:
+    path = song(heard=[], error=code)
+    with Cache(tmp_path / "heard.sqlite") as cache:
+        (first,) = scan([path], listening, cache=cache, write=True)
+        (second,) = scan([path], listening, cache=cache, write=True)
+    assert first.status == second.status == "skipped"
+    assert first.error == second.error == Problem(code, pipeline.SILENCES[code])
+    assert (first.from_cache, second.from_cache) == (False, True)
+    assert listening.decoded == [path.name]
+
+
+class Unforeseen(Exception):  # noqa: N818
+    pass
+
+
+def fail(*_: object) -> None:
+    raise Unforeseen
+
+
+def failing_paths(paths: Sequence[Path]) -> Iterator[Path]:
+    yield from paths
+    raise Unforeseen
+
+
+def test_an_exception_we_did_not_foresee_stops_the_scan(listening: Listening, song: Song) -> None:
+    listening.on_segment = fail
+    with pytest.raises(Unforeseen):
+        scan([song() for _ in range(50)], listening)
+    assert no_thread_is_left()
+
+
+def test_an_exception_in_the_model_stops_the_scan(listening: Listening, song: Song) -> None:
+    listening.on_batch = fail
+    with pytest.raises(Unforeseen):
+        scan([song() for _ in range(50)], listening)
+    assert no_thread_is_left()
+
+
+def test_an_exception_in_the_walk_stops_the_scan(listening: Listening, song: Song) -> None:
+    with pytest.raises(Unforeseen):
+        scan(failing_paths([song() for _ in range(50)]), listening)
+    assert no_thread_is_left()
+
+
+def test_an_interrupt_leaves_no_thread(listening: Listening, song: Song) -> None:
+    """Decoders are waiting for room on the queue when it comes."""
+    paths = [song(heard=[ROCK] * 100) for _ in range(5)]
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    listening.on_batch = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        scan(paths, listening)
+    assert no_thread_is_left()
+
+
+def test_a_scan_that_is_left_leaves_no_thread(listening: Listening, song: Song) -> None:
+    outcomes = pipeline.scan([song() for _ in range(500)], listening, ON_CPU, cache=Cache(None))
+    next(outcomes)
+    outcomes.close()
+    assert no_thread_is_left()
+    assert listening.n_alive == 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("device", ["cuda", "cuda:3"])
+def test_a_device_asked_for_by_name_is_never_replaced(
+    listening: Listening, song: Song, device: str
+) -> None:
+    with pytest.raises(UsageError, match=f"--device {device}: .* no CUDA device"):
+        scan([song()], listening, Settings(device=device))
+    assert listening.decoded == []
+
+
+# ---------------------------------------------------------------- remembered
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Cache]:
+    with contextlib.closing(Cache(tmp_path / "heard.sqlite")) as cache:
+        yield cache
+
+
+def test_a_second_scan_decodes_nothing_and_needs_no_model(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    paths = [song(heard=[(n / 10, 1 / 3, 0.1)]) for n in range(10)]
+    first = scan(paths, listening, cache=cache)
+    second = scan(paths, listening, cache=cache)
+    assert (len(listening.decoded), listening.n_digested, listening.n_loaded) == (10, 10, 1)
+    assert [o.probabilities for o in first] == [o.probabilities for o in second]
+    assert [o.duration_s for o in first] == [o.duration_s for o in second]
+    assert [o.from_cache for o in second] == [True] * 10
+
+
+def test_what_was_written_is_not_decoded_again(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    paths = [song() for _ in range(5)]
+    assert statuses(scan(paths, listening, cache=cache, write=True)) == ["written"] * 5
+    n_digested = listening.n_digested
+    assert statuses(scan(paths, listening, cache=cache, write=True)) == ["unchanged"] * 5
+    assert len(listening.decoded) == 5
+    assert listening.n_digested == n_digested
+
+
+@pytest.mark.parametrize("change", ["retagged", "moved", "touched"])
+def test_a_file_with_the_same_music_is_not_decoded_again(
+    listening: Listening, song: Song, cache: Cache, change: str
+) -> None:
+    path = song()
+    scan([path], listening, cache=cache)
+    if change == "retagged":
+        retag(path, ARTIST=["Somebody"])
+    elif change == "moved":
+        path = path.rename(path.with_name("elsewhere.mp3"))
+    else:
+        os.utime(path, ns=(0, 0))
+    (outcome,) = scan([path], listening, cache=cache)
+    assert outcome.from_cache
+    assert len(listening.decoded) == 1
+    assert listening.n_digested == 2
+    scan([path], listening, cache=cache)
+    assert listening.n_digested == 2
+
+
+def test_other_music_under_the_same_name_is_heard(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    path = song("a.mp3", heard=[ROCK])
+    scan([path], listening, cache=cache)
+    song("a.mp3", heard=[SLOW, SLOW])
+    (outcome,) = scan([path], listening, cache=cache)
+    assert outcome.chosen["MOOD"] == ("Slow",)
+
+
+def test_another_model_or_more_segments_hear_anew(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    path = song(heard=[ROCK, SLOW])
+    scan([path], listening, cache=cache)
+    scan([path], listening, Settings(device="cpu", segments=1), cache=cache)
+    listening.digest = "d2"
+    scan([path], listening, cache=cache)
+    assert len(listening.decoded) == 3
+
+
+def test_a_failure_is_not_remembered(listening: Listening, song: Song, cache: Cache) -> None:
+    path = song(error="no_decoder")
+    scan([path], listening, cache=cache)
+    scan([path], listening, cache=cache)
+    assert len(listening.decoded) == 2
+
+
+# ---------------------------------------------------------------- written
+
+
+def test_the_first_scan_writes_and_the_second_finds_nothing_to_do(
+    listening: Listening, song: Song
+) -> None:
+    path = song(heard=[(0.75, 0.75, 0.75)], metadata={"ARTIST": ["Somebody"]})
+    settings = Settings(device="cpu", fields=("GENRE", "INSTRUMENT"))
+    assert statuses(scan([path], listening, settings, write=True)) == ["written"]
+    written = path.read_bytes()
+    assert json.loads(written)["metadata"] == {
+        "ARTIST": ["Somebody"],
+        "GENRE": ["Rock"],
+        "INSTRUMENT": ["Guitar"],
+    }
+    assert statuses(scan([path], listening, settings, write=True)) == ["unchanged"]
+    assert path.read_bytes() == written
+
+
+def test_only_fields_that_change_are_handed_to_the_writer(
+    listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[Any, Any]] = []
+    monkeypatch.setattr(pipeline.metadata, "write", lambda *a, **k: written.append((a, k)))
+    path = song(heard=[(0.75, 0.75, 0.0)], metadata={"MOOD": ["Sad"]})
+    settings = Settings(device="cpu", preserve_mtime=True)
+    scan([path], listening, settings, write=True)
+    assert written == [
+        (
+            (path, {"GENRE": ("Rock",)}),
+            {
+                "preserve_mtime": True,
+                "join": None,
+                "payload_digest": pipeline.audio.payload_digest,
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "new"),
+    [("keep", ["Pop; Jazz"]), ("merge", ["Pop; Jazz; Rock"]), ("replace", ["Rock"])],
+)
+def test_joined_values_are_taken_apart_before_they_are_compared(
+    listening: Listening, song: Song, policy: str, new: list[str]
+) -> None:
+    path = song(metadata={"GENRE": ["Pop; Jazz"]})
+    settings = Settings(device="cpu", join="; ", existing={"GENRE": policy})
+    scan([path], listening, settings, write=True)
+    assert json.loads(path.read_text())["metadata"]["GENRE"] == new
+    assert statuses(scan([path], listening, settings, write=True)) == ["unchanged"]
+
+
+def test_a_file_that_cannot_be_written_is_reported_with_what_was_heard(
+    listening: Listening, song: Song
+) -> None:
+    outcomes = scan([song(metadata={"READ-ONLY": ["1"]}), song()], listening, write=True)
+    assert statuses(outcomes) == ["failed", "written"]
+    assert outcomes[0].error == Problem("read_only", "may not be written")
+    assert outcomes[0].chosen["GENRE"] == ("Rock",)
+    assert outcomes[0].fields["GENRE"].new == ("Rock",)
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_file_replaced_while_it_was_heard_is_left_alone(
+    listening: Listening, song: Song, cache: Cache, write: bool
+) -> None:
+    path = song("a.mp3", heard=[ROCK])
+    other = song("b.mp3", heard=[SLOW, SLOW])
+    content = other.read_bytes()
+    listening.on_segment = lambda path, number: path.write_bytes(content) and None
+    (outcome,) = scan([path], listening, cache=cache, write=write)
+    assert outcome.status == "failed"
+    assert outcome.error is not None
+    assert outcome.error.code == "changed"
+    assert path.read_bytes() == content
+    listening.on_segment = lambda path, number: None
+    (outcome,) = scan([path], listening, cache=cache)
+    assert outcome.chosen["MOOD"] == ("Slow",)
+
+
+def test_a_file_that_disappears_while_it_is_heard_is_reported(
+    listening: Listening, song: Song
+) -> None:
+    listening.on_segment = lambda path, number: path.unlink()
+    (outcome,) = scan([song()], listening, write=True)
+    assert outcome.error == Problem("not_found", "there is no such file")
+
+
+def test_a_file_retagged_while_it_was_heard_keeps_its_new_metadata(
+    listening: Listening, song: Song
+) -> None:
+    path = song()
+    listening.on_segment = lambda path, number: retag(path, GENRE=["Opera, I say"])
+    (outcome,) = scan([path], listening, write=True)
+    assert outcome.status == "unchanged"
+    assert json.loads(path.read_text())["metadata"] == {"GENRE": ["Opera, I say"]}
+
+
+def test_a_file_named_twice_is_written_once(listening: Listening, song: Song) -> None:
+    path = song()
+    assert statuses(scan([path, path], listening, write=True)) == ["written", "unchanged"]
