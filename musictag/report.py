@@ -198,8 +198,8 @@ def csv_line(cells: Sequence[str]) -> str:
     """
     guarded = ["'" + cell if cell[:1] in tuple("=+-@\t\r") else cell for cell in cells]
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(guarded)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow(guarded)  # so that both get quotes in a cell
+    return line.getvalue().removesuffix("\r\n")
 
 
 def tsv_line(cells: Sequence[str]) -> str:

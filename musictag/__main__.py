@@ -1,0 +1,5 @@
+"""`python -m musictag`."""
+
+from musictag.cli import main
+
+main()

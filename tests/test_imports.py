@@ -1,0 +1,117 @@
+"""Who may import whom, and what starting the program must not load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import musictag
+
+PACKAGE = Path(musictag.__file__).parent
+MODULES = sorted(
+    path.relative_to(PACKAGE).as_posix().removesuffix(".py")
+    for path in PACKAGE.rglob("*.py")
+    if "models" not in path.parts
+)
+
+TRAINING = {
+    name: {"audio", "checkpoint", "decision", "errors", "files", "model", "scattering", "training"}
+    for name in MODULES
+    if name.startswith("training/")
+}
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
+    "__main__": {"cli"},
+    "errors": set(),
+    # The stages do not know each other.
+    "files": {"errors"},
+    "audio": {"errors"},
+    "scattering": {"errors"},
+    "model": {"errors"},
+    "decision": {"errors"},
+    "metadata": {"errors"},
+    "cache": {"errors"},
+    "journal": {"errors"},
+    # These join them.
+    "checkpoint": {"errors", "model", "scattering"},
+    "config": {"decision", "errors"},
+    "pipeline": {"audio", "cache", "checkpoint", "config", "decision", "errors", "metadata"},
+    "report": {"decision", "errors", "pipeline"},
+    "cli": {"cache", "checkpoint", "config", "errors", "files", "pipeline", "report", "training"},
+    **TRAINING,
+}
+
+DOORS = {
+    "audioread": {"audio"},
+    "av": {"audio"},
+    "kymatio": {"scattering"},
+    "mutagen": {"metadata"},
+    "platformdirs": {"cache", "config", "journal"},
+    "rich": {"report"},
+    "safetensors": {"checkpoint"},
+    "soundfile": {"audio"},
+    "soxr": {"audio"},
+    "sqlite3": {"cache", "journal"},
+    "typer": {"cli", "training/commands"},
+}
+"""Foreign library → the modules that may import it."""
+
+HEAVY = {
+    *("audioread", "av", "kymatio", "librosa", "mutagen", "numpy", "safetensors", "scipy"),
+    *("soundfile", "soxr", "torch"),
+    # light, and still not needed to print a help text
+    *("platformdirs", "rich", "sqlite3"),
+}
+
+
+def imported(module: str) -> Iterator[str]:
+    """Full names of everything a module imports, at its top or inside its functions."""
+    path = PACKAGE / f"{module}.py"
+    parents = ["musictag", *Path(module).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = parents[: len(parents) + 1 - node.level] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def ours(module: str) -> set[str]:
+    """First names of our modules that a module imports."""
+    names = {name.split(".")[1] for name in imported(module) if name.startswith("musictag.")}
+    return {name for name in names if not name.startswith("__")}  # __version__
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_one_way(module: str) -> None:
+    assert module in MAY_IMPORT, f"say in this table what {module} may import"
+    assert ours(module) <= MAY_IMPORT[module]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_foreign_libraries_have_one_door(module: str) -> None:
+    for library in {name.split(".")[0] for name in imported(module)} & set(DOORS):
+        assert module in DOORS[library], f"{module} imports {library}"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import musictag.cli",
+        "from musictag.cli import app; app(['--help'], standalone_mode=False)",
+        "from musictag.cli import app; app(['scan', '--help'], standalone_mode=False)",
+        "from musictag.cli import app; app(['--version'], standalone_mode=False)",
+    ],
+)
+def test_starting_the_program_loads_nothing_heavy(start: str) -> None:
+    script = f"{start}\nimport sys\nprint(*sys.modules, file=sys.stderr)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    loaded = {name.split(".")[0] for name in result.stderr.decode().split()}
+    assert "typer" in loaded
+    assert loaded & HEAVY == set()
