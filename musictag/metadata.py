@@ -1,0 +1,1060 @@
+"""Field values <-> files; the one door to mutagen.
+
+`read` and `write` know four fields and every container mutagen can write. `KEYS` is the table
+of field → key, one column per family of tags; `CONTAINERS` says which file holds which family.
+
+mutagen parses a whole tag and writes it anew, and what it could not parse it leaves out without
+a word. Our promise is larger: everything else in the file stays as it is. So frames and atoms that
+are not ours pass through mutagen as bytes where it lets them, the work is done on a copy beside
+the file, and the copy replaces the file only when a second reading, with parsers of our own,
+finds nothing changed but our fields. A tag that does not survive this is left alone, and we say so.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import stat
+import struct
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
+from uuid import UUID
+
+import mutagen.aiff
+import mutagen.apev2
+import mutagen.asf
+import mutagen.dsdiff
+import mutagen.dsf
+import mutagen.flac
+import mutagen.id3
+import mutagen.monkeysaudio
+import mutagen.mp3
+import mutagen.mp4
+import mutagen.musepack
+import mutagen.ogg
+import mutagen.oggflac
+import mutagen.oggopus
+import mutagen.oggspeex
+import mutagen.oggvorbis
+import mutagen.optimfrog
+import mutagen.tak
+import mutagen.trueaudio
+import mutagen.wave
+import mutagen.wavpack
+
+from musictag.errors import FileError, MetadataError
+
+FIELDS = ("GENRE", "MOOD", "INSTRUMENT", "VOCALS")
+
+Values = Mapping[str, tuple[str, ...]]
+"""Field → values, one per entry."""
+
+_ITUNES = "----:com.apple.iTunes:"
+KEYS: dict[str, dict[str, str]] = {
+    family: dict(zip(FIELDS, keys, strict=True))
+    for family, keys in {
+        "ID3v2.4": ("TCON", "TMOO", "TXXX:INSTRUMENT", "TXXX:VOCALS"),
+        "ID3v2.3": ("TCON", "TXXX:MOOD", "TXXX:INSTRUMENT", "TXXX:VOCALS"),
+        "Vorbis": FIELDS,
+        "MP4": ("\xa9gen", *(_ITUNES + field for field in FIELDS[1:])),
+        "ASF": ("WM/Genre", "WM/Mood", "MUSICTAG/INSTRUMENT", "MUSICTAG/VOCALS"),
+        "APEv2": ("Genre", "Mood", "INSTRUMENT", "VOCALS"),
+    }.items()
+}
+"""Family of tags → field → key."""
+
+# mutagen's types are half written; mypy takes the other half for untyped calls
+_id3: Any = mutagen.id3
+_ogg: Any = mutagen.ogg
+
+
+def read(path: Path) -> dict[str, tuple[str, ...]]:
+    """The four fields as the file has them, () where it has none.
+
+    Values come without surrounding white space, without empty ones and without
+    repetitions; a NUL separates values wherever it stands. ID3's numeric genres are names here.
+    """
+    with _explained(path):
+        return _open(path, named=path).values()
+
+
+def write(
+    path: Path,
+    values: Values,
+    *,
+    preserve_mtime: bool = False,
+    join: str | None = None,
+    payload_digest: Callable[[Path], bytes] | None = None,
+) -> None:
+    """Set the fields that are named in `values`, () removes one; all else in the file stays.
+
+    Nothing at all is written when the file already reads so. With `join`, a field's values
+    become one string. `payload_digest` must give the same for the file before and after.
+    A symbolic link stays, the file it names is written; another hard link keeps the old file.
+    On any error, and on Ctrl-C, the file is as it was and nothing is left beside it.
+    """
+    wanted = _as_stored(values, join)
+    with _explained(path):
+        original = Path(os.path.realpath(path))
+        seen = original.stat()
+        now = _open(original, named=path).values()
+        goal = {**now, **wanted}
+        if goal == now:
+            return
+        if not os.access(original, os.W_OK):
+            raise PermissionError(errno.EACCES, "the file is write-protected")
+        with _copy_beside(original) as copy:
+            _set_fields(copy, wanted)
+            _check(copy, original, goal, payload_digest)
+            _finish(copy, original, seen, preserve_mtime=preserve_mtime)
+            _swap(copy, original, seen)
+
+
+def _as_stored(values: Values, join: str | None) -> dict[str, tuple[str, ...]]:
+    for field, entries in values.items():
+        for value in entries:
+            if field not in FIELDS or _cleaned([value]) != (value,):
+                raise ValueError(f"{value!r} cannot be a value of {field}")
+            value.encode()  # no lone surrogates
+    if join is None:
+        return {field: tuple(dict.fromkeys(entries)) for field, entries in values.items()}
+    return {f: (join.join(entries),) if entries else () for f, entries in values.items()}
+
+
+def _cleaned(texts: list[str]) -> tuple[str, ...]:
+    """Values as we compare them: stripped, none empty, none twice."""
+    values = (value.strip() for text in texts for value in text.split("\0"))
+    return tuple(dict.fromkeys(value for value in values if value))
+
+
+# ---------------------------------------------------------------- the steps of a write
+
+
+@contextmanager
+def _copy_beside(original: Path) -> Iterator[Path]:
+    """A hidden copy in the same folder, so that the rename stays on one file system.
+
+    Named after the file, `.NAME.musictag-XXXXXXXX.mp3`, so that what a power cut leaves behind
+    can be told; whatever else ends the work, the copy is gone after it.
+    """
+    suffix = original.suffix if len(original.suffix) <= 8 else ""
+    stem = original.name.removesuffix(suffix)
+    longest = getattr(os, "pathconf", lambda *_: 255)(original.parent, "PC_NAME_MAX")
+    room = longest - len(os.fsencode(f"..musictag-XXXXXXXX{suffix}"))
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]  # whole characters: some file systems refuse half of one
+    handle, name = tempfile.mkstemp(suffix, f".{stem}.musictag-", original.parent)
+    os.close(handle)
+    copy = Path(name)
+    try:
+        shutil.copyfile(original, copy)
+        yield copy
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _set_fields(copy: Path, wanted: Values) -> None:
+    tagged = _open(copy)
+    for field, values in wanted.items():
+        tagged.set(field, values)
+    tagged.save()
+
+
+def _check(
+    copy: Path,
+    original: Path,
+    goal: Values,
+    payload_digest: Callable[[Path], bytes] | None,
+) -> None:
+    """The copy, read anew: our fields as intended, and nothing else different."""
+    after = _open(copy)
+    if after.values() != goal:
+        raise _Refusal("bad_header", "the fields would not read back as they were written")
+    if after.rest() != _open(original).rest():
+        raise _Refusal("bad_header", "something else in it would not survive a change of its tags")
+    if payload_digest is not None:
+        try:
+            intact = payload_digest(copy) == payload_digest(original)
+        except FileError as error:
+            raise _Refusal(
+                "bad_header", f"its sound could not be compared: {error.reason}"
+            ) from error
+        if not intact:
+            raise _Refusal("bad_header", "its sound would not survive a change of its tags")
+
+
+def _finish(copy: Path, original: Path, seen: os.stat_result, *, preserve_mtime: bool) -> None:
+    """Owner, mode, extended attributes and times as the file has them; then all of it to disk."""
+    with copy.open("rb+") as file:
+        now = os.fstat(file.fileno())
+        if (now.st_uid, now.st_gid) != (seen.st_uid, seen.st_gid):
+            os.chown(copy, seen.st_uid, seen.st_gid)  # before the mode: chown clears its high bits
+        shutil.copystat(original, copy)
+        mtime_ns = seen.st_mtime_ns if preserve_mtime else time.time_ns()
+        os.utime(copy, ns=(seen.st_atime_ns, mtime_ns))
+        os.fsync(file.fileno())
+
+
+def _swap(copy: Path, original: Path, seen: os.stat_result) -> None:
+    now = original.stat()
+    if any(
+        getattr(now, what) != getattr(seen, what)
+        for what in ("st_dev", "st_ino", "st_size", "st_mtime_ns")
+    ):
+        raise _Refusal("changed", "it was changed by another program meanwhile", "run again")
+    os.replace(copy, original)  # noqa: PTH105 — tests make this very call fail
+    # From here the new file is whole under its name. Without the folder's fsync a power cut could
+    # at worst bring the old one back, also whole; some network file systems do not offer it.
+    with suppress(OSError):
+        folder = os.open(original.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+class _Refusal(Exception):  # noqa: N818 — a reason without its file; `_explained` adds that
+    """We will not touch this file, and why."""
+
+
+_CODES = {
+    errno.ENOENT: "not_found",
+    errno.EACCES: "permission",
+    errno.EPERM: "permission",
+    errno.EROFS: "read_only",
+    errno.ENOSPC: "no_space",
+    errno.EDQUOT: "no_space",
+    errno.EISDIR: "not_a_file",
+    errno.ENOTDIR: "not_found",
+}
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Every foreseen trouble as a MetadataError about `path`, whichever copy it happened to."""
+    try:
+        yield
+    except _Refusal as refusal:
+        code, reason, *cure = refusal.args
+        raise MetadataError(path, code, reason, cure=cure[0] if cure else None) from refusal
+    except OSError as error:
+        code = _CODES.get(error.errno or 0, "io")
+        reason = (error.strerror or str(error)).lower()
+        raise MetadataError(path, code, reason) from error
+
+
+_DAMAGE = (
+    mutagen.MutagenError,
+    ArithmeticError,
+    AssertionError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What mutagen raises on damaged files, and our own parsers; an AttributeError is a bug of ours."""
+
+
+@contextmanager
+def _parsing() -> Iterator[None]:
+    """Around every meeting with bytes that anybody may have written.
+
+    mutagen wraps the operating system's errors in its own; they are found again here. Only EINVAL
+    is none: it comes of a jump to before the file's beginning, where a wrong length has led.
+    """
+    try:
+        yield
+    except (*_DAMAGE, OSError) as error:
+        link: BaseException | None = error
+        while link is not None:
+            if isinstance(link, OSError) and link.errno not in (None, errno.EINVAL):
+                raise link from error
+            link = link.__cause__ or link.__context__
+        reason = str(error) or type(error).__name__
+        raise _Refusal("bad_header", f"its tags cannot be parsed: {reason}") from error
+
+
+# ---------------------------------------------------------------- which container, which family
+
+
+def _open(path: Path, *, named: Path | None = None) -> _Family:
+    """The file's tags, its container told by its content; `named` must not claim another one."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise _Refusal("not_a_file", "not a regular file")
+    if not status.st_size:
+        raise _Refusal("empty", "the file is empty")
+    container = _recognised(path)
+    if named is not None:
+        claims = [other for other in CONTAINERS if named.suffix.lower() in other.suffixes]
+        if claims and container not in claims:
+            suffix = container.suffixes[0]
+            raise _Refusal(
+                "mislabelled",
+                f"named {named.suffix}, but it is {container.name}",
+                f"rename it to end in {suffix}",
+            )
+    if container.family is None:
+        raise _Refusal("no_tags", f"{container.name} has no tags that musictag can write")
+    with _parsing():
+        return container.family(path, container.mutagen)
+
+
+def _recognised(path: Path) -> Container:
+    with path.open("rb") as file:
+        start = 0
+        while (head := _read_at(file, start, 4096)).startswith(b"ID3") and len(head) >= 10:
+            start += 10 + _synchsafe(head[6:10])  # also several in a row, as Windows stacks them
+    for container in CONTAINERS:
+        if re.match(container.magic, head.lstrip(b"\0") if start else head, re.DOTALL):
+            return container
+    # An mp3 may begin with junk. mutagen looks further in, and says if it finds no frames.
+    if start or path.suffix.lower() in _MPEG.suffixes:
+        return _MPEG
+    if any(path.suffix.lower() in container.suffixes for container in CONTAINERS):
+        raise _Refusal("bad_header", f"nothing of a {path.suffix} file in its beginning")
+    raise _Refusal("no_tags", "not a container that musictag knows")
+
+
+# ---------------------------------------------------------------- families of tags
+
+
+class _Family(ABC):
+    """One open file's tags: our fields in the keys of one family, and the rest as it is."""
+
+    def __init__(self, path: Path, kind: Any) -> None:
+        self.path = path
+        self.file = kind(path)
+
+    def values(self) -> dict[str, tuple[str, ...]]:
+        return {field: _cleaned(self.get(field)) for field in FIELDS}
+
+    @abstractmethod
+    def get(self, field: str) -> list[str]:
+        """The texts under the field's key, as they are."""
+
+    @abstractmethod
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        """These values and no others under the field's key, in memory."""
+
+    def save(self) -> None:
+        with _parsing():
+            self.file.save(self.path)
+
+    def rest(self) -> Any:
+        """Everything in the file but our fields and padding, to be compared."""
+        with _parsing(), self.path.open("rb") as file:
+            return self._rest(file)
+
+    @abstractmethod
+    def _rest(self, file: BinaryIO) -> Any: ...
+
+
+class _WithTail(_Family):
+    """A family that knows ID3v1 at the end of the file, perhaps with Lyrics3 before it.
+
+    mutagen would write ID3v1 anew without its comment, delete it, or put APEv2
+    behind it where nobody looks. So it never sees it: the tail is cut off the
+    copy, and put back with nothing changed but the genre's number.
+    """
+
+    tail = b""
+
+    def _read_tail(self) -> None:
+        with self.path.open("rb") as file:
+            start = max(0, _size(file) - 128)
+            v1 = _read_at(file, start, 128)
+            if len(v1) < 128 or not v1.startswith(b"TAG"):
+                return
+            end_mark = _read_at(file, max(0, start - 15), 15)
+            if re.fullmatch(rb"\d{6}LYRICS200", end_mark):
+                lyrics_start = start - 15 - int(end_mark[:6])
+                if lyrics_start > 0 and _read_at(file, lyrics_start, 11) == b"LYRICSBEGIN":
+                    start = lyrics_start
+            self.tail = _read_at(file, start, _size(file) - start)
+
+    def _genre_of_v1(self) -> list[str]:
+        return [_GENRES[self.tail[-1]]] if self.tail and self.tail[-1] < len(_GENRES) else []
+
+    def _set_genre_of_v1(self, values: tuple[str, ...]) -> None:
+        """The first value that has a number; 255, "none", where no value has one."""
+        if self.tail:
+            numbers = (_GENRES.index(value) for value in values if value in _GENRES)
+            self.tail = self.tail[:-1] + bytes([next(numbers, 255)])
+
+    @contextmanager
+    def _without_tail(self) -> Iterator[None]:
+        if self.tail:
+            os.truncate(self.path, self.path.stat().st_size - len(self.tail))
+        yield
+        if self.tail:
+            with self.path.open("ab") as file:
+                file.write(self.tail)
+
+
+class _Verbatim(dict[str, Any]):
+    """For mutagen's `known_frames`: it hands frames that it does not know through as bytes.
+
+    It looks a frame up by [] and is told that none is known. With `in` it only
+    counts names, to tell iTunes' wrong frame sizes from right ones, and there
+    the truth is needed.
+    """
+
+    def __contains__(self, name: object) -> bool:
+        return name in _id3.Frames
+
+
+class _ID3(_WithTail):
+    """ID3v2 at the beginning of the file, ID3v1 at the end.
+
+    2.3 stays 2.3 and 2.4 stays 2.4. mutagen cannot write 2.2, which becomes 2.3, its nearest
+    relative, if every frame has a successor there. A file without ID3v2 gets 2.4: several values
+    and MOOD are standard only there, and a player too old for it sees what it saw before.
+    Where there was only ID3v1, its title, artist and so on come along into the new
+    ID3v2, since many players look no further once they have found one.
+    """
+
+    def __init__(self, path: Path, kind: Any) -> None:
+        self.path = path
+        self.file = kind(path, load_v1=False, translate=False, known_frames=_Verbatim())
+        if getattr(self.file.info, "sketchy", False):
+            raise _Refusal("bad_header", "no run of MPEG audio frames in its beginning")
+        self._read_tail()
+        with path.open("rb") as file:
+            self.version, frames = self._frames(file)
+        self.old = [(self._field(frame), frame) for frame in frames]
+        self.new: list[Any] = []
+
+    def _field(self, frame: bytes) -> str | None:
+        """The field that this frame holds, under the key of either version."""
+        parsed = _parsed_frame(self.version, frame)
+        if parsed is None:
+            return None
+        key = parsed.FrameID + (f":{parsed.desc.upper()}" if parsed.FrameID == "TXXX" else "")
+        columns = KEYS["ID3v2.3"], KEYS["ID3v2.4"]
+        return next((f for f in FIELDS if key in (column[f] for column in columns)), None)
+
+    def get(self, field: str) -> list[str]:
+        frames = [_parsed_frame(self.version, frame) for of, frame in self.old if of == field]
+        if field != "GENRE":
+            return [str(text) for frame in frames for text in frame.text]
+        return [name for frame in frames for name in _genres(frame)] or self._genre_of_v1()
+
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        name, _, description = KEYS[f"ID3v2.{self.version}"][field].partition(":")
+        frame = getattr(_id3, name)(encoding=self._encoding(values), text=list(values))
+        if description:
+            frame.desc = description
+        self.old = [(of, raw) for of, raw in self.old if of != field]
+        self.new += [frame] if values else []
+        if field == "GENRE":
+            self._set_genre_of_v1(values)
+
+    def _encoding(self, values: tuple[str, ...]) -> int:
+        """Latin-1 where it suffices, as every player reads it; else the version's own Unicode.
+
+        In 2.4 only ASCII suffices: there is UTF-8, and some take Latin-1 for
+        their own code page. In 2.3 that habit is a reason to leave it so.
+        """
+        texts = "".join(values)
+        if self.version == 4:
+            return int(_id3.Encoding.LATIN1 if texts.isascii() else _id3.Encoding.UTF8)
+        with suppress(UnicodeEncodeError):
+            texts.encode("latin-1")
+            return int(_id3.Encoding.LATIN1)
+        return int(_id3.Encoding.UTF16)
+
+    def save(self) -> None:
+        with _parsing(), self._without_tail():
+            if self.file.tags is None:
+                self.file.add_tags()
+            tags = self.file.tags
+            tags.clear()
+            tags.unknown_frames = [frame for _, frame in self.old]
+            tags._unknown_v2_version = self.version  # else it drops frames of another version
+            for frame in self.new:
+                tags.add(frame)
+            # v23_sep=None: several values stay several in 2.3 too, as everybody writes them,
+            # separated by NUL. The default joins them with "/".
+            self.file.save(self.path, v2_version=self.version, v23_sep=None)
+
+    def _frames(self, file: BinaryIO) -> tuple[int, list[bytes]]:
+        """The version that will be written, and every frame's bytes in that version."""
+        if self.file.tags is None:
+            self._refuse_strays(file)
+            return 4, self._frames_of_v1() if self.tail else []
+        file.seek(0)
+        tags = type(self.file.tags)()
+        tags.load(file, load_v1=False, translate=False, known_frames=_Verbatim())
+        self.end = file.tell()
+        tag = _read_at(file, self.end - tags.size, tags.size)
+        _refuse_losses(tags, tag)
+        if tag[5] & 0x10:
+            raise _Refusal("bad_header", "its ID3 tag has a footer, which mutagen cannot keep")
+        if tags.version[1] == 2:
+            file.seek(self.end - tags.size)
+            return 3, self._frames_of_v22(file, len(tags.unknown_frames))
+        if tags.version[1] == 4 and tags.f_unsynch:
+            # the header's flag goes; each frame says it for itself
+            frames = [f[:9] + bytes([f[9] | 0x02]) + f[10:] for f in tags.unknown_frames]
+            return 4, frames
+        return tags.version[1], tags.unknown_frames
+
+    def _frames_of_v1(self) -> list[bytes]:
+        tags: Any = _id3.ID3(BytesIO(self.tail[-128:]), translate=False)
+        if "TCON" in tags:
+            tags["TCON"].genres = tags["TCON"].genres
+        return _rendered(tags, 4)
+
+    def _frames_of_v22(self, file: BinaryIO, n_frames: int) -> list[bytes]:
+        tags = type(self.file.tags)()
+        tags.load(file, load_v1=False, translate=False)
+        if tags.unknown_frames or len(tags) != n_frames:
+            raise _Refusal("bad_header", "its ID3v2.2 tag holds frames with no ID3v2.3 successor")
+        for picture in tags.getall("APIC"):
+            picture.mime = {"PNG": "image/png", "JPG": "image/jpeg"}.get(picture.mime, picture.mime)
+        return _rendered(tags, 3)
+
+    end = 0
+    """Where ID3v2 ends in the file."""
+
+    def _refuse_strays(self, file: BinaryIO) -> None:
+        """A tag where mutagen saw none would be written over."""
+
+    def _rest(self, file: BinaryIO) -> Any:
+        others = sorted(frame for field, frame in self.old if field is None)
+        return others, self.tail[:-1], self._outside(file)
+
+    def _outside(self, file: BinaryIO) -> Any:
+        return _digest(file, self.end, _size(file) - len(self.tail))
+
+
+class _ID3InChunk(_ID3):
+    """ID3v2 in a chunk of WAV, AIFF or DSDIFF; a WAV's LIST INFO stays as it is and is not read."""
+
+    def _read_tail(self) -> None: ...
+
+    def _refuse_strays(self, file: BinaryIO) -> None:
+        if any(name == b"ID3" and end > start for name, start, end in _chunks(file)):
+            raise _Refusal("bad_header", "its ID3 chunk holds something else")
+
+    def _outside(self, file: BinaryIO) -> Any:
+        return [(n, _digest(file, start, end)) for n, start, end in _chunks(file) if n != b"ID3"]
+
+
+class _ID3AtPointer(_ID3):
+    """ID3v2 at the end of a DSF file, its place noted in the header."""
+
+    def _read_tail(self) -> None: ...
+
+    def _place(self, file: BinaryIO) -> int:
+        return int.from_bytes(_read_at(file, 20, 8), "little")
+
+    def _refuse_strays(self, file: BinaryIO) -> None:
+        if self._place(file):
+            raise _Refusal("bad_header", "its ID3 tag is not where its header says")
+
+    def _outside(self, file: BinaryIO) -> Any:
+        return _digest(file, 28, self._place(file) or _size(file))
+
+
+_GENRES: list[str] = _id3.TCON.GENRES
+
+
+def _genres(frame: Any) -> list[str]:
+    """Numbers as names; 255 is ID3's "none"."""
+    texts = [text for text in frame.text if text.strip("()") != "255"]
+    return list(_id3.TCON(text=texts).genres) if texts else []
+
+
+def _parsed_frame(version: int, frame: bytes) -> Any:
+    """The frame if it is of a kind that our fields use, else None."""
+    if frame[:4] not in (b"TCON", b"TMOO", b"TXXX"):
+        return None
+    size = bytes(len(frame) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    tag = b"ID3" + bytes([version, 0, 0]) + size + frame
+    parsed = _id3.ID3(BytesIO(tag), load_v1=False, translate=False)
+    return next(iter(parsed.values()), None)
+
+
+def _rendered(tags: Any, version: int) -> list[bytes]:
+    """Parsed frames as bytes of this version."""
+    plain: Any = _id3.ID3()
+    for frame in tags.values():
+        plain.add(frame)
+    buffer = BytesIO()
+    plain.save(buffer, v1=0, v2_version=version, v23_sep=None)
+    buffer.seek(0)
+    tags = _id3.ID3(buffer, load_v1=False, translate=False, known_frames=_Verbatim())
+    return list(tags.unknown_frames)
+
+
+def _refuse_losses(tags: Any, tag: bytes) -> None:
+    """mutagen skips what it does not understand, and takes what follows for padding.
+
+    So the frames that it found must fill the tag: only zeros may follow, only
+    frames of no length may lie between, which are forbidden and say nothing.
+    """
+    version, body = tags.version[1], tag[10:]
+    if tags.f_unsynch and version < 4:
+        body = body.replace(b"\xff\x00", b"\xff")
+    size_at, header = (slice(3, 6), 6) if version == 2 else (slice(4, 8), 10)
+    place = 0
+    if tags.f_extended:
+        length = body[:4]
+        place = _synchsafe(length) if version == 4 else 4 + int.from_bytes(length, "big")
+    for frame in [*tags.unknown_frames, b""]:
+        while body[place : place + 1].strip(b"\0") and not (
+            frame and body.startswith(frame, place)
+        ):
+            if body[place : place + header][size_at].strip(b"\0"):
+                raise _Refusal("bad_header", "its ID3 tag holds bytes that are no frames")
+            place += header
+        place += len(frame)
+    if body[place:].strip(b"\0"):
+        raise _Refusal("bad_header", "its ID3 tag holds bytes that are no frames")
+
+
+class _Vorbis(_Family):
+    """Vorbis comments: pairs of key and text, the key in any case, a pair for every value."""
+
+    def get(self, field: str) -> list[str]:
+        pairs = self.file.tags or ()
+        return [text for key, text in pairs if key.upper() == KEYS["Vorbis"][field]]
+
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        if self.file.tags is None:
+            self.file.add_tags()
+        self.file.tags[KEYS["Vorbis"][field]] = list(values)
+
+    @staticmethod
+    def _other_comments(block: bytes) -> list[bytes]:
+        """The pairs that are not ours, as bytes: mutagen would mend what is not UTF-8 in them."""
+        ours = {KEYS["Vorbis"][field].encode() for field in FIELDS}
+        return [text for text in _texts(block)[1:] if text.partition(b"=")[0].upper() not in ours]
+
+
+class _FLAC(_Vorbis):
+    """Vorbis comments in a FLAC file's metadata block; an ID3 tag before or after it stays."""
+
+    def _rest(self, file: BinaryIO) -> Any:
+        start = 0
+        if (head := _read_at(file, 0, 10)).startswith(b"ID3"):
+            start = 10 + _synchsafe(head[6:10])
+        place, last, blocks = start + 4, False, []
+        comments: list[bytes] | None = None
+        while not last:
+            (header,) = struct.unpack(">I", _read_at(file, place, 4))
+            kind, size = divmod(header, 1 << 24)
+            last, kind = kind >= 0x80, kind & 0x7F
+            block = _read_at(file, place + 4, size)
+            place += 4 + size
+            if kind == mutagen.flac.VCFLACDict.code and comments is None:
+                comments = self._other_comments(block)
+            elif kind != mutagen.flac.Padding.code:
+                blocks.append((kind, block))
+        return _digest(file, 0, start), blocks, comments or [], _digest(file, place, _size(file))
+
+
+class _Ogg(_Vorbis):
+    """Vorbis comments in the second packet of an Ogg stream, after that codec's magic."""
+
+    magic: ClassVar[dict[Any, int]] = {
+        mutagen.oggvorbis.OggVorbis: len(b"\x03vorbis"),
+        mutagen.oggopus.OggOpus: len(b"OpusTags"),
+        mutagen.oggflac.OggFLAC: 4,  # a FLAC block's header
+        mutagen.oggspeex.OggSpeex: 0,
+    }
+
+    def _rest(self, file: BinaryIO) -> Any:
+        """Comments, then all other packets in a row: pages may have been cut and numbered anew."""
+        comments: list[bytes] | None = None
+        pages: list[Any] = []
+        sound = hashlib.blake2b()
+        ends = []
+        place = 0
+        with suppress(EOFError, _ogg.error):
+            while True:
+                page: Any = _ogg.OggPage(file)
+                place = file.tell()
+                if comments is None and page.serial == self.file.info.serial and not page.first:
+                    pages.append(page)
+                    if not (page.complete or len(page.packets) > 1):
+                        continue
+                    packet, *more = _ogg.OggPage.to_packets(pages)
+                    comments = self._other_comments(packet[self.magic[type(self.file)] :])
+                    sound.update(b"".join(more))
+                else:
+                    sound.update(b"".join(page.packets))
+                    ends.append((page.serial, page.position))
+        return comments, sound.digest(), ends, _digest(file, place, _size(file))
+
+
+def _texts(block: bytes) -> list[bytes]:
+    """A Vorbis comment block's texts as bytes, the vendor's first."""
+    place, texts = 0, []
+    (length,) = struct.unpack_from("<I", block)
+    (count,) = struct.unpack_from("<I", block, 4 + length)
+    for index in range(1 + count):
+        (length,) = struct.unpack_from("<I", block, place)
+        texts.append(block[place + 4 : place + 4 + length])
+        place += 4 + length + (4 if index == 0 else 0)  # the count stands after the vendor
+    return texts
+
+
+class _Atoms(mutagen.mp4.MP4Tags):
+    """MP4's list of tags: mutagen parses the atoms that are ours and hands the others through.
+
+    Left to itself it would parse and write anew all of them, and change what
+    it thinks odd: types of pictures, widths of numbers, languages.
+    """
+
+    def load(self, atoms: Any, fileobj: Any) -> None:
+        ilst = atoms.path(b"moov", b"udta", b"meta", b"ilst")[-1]
+        contents = [(atom, atom.read(fileobj)) for atom in ilst.children]
+        ilst.children = [atom for atom, (_, data) in contents if _mp4_field(atom.name, data)]
+        super().load(atoms, fileobj)  # type: ignore[no-untyped-call]  # half typed, see above
+        for atom, (whole, data) in contents:
+            if not whole:
+                raise EOFError("an atom ends after the file")
+            if atom not in ilst.children:  # what mutagen could not parse, it writes back as it was
+                self._failed_atoms.setdefault(atom.name.decode("latin-1"), []).append(data)
+
+
+class _MP4File(mutagen.mp4.MP4):
+    MP4Tags = _Atoms
+
+
+class _MP4(_Family):
+    """The iTunes list of MP4: an atom per key with a part per value, free form for keys of our own.
+
+    A numeric genre (`gnre`) is read as its name, and gives way to the first genre that is written.
+    """
+
+    def get(self, field: str) -> list[str]:
+        tags: Any = self.file.tags
+        parts = [part for key in self._keys(field) for part in tags[key]]
+        if field == "GENRE" and not parts and tags is not None:
+            numbers = [data[16:] for data in tags._failed_atoms.get("gnre", ())]
+            places = [int.from_bytes(number, "big") - 1 for number in numbers]
+            return [_GENRES[place] for place in places if 0 <= place < len(_GENRES)]
+        return [part if isinstance(part, str) else self._text(part) for part in parts]
+
+    @staticmethod
+    def _text(part: Any) -> str:
+        utf_16 = part.dataformat == mutagen.mp4.AtomDataType.UTF16
+        return bytes(part).decode("utf-16-be" if utf_16 else "utf-8", "replace")
+
+    def _keys(self, field: str) -> list[str]:
+        key = KEYS["MP4"][field].upper()
+        return [other for other in self.file.tags or () if other.upper() == key]
+
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        if self.file.tags is None:
+            self.file.add_tags()
+        tags: Any = self.file.tags
+        for key in self._keys(field):
+            del tags[key]
+        if field == "GENRE":
+            tags._failed_atoms.pop("gnre", None)
+            tags._failed_atoms.pop(KEYS["MP4"][field], None)
+        if values:
+            free = KEYS["MP4"][field].startswith("----")
+            tags[KEYS["MP4"][field]] = [v.encode() if free else v for v in values]
+
+    def _rest(self, file: BinaryIO) -> Any:
+        return sorted(_atoms(file, 0, _size(file), ()))
+
+
+def _mp4_field(name: bytes, data: bytes) -> str | None:
+    """The field that an atom of the iTunes list holds."""
+    key = name
+    if name == b"----":
+        length = int.from_bytes(data[:4], "big")
+        end = length + int.from_bytes(data[length : length + 4], "big")
+        key = b":".join((name, data[12:length], data[length + 12 : end]))
+    text = key.decode("latin-1").upper()
+    return next((field for field in FIELDS if KEYS["MP4"][field].upper() == text), None)
+
+
+def _atoms(
+    file: BinaryIO, start: int, end: int, parents: tuple[bytes, ...]
+) -> Iterator[tuple[tuple[bytes, ...], bytes]]:
+    """Path and digest of every atom that a change of our fields has no business with.
+
+    Tables of places in the file may change, since the music moves; whether they
+    still lead to it is what the payload's digest tells.
+    """
+    while start + 8 <= end:
+        size, name = struct.unpack(">I4s", _read_at(file, start, 8))
+        header = 8
+        if size == 1:
+            size, header = int.from_bytes(_read_at(file, start + 8, 8), "big"), 16
+        size = size or end - start
+        if size < header:
+            raise ValueError("an atom is shorter than its header")
+        path = (*parents, name)
+        inside, after = start + header, min(start + size, end)
+        if path in _ATOM_PARENTS or path[-1] in _ATOM_TABLES:
+            yield from _atoms(file, inside + (4 if name == b"meta" else 0), after, path)
+        elif parents[-1:] == (b"ilst",):
+            if name != b"gnre" and not _mp4_field(name, _read_at(file, inside, after - inside)):
+                yield path, _digest(file, inside, after)
+        elif name not in _ATOMS_THAT_MOVE and path != (b"moov", b"udta", b"meta", b"hdlr"):
+            yield path, _digest(file, inside, after)
+        start += size
+
+
+_ATOM_PARENTS = {
+    (b"moov",),
+    (b"moov", b"udta"),
+    (b"moov", b"udta", b"meta"),
+    (b"moov", b"udta", b"meta", b"ilst"),
+}
+_ATOM_TABLES = {b"trak", b"mdia", b"minf", b"stbl"}
+_ATOMS_THAT_MOVE = {b"free", b"skip", b"stco", b"co64"}
+
+
+class _ASF(_Family):
+    """Attributes of an ASF header, by name; several of one name for several values."""
+
+    def get(self, field: str) -> list[str]:
+        key = KEYS["ASF"][field].upper()
+        return [
+            value.value
+            for name, value in self.file.tags
+            if name.upper() == key and isinstance(value.value, str)
+        ]
+
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        key = KEYS["ASF"][field]
+        for other in {name for name, _ in self.file.tags if name.upper() == key.upper()}:
+            del self.file.tags[other]
+        self.file.tags[key] = list(values)
+
+    def _rest(self, file: BinaryIO) -> Any:
+        ours = {KEYS["ASF"][field].upper() for field in FIELDS}
+        others = [
+            (name, int(value.TYPE), repr(value.value), value.stream or 0, value.language or 0)
+            for name, value in self.file.tags
+            if name.upper() not in ours
+        ]
+        end = int.from_bytes(_read_at(file, 16, 8), "little")
+        objects = sorted(_asf_objects(file, 30, end))
+        return sorted(others), objects, _digest(file, end, _size(file))
+
+
+def _asf_objects(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+    """GUID and content of the header's objects but for attributes and padding."""
+    while start < end:
+        guid = _read_at(file, start, 16)
+        size = int.from_bytes(_read_at(file, start + 16, 8), "little")
+        if size < 24:
+            raise ValueError("an object is shorter than its header")
+        if guid == _ASF_EXTENSION:
+            yield from _asf_objects(file, start + 46, start + size)
+        elif guid not in _ASF_ATTRIBUTES_AND_PADDING:
+            yield guid, _read_at(file, start + 24, size - 24)
+        start += size
+
+
+_ASF_EXTENSION = UUID("5FBF03B5-A92E-11CF-8EE3-00C00C205365").bytes_le
+_ASF_ATTRIBUTES_AND_PADDING = {
+    UUID(guid).bytes_le
+    for guid in (
+        "75B22633-668E-11CF-A6D9-00AA0062CE6C",  # content description
+        "D2D0A440-E307-11D2-97F0-00A0C95EA850",  # extended content description
+        "C5F8CBEA-5BAF-4877-8467-AA8C44FA4CCA",  # metadata
+        "44231C94-9498-49D1-A141-1D134E457054",  # metadata library
+        "1806D474-CADF-4509-A4BA-9AABCB96AAE8",  # padding
+    )
+}
+
+
+class _APEv2(_WithTail):
+    """APEv2 items at the end of the file, before ID3v1 and Lyrics3 if those are there.
+
+    mutagen would drop what follows the tag, or put a new tag behind it where nobody looks.
+    """
+
+    def __init__(self, path: Path, kind: Any) -> None:
+        super().__init__(path, kind)
+        self._read_tail()
+        with path.open("rb") as file:
+            self.end = _size(file) - len(self.tail)
+            self.footer = _read_at(file, max(0, self.end - 32), 32)
+        if self.file.tags is None and self._size_of_tag() > 32:
+            raise _Refusal("bad_header", "its APEv2 tag cannot be parsed")
+
+    def get(self, field: str) -> list[str]:
+        item = (self.file.tags or {}).get(KEYS["APEv2"][field])
+        if item is None:
+            return self._genre_of_v1() if field == "GENRE" else []
+        return list(item) if item.kind == mutagen.apev2.TEXT else []
+
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        if self.file.tags is None:
+            self.file.add_tags()
+        self.file.tags.pop(KEYS["APEv2"][field], None)
+        if values:
+            self.file.tags[KEYS["APEv2"][field]] = list(values)
+        if field == "GENRE":
+            self._set_genre_of_v1(values)
+
+    def save(self) -> None:
+        with _parsing(), self._without_tail():
+            self.file.save(self.path)
+
+    def _size_of_tag(self) -> int:
+        """Items and footer; 0 without a tag."""
+        has_tag = self.footer.startswith(b"APETAGEX")
+        return int.from_bytes(self.footer[12:16], "little") if has_tag else 0
+
+    def _rest(self, file: BinaryIO) -> Any:
+        start = self.end - self._size_of_tag()
+        items = sorted(_ape_items(_read_at(file, start, max(0, self._size_of_tag() - 32))))
+        if self._size_of_tag() and _read_at(file, start - 32, 8) == b"APETAGEX":
+            start -= 32
+        return items, self.tail[:-1], _digest(file, 0, start)
+
+
+def _ape_items(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+    """Key, type and value of the items that are not ours, however many the footer counts."""
+    ours = {KEYS["APEv2"][field].encode().upper() for field in FIELDS}
+    place = 0
+    while place < len(data):
+        size, flags = struct.unpack_from("<II", data, place)
+        start = data.index(b"\0", place + 8) + 1
+        key = data[place + 8 : start - 1]
+        place = start + size
+        if place > len(data):
+            raise ValueError("an item ends after its tag")
+        if key.upper() not in ours:
+            yield key, flags & 0b110, data[start:place]
+
+
+# ---------------------------------------------------------------- bytes
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _read_at(file: BinaryIO, place: int, size: int) -> bytes:
+    file.seek(place)
+    return file.read(size)
+
+
+def _digest(file: BinaryIO, start: int, end: int) -> bytes:
+    """Digest of the bytes from `start` to `end`, with their number."""
+    digest = hashlib.blake2b(str(max(0, end - start)).encode())
+    file.seek(start)
+    while start < end and (block := file.read(min(1 << 20, end - start))):
+        digest.update(block)
+        start += len(block)
+    return digest.digest()
+
+
+def _synchsafe(size: bytes) -> int:
+    """ID3's numbers: seven bits a byte."""
+    return sum((byte & 0x7F) << shift for byte, shift in zip(size, (21, 14, 7, 0), strict=True))
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of a RIFF, FORM or FRM8 file's chunks; b"" is what follows the last."""
+    layout = {b"RIFF": "<4sI", b"FORM": ">4sI", b"FRM8": ">4sQ"}[_read_at(file, 0, 4)]
+    header = struct.calcsize(layout)
+    end = min(_size(file), header + struct.unpack(layout, _read_at(file, 0, header))[1])
+    place = header + 4
+    while place + header <= end:
+        name, size = struct.unpack(layout, _read_at(file, place, header))
+        start = place + header
+        yield name.strip().upper(), start, min(start + size, end)
+        place = start + size + size % 2
+    yield b"", min(place, _size(file)), _size(file)
+
+
+# ---------------------------------------------------------------- the containers
+
+
+@dataclass(frozen=True)
+class Container:
+    """One row: a kind of file, how it begins, and who can tag it."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    """All that it goes by; the first is the one we recommend."""
+    magic: bytes
+    """Regular expression for its first bytes, after ID3v2 if it stands there."""
+    family: Callable[[Path, Any], _Family] | None = None
+    """None: mutagen cannot tag it."""
+    mutagen: Any = None
+
+
+_OGG = (".oga", ".ogg", ".ogx", ".opus", ".spx")
+_MPEG = Container(
+    "MPEG audio",
+    (".mp3", ".mp2", ".mp1", ".mpga", ".mpa"),
+    rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff]",
+    _ID3,
+    mutagen.mp3.MP3,
+)
+CONTAINERS = (
+    Container("FLAC", (".flac", ".fla"), rb"fLaC", _FLAC, mutagen.flac.FLAC),
+    Container("Theora video", (".ogv",), rb"OggS.*\x80theora"),
+    Container(
+        "Ogg Vorbis", (".ogg", *_OGG), rb"OggS.*\x01vorbis", _Ogg, mutagen.oggvorbis.OggVorbis
+    ),
+    Container("Opus", (".opus", *_OGG), rb"OggS.*OpusHead", _Ogg, mutagen.oggopus.OggOpus),
+    Container("Ogg FLAC", (".oga", *_OGG), rb"OggS.*\x7fFLAC", _Ogg, mutagen.oggflac.OggFLAC),
+    Container("Speex", (".spx", *_OGG), rb"OggS.*Speex   ", _Ogg, mutagen.oggspeex.OggSpeex),
+    Container(
+        "MP4",
+        (".m4a", ".m4b", ".m4p", ".m4r", ".mp4", ".m4v", ".alac", ".mov", ".3gp", ".3g2"),
+        rb"....(ftyp|moov|mdat|wide)",
+        _MP4,
+        _MP4File,
+    ),
+    Container("ASF", (".wma", ".asf", ".wmv"), rb"\x30\x26\xb2\x75\x8e\x66", _ASF, mutagen.asf.ASF),
+    Container("WAV", (".wav", ".wave", ".bwf"), rb"RIFF....WAVE", _ID3InChunk, mutagen.wave.WAVE),
+    Container(
+        "AIFF", (".aiff", ".aif", ".aifc"), rb"FORM....AIF[FC]", _ID3InChunk, mutagen.aiff.AIFF
+    ),
+    Container("DSDIFF", (".dff",), rb"FRM8.{8}DSD ", _ID3InChunk, mutagen.dsdiff.DSDIFF),
+    Container("DSF", (".dsf",), rb"DSD ", _ID3AtPointer, mutagen.dsf.DSF),
+    Container("True Audio", (".tta",), rb"TTA[12]", _ID3, mutagen.trueaudio.TrueAudio),
+    Container("Monkey's Audio", (".ape",), rb"MAC ", _APEv2, mutagen.monkeysaudio.MonkeysAudio),
+    Container("WavPack", (".wv",), rb"wvpk", _APEv2, mutagen.wavpack.WavPack),
+    Container(
+        "Musepack", (".mpc", ".mp+", ".mpp"), rb"MP\+|MPCK", _APEv2, mutagen.musepack.Musepack
+    ),
+    Container("TAK", (".tak",), rb"tBaK", _APEv2, mutagen.tak.TAK),
+    Container("OptimFROG", (".ofr", ".ofs"), rb"OFR ", _APEv2, mutagen.optimfrog.OptimFROG),
+    Container("AAC without a container", (".aac", ".adts"), rb"\xff[\xf0\xf1\xf8\xf9]|ADIF"),
+    Container("Matroska", (".mka", ".mkv", ".webm"), rb"\x1a\x45\xdf\xa3"),
+    Container("CAF", (".caf",), rb"caff"),
+    Container("AU", (".au", ".snd"), rb"\.snd"),
+    Container("RF64", (".wav", ".rf64", ".bwf"), rb"(RF64|BW64)....WAVE"),
+    Container("Wave64", (".w64",), rb"riff\x2e\x91\xcf\x11"),
+    Container("AC-3", (".ac3", ".eac3"), rb"\x0b\x77"),
+    Container("AMR", (".amr", ".awb"), rb"#!AMR"),
+    Container("MIDI", (".mid", ".midi"), rb"MThd"),
+    _MPEG,  # last: two bytes are the weakest sign
+)
