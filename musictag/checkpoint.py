@@ -1,0 +1,300 @@
+"""A directory ↔ everything a model needs: front end, weights, vocabulary, thresholds.
+
+    models/<name>/
+      config.json            what is below, as plain JSON
+      weights.safetensors    the network's tensors (huggingface.co/docs/safetensors)
+      README.md              the model card, for people
+
+Nothing in it can run: no pickle, no code. A checkpoint is described by its
+small config.json alone, so that a scan in which nothing has to be heard never
+touches torch; `Checkpoint.load` brings the network into memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from musictag.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+
+    from musictag.model import Tagger
+    from musictag.scattering import FrontEnd
+
+FORMAT = 1
+CONFIG = "config.json"
+WEIGHTS = "weights.safetensors"
+DEFAULT = "scat-5l-512h-gru"
+"""The model that comes with the program."""
+
+_LARGEST_CONFIG = 16 * 2**20
+_Settings = TypeVar("_Settings")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is on disk, described; nothing is in memory yet."""
+
+    name: str
+    directory: Path
+    front_end: Mapping[str, Any]  # the arguments of scattering.FrontEnd
+    architecture: Mapping[str, Any]  # the arguments of model.Architecture
+    tags: tuple[str, ...]
+    thresholds: Mapping[str, float]  # shown value → probability from which it is chosen
+    weights_sha256: str
+    training: Mapping[str, Any]  # the run that made it, for people
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of all that decides a probability; thresholds do not."""
+        decisive = [self.front_end, self.architecture, self.tags, self.weights_sha256]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    def load(self, device: torch.device | str = "cpu") -> Ear:
+        """The model in memory, ready to hear.
+
+        Raises CheckpointError when the weights are not those that config.json
+        names, or do not fit its architecture.
+        """
+        from safetensors import SafetensorError  # noqa: PLC0415
+        from safetensors.torch import load  # noqa: PLC0415
+
+        from musictag.model import Architecture, Tagger  # noqa: PLC0415
+        from musictag.scattering import FrontEnd, Scattering  # noqa: PLC0415
+
+        architecture = self._settings(Architecture, self.architecture)
+        front_end = self._settings(FrontEnd, self.front_end)
+        content = self._verified_weights()
+        try:
+            tensors = load(content)
+        except SafetensorError as error:
+            raise CheckpointError(f"{self.directory / WEIGHTS}: {error}") from error
+        model = _empty(Tagger, architecture)
+        _check_shapes(self.directory / WEIGHTS, tensors, model.state_dict())
+        model.load_state_dict({name: t.float() for name, t in tensors.items()}, assign=True)
+        try:
+            transform = Scattering(front_end)
+        except ValueError as error:
+            raise CheckpointError(f"{self.directory / CONFIG}: {error}") from error
+        if transform.n_coefficients != architecture.n_coefficients:
+            raise CheckpointError(
+                f"{self.directory / CONFIG}: the front end gives {transform.n_coefficients} "
+                f"coefficients, the network takes {architecture.n_coefficients}"
+            )
+        return Ear(transform, model, device)
+
+    def _verified_weights(self) -> bytes:
+        path = self.directory / WEIGHTS
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise CheckpointError(f"{path}: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != self.weights_sha256:
+            raise CheckpointError(
+                f"{path}: not the weights that {CONFIG} names (damaged, or from another model)"
+            )
+        return content
+
+    def _settings(self, kind: type[_Settings], arguments: Mapping[str, Any]) -> _Settings:
+        known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+        strange = sorted(set(arguments) - known)
+        if strange:
+            raise CheckpointError(
+                f"{self.directory / CONFIG}: unknown setting {', '.join(strange)} "
+                "(made by a newer musictag?)"
+            )
+        try:
+            return kind(**arguments)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.directory / CONFIG}: {error}") from error
+
+
+class Ear:
+    """A checkpoint in memory: samples in, probabilities out. Deterministic."""
+
+    def __init__(
+        self, scattering: torch.nn.Module, model: torch.nn.Module, device: torch.device | str
+    ) -> None:
+        import torch  # noqa: PLC0415
+
+        self.device = torch.device(device)
+        self._scattering = scattering.to(self.device).eval()
+        self._model = model.to(self.device).eval()
+
+    def hear(self, segments: torch.Tensor) -> torch.Tensor:
+        """(B, N) samples, on any device -> (B, K) probabilities, on the CPU."""
+        import torch  # noqa: PLC0415
+
+        with torch.inference_mode():
+            coefficients = self._scattering(segments.to(self.device))  # (B, C, T)
+            probabilities: torch.Tensor = self._model(coefficients).sigmoid().cpu()
+        return probabilities
+
+
+def find(name_or_directory: str | os.PathLike[str] | None = None) -> Checkpoint:
+    """A packaged model by name, or any checkpoint directory; the default model for None.
+
+    Raises CheckpointError that names the packaged models when there is none such.
+    """
+    wanted = os.fspath(name_or_directory or DEFAULT)
+    for parent in _model_directories():
+        if wanted in _names(parent):
+            return read(parent / wanted)
+    if Path(wanted, CONFIG).is_file():
+        return read(Path(wanted))
+    names = sorted({name for parent in _model_directories() for name in _names(parent)})
+    raise CheckpointError(
+        f"{wanted}: neither a directory with a {CONFIG} nor a model that comes with musictag "
+        f"({', '.join(names) or 'none is installed'})"
+    )
+
+
+def read(directory: Path) -> Checkpoint:
+    """Describe the checkpoint in a directory, from its config.json alone.
+
+    Raises CheckpointError when that is missing, or not what we write.
+    """
+    path = directory / CONFIG
+    try:
+        if path.stat().st_size > _LARGEST_CONFIG:
+            raise CheckpointError(f"{path}: far too large to be a model's settings")
+        config = json.loads(path.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not JSON ({error})") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not a musictag checkpoint of format {FORMAT}")
+    try:
+        return Checkpoint(
+            name=_typed(config["name"], str),
+            directory=directory,
+            front_end=_typed(config["front_end"], dict),
+            architecture=_typed(config["architecture"], dict),
+            tags=tuple(_typed(tag, str) for tag in _typed(config["tags"], list)),
+            thresholds={
+                value: float(threshold)
+                for value, threshold in _typed(config["thresholds"], dict).items()
+            },
+            weights_sha256=_typed(config["weights_sha256"], str),
+            training=_typed(config.get("training", {}), dict),
+        )
+    except KeyError as error:
+        raise CheckpointError(f"{path}: {error.args[0]} is missing") from error
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def save(
+    directory: Path,
+    model: Tagger,
+    *,
+    front_end: FrontEnd,
+    tags: Sequence[str],
+    thresholds: Mapping[str, float],
+    name: str,
+    training: Mapping[str, Any],
+    half: bool = False,
+) -> Checkpoint:
+    """Write a checkpoint; with `half`, its weights as float16 at half the size.
+
+    Each file is written beside its place and renamed. config.json comes last
+    and names the weights by digest, so a save that was cut short is noticed
+    when the checkpoint is loaded. The architecture's tags must be `tags`.
+    """
+    import torch  # noqa: PLC0415
+    from safetensors.torch import save as serialise  # noqa: PLC0415
+
+    if len(tags) != model.architecture.n_tags:
+        raise ValueError(f"{len(tags)} tags for a network with {model.architecture.n_tags}")
+    dtype = torch.float16 if half else torch.float32
+    content = serialise(
+        {
+            tensor_name: tensor.detach().to("cpu", dtype).contiguous()
+            for tensor_name, tensor in model.state_dict().items()
+        }
+    )
+    config = {
+        "format": FORMAT,
+        "name": name,
+        "front_end": asdict(front_end),
+        "architecture": asdict(model.architecture),
+        "tags": list(tags),
+        "thresholds": dict(thresholds),
+        "weights_sha256": hashlib.sha256(content).hexdigest(),
+        "training": training,
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    with _replacing(directory / WEIGHTS) as temporary:
+        temporary.write_bytes(content)
+    with _replacing(directory / CONFIG) as temporary:
+        temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return read(directory)
+
+
+def _empty(kind: type[Tagger], architecture: Any) -> Tagger:
+    """The network without numbers: nothing is allocated, however large a config claims it is."""
+    import torch  # noqa: PLC0415
+
+    with torch.device("meta"):
+        return kind(architecture)
+
+
+def _check_shapes(
+    path: Path, found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
+) -> None:
+    for name in sorted(found.keys() | wanted.keys()):
+        if name not in found:
+            raise CheckpointError(f"{path}: {name} is missing")
+        if name not in wanted:
+            raise CheckpointError(f"{path}: {name} does not belong to this network")
+        if found[name].shape != wanted[name].shape:
+            raise CheckpointError(
+                f"{path}: {name} has shape {tuple(found[name].shape)}, "
+                f"the network's is {tuple(wanted[name].shape)}"
+            )
+
+
+def _typed(value: Any, kind: type[_Settings]) -> _Settings:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r:.60} should be a {kind.__name__}")
+    return value
+
+
+def _model_directories() -> list[Path]:
+    """Where packaged models lie: inside the package once installed, beside it in a checkout."""
+    package = Path(__file__).parent
+    return [package / "models", package.parent / "models"]
+
+
+def _names(parent: Path) -> list[str]:
+    try:
+        return [entry.name for entry in parent.iterdir() if (entry / CONFIG).is_file()]
+    except OSError:
+        return []
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place when the block ends well."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
