@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import sounds
 import torch
+from safetensors.torch import load_file
 
 from musictag import checkpoint
-from musictag.errors import DataSetError, UsageError
+from musictag.errors import AudioError, DataSetError, UsageError
 from musictag.model import Architecture
 from musictag.scattering import FrontEnd, Scattering
 from musictag.training import augment, features, scores
@@ -114,6 +115,7 @@ def learnable(tmp_path: Path) -> TrainSettings:
         batch_size=8,
         learning_rate=0.02,
         averaging=0.5,
+        half=False,
         save_every_s=0,
         architecture=Architecture(n_coefficients=C, n_units=8, n_layers=2, n_tags=3),
     )
@@ -191,6 +193,22 @@ def test_the_digest_is_that_of_labels_and_splits_not_of_the_place(tmp_path: Path
     assert digest("y", "train", 0.5) == first
     assert digest("y", "test", 0.5) != first
     assert digest("y", "train", 0.6) != first
+
+
+def test_an_example_is_its_stretch_padded_to_a_segment(tmp_path: Path) -> None:
+    noise = sounds.noise(40, rate_hz=16_000, channels=1)
+    path = sounds.write(tmp_path / "a.wav", "wav", noise, 16_000)
+
+    def stretch(start_s: float, duration_s: float) -> np.ndarray:
+        return read_samples(Example("a", path, start_s, duration_s, "a", "train"))
+
+    expected = np.zeros(464_000, dtype=np.float32)
+    expected[: 20 * 16_000] = noise[160_000:480_000, 0]
+    np.testing.assert_allclose(stretch(10, 20), expected, atol=1e-4)  # 16 bits
+    np.testing.assert_allclose(stretch(0, 40), noise[:464_000, 0], atol=1e-4)  # a segment at most
+    assert not stretch(30, 10.3)[160_000:].any()  # tables round: a little less is all right
+    with pytest.raises(AudioError, match=r"ends at 40.0 s, before example a does"):
+        stretch(20, 21)
 
 
 # -- features --------------------------------------------------------------------------------------
@@ -405,6 +423,7 @@ def test_training_learns_what_can_be_learned_and_leaves_a_checkpoint(
     assert record["best_epoch"] == max(r.epoch for r in results if r.best)
     assert record["data"]["n_train"] == 24
     assert record["settings"]["learning_rate"] == 0.02
+    assert str(settings.dataset.parent) not in (directory / checkpoint.CONFIG).read_text()
     assert not (settings.output / "state.pt").exists()
 
 
@@ -426,9 +445,7 @@ def test_killed_and_resumed_is_uninterrupted_bit_for_bit(
         tell=lambda value: epochs.append(value.epoch) if isinstance(value, EpochResult) else None,
     )
     assert epochs == [3, 4]
-    weights = [
-        checkpoint.read(directory).load("cpu").model.state_dict() for directory in (whole, resumed)
-    ]
+    weights = [load_file(directory / checkpoint.WEIGHTS) for directory in (whole, resumed)]
     assert weights[0].keys() == weights[1].keys()
     for name in weights[0]:
         assert torch.equal(weights[0][name], weights[1][name]), name
@@ -476,6 +493,31 @@ def test_training_stops_early_when_validation_no_longer_gains(learnable: TrainSe
     settings = dataclasses.replace(learnable, epochs=40, patience=2, learning_rate=0.0)
     train(settings, tell=told.append)  # type: ignore[arg-type]
     assert [r.best for r in told] == [True, False, False]
+
+
+def test_the_checkpoint_is_the_best_epochs_not_the_last(learnable: TrainSettings) -> None:
+    dataset = read_folder(learnable.dataset)
+    run = Run(learnable, dataset, prepare(dataset, FrontEnd(), learnable.features or Path()))
+    run.begin()
+    run.epoch()
+    best = {name: tensor.clone() for name, tensor in run.average.state_dict().items()}
+    with torch.no_grad():
+        for parameter in run.average.parameters():
+            parameter.add_(1.0)  # and then it got worse
+    shipped = load_file(run.finish() / checkpoint.WEIGHTS)
+    for name, tensor in best.items():
+        torch.testing.assert_close(shipped[name], tensor)
+
+
+def test_thresholds_are_for_the_weights_that_ship(learnable: TrainSettings) -> None:
+    settings = dataclasses.replace(learnable, half=True)
+    dataset = read_folder(settings.dataset)
+    run = Run(settings, dataset, prepare(dataset, FrontEnd(), settings.features or Path()))
+    run.begin()
+    run.epoch()
+    shipped = load_file(run.finish() / checkpoint.WEIGHTS)
+    for name, tensor in run.average.state_dict().items():
+        assert torch.equal(tensor, shipped[name].float()), name
 
 
 def test_standardisation_is_fitted_on_the_training_split_alone(learnable: TrainSettings) -> None:

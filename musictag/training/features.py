@@ -32,7 +32,7 @@ from musictag.errors import DataSetError, FileError
 from musictag.scattering import FrontEnd, Scattering
 from musictag.training.augment import N_BANDS, band_gains, vary
 from musictag.training.dataset import DataSet, Example, read_samples
-from musictag.training.files import replacing
+from musictag.training.atomic import replacing
 
 if TYPE_CHECKING:
     from musictag.checkpoint import Ear
@@ -153,7 +153,7 @@ def _compute(
         for row in range(first, min(first + batch_size, len(shard.ids))):
             samples = next(reader)
             if isinstance(samples, FileError):
-                broken[shard.ids[row]] = str(samples)
+                broken[shard.ids[row]] = f"{samples.path.name}: {samples.message}"
                 continue
             batch[row] = torch.from_numpy(samples).to(device)
             if shard.variant:

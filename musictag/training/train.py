@@ -36,7 +36,7 @@ from musictag.training import augment
 from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, read_folder
 from musictag.training.features import Features, prepare
-from musictag.training.files import replacing
+from musictag.training.atomic import replacing
 from musictag.training.scores import binarise, correlation, mean, roc_auc
 from musictag.training.thresholds import choose_thresholds
 
@@ -62,6 +62,7 @@ class TrainSettings:
     augment: bool = True
     mixing: float = 0.4  # Beta of the share of a second example; 0: none
     n_variants: int = 1  # of each training example's audio, the plain one included
+    half: bool = True  # the checkpoint's weights as float16, half the size
     device: str = "cpu"
     workers: int | None = None  # decoding threads; by default as many as cores
     resume: bool = False  # go on where a run with the same settings stopped
@@ -319,7 +320,7 @@ class Run:
         if time.monotonic() - self.saved_at < self.settings.save_every_s:
             return
         state = {
-            "settings": _identity(self.settings, self.dataset),
+            "settings": self._identity(),
             "history": [asdict(result) for result in self.history],
             "n_steps": self.n_steps,
             "model": self.model.state_dict(),
@@ -333,7 +334,7 @@ class Run:
 
     def _load(self, path: Path) -> None:
         state = torch.load(path, map_location=self.device, weights_only=True)
-        before, now = state["settings"], _identity(self.settings, self.dataset)
+        before, now = state["settings"], self._identity()
         different = [name for name in now if before.get(name) != now[name]]
         if different:
             raise UsageError(
@@ -347,12 +348,23 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.best = {name: tensor.cpu() for name, tensor in state["best"].items()}
 
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a run to go on."""
+        free = ("dataset", "output", "features", "device", "workers", "resume")
+        free += ("save_every_s", "name", "half")
+        plain = _plain(asdict(self.settings))
+        fixed = {name: value for name, value in plain.items() if name not in free}
+        return {**fixed, "data": self.dataset.digest(), "broken": sorted(self.broken)}
+
     def finish(self) -> Path:
         """The best epoch's weights, with thresholds chosen on validation, as a checkpoint."""
         from musictag import checkpoint  # noqa: PLC0415 (only here is one made)
 
         self.average.load_state_dict(self.best)
         flush_subnormals(self.average)
+        if self.settings.half:  # thresholds are for the weights that ship
+            rounded = {k: v.half().float() for k, v in self.average.state_dict().items()}
+            self.average.load_state_dict(rounded)
         thresholds = choose_thresholds(
             self.hear(self.validation), self.dataset, self.rows["validation"]
         )
@@ -370,7 +382,8 @@ class Run:
             tags=self.dataset.tags,
             thresholds=thresholds,
             name=self.settings.name,
-            training=self._record(outcome),
+            training=_for_strangers(self._record(outcome)),
+            half=self.settings.half,
         )
         self._write_record(outcome)
         (self.settings.output / "state.pt").unlink(missing_ok=True)
@@ -416,11 +429,15 @@ def _seed(seed: int, epoch: int) -> None:
     torch.manual_seed(seed * 1_000_003 + epoch)
 
 
-def _identity(settings: TrainSettings, dataset: DataSet) -> dict[str, Any]:
-    """What must be the same for a run to go on."""
-    free = ("dataset", "output", "features", "device", "workers", "resume", "save_every_s", "name")
-    plain = _plain(asdict(settings))
-    return {name: plain[name] for name in plain if name not in free} | {"data": dataset.digest()}
+def _for_strangers(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record as it goes with the checkpoint: without this machine's paths, and short."""
+    settings = {
+        name: value
+        for name, value in record["settings"].items()
+        if name not in ("dataset", "output", "features")
+    }
+    short = {name: value for name, value in record.items() if name != "history"}
+    return {**short, "settings": settings, "epochs": len(record["history"])}
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; what is written there takes its place at the end.
 
-    Killed at any moment, `path` is what it was or what it should be.
+    Killed at any moment, `path` is what it was or what it should be; what a kill leaves
+    behind is overwritten the next time.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.part")
     try:
         yield temporary
         with temporary.open("rb") as file:
