@@ -30,9 +30,9 @@ from torch import Tensor
 
 from musictag.errors import DataSetError, FileError
 from musictag.scattering import FrontEnd, Scattering
+from musictag.training.atomic import replacing
 from musictag.training.augment import N_BANDS, band_gains, vary
 from musictag.training.dataset import DataSet, Example, read_samples
-from musictag.training.atomic import replacing
 
 if TYPE_CHECKING:
     from musictag.checkpoint import Ear

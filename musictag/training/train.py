@@ -33,10 +33,10 @@ from musictag.errors import DataSetError, MusictagError, UsageError
 from musictag.model import Architecture, Tagger, flush_subnormals, initialise, n_parameters
 from musictag.scattering import FrontEnd
 from musictag.training import augment
+from musictag.training.atomic import replacing
 from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, read_folder
 from musictag.training.features import Features, prepare
-from musictag.training.atomic import replacing
 from musictag.training.scores import binarise, correlation, mean, roc_auc
 from musictag.training.thresholds import choose_thresholds
 
@@ -350,10 +350,10 @@ class Run:
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on."""
-        free = ("dataset", "output", "features", "device", "workers", "resume")
-        free += ("save_every_s", "name", "half")
+        where = {"dataset", "output", "features", "name", "half"}
+        how = {"device", "workers", "resume", "save_every_s"}
         plain = _plain(asdict(self.settings))
-        fixed = {name: value for name, value in plain.items() if name not in free}
+        fixed = {name: value for name, value in plain.items() if name not in where | how}
         return {**fixed, "data": self.dataset.digest(), "broken": sorted(self.broken)}
 
     def finish(self) -> Path:
