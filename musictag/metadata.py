@@ -325,11 +325,13 @@ def _recognised(path: Path) -> Container:
     for container in CONTAINERS:
         if re.match(container.magic, head.lstrip(b"\0") if start else head, re.DOTALL):
             return container
+    suffix = path.suffix.lower()
+    known = any(suffix in container.suffixes for container in CONTAINERS)
     # An mp3 may begin with junk. mutagen looks further in, and says if it finds no frames.
-    if start or path.suffix.lower() in _MPEG.suffixes:
+    if suffix in _MPEG.suffixes or (start and not known):
         return _MPEG
-    if any(path.suffix.lower() in container.suffixes for container in CONTAINERS):
-        raise _Refusal("bad_header", f"nothing of a {path.suffix} file in its beginning")
+    if known:
+        raise _Refusal("bad_header", f"it does not begin as a {suffix} file does")
     raise _Refusal("no_tags", "not a container that musictag knows")
 
 

@@ -1,0 +1,1100 @@
+"""Fields and files: what is written is read back, and nothing else in the file moves."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import struct
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+import containers
+import mutagen
+import mutagen.apev2
+import mutagen.asf
+import mutagen.flac
+import mutagen.id3
+import mutagen.mp4
+import mutagen.ogg
+import pytest
+import sounds
+from containers import frame, id3, id3v1, splice, text
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from musictag import audio, metadata
+from musictag.errors import AudioError, MetadataError
+
+NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(metadata.FIELDS, ())
+FULL = {
+    "GENRE": ("Rock", "Choral"),
+    "MOOD": ("Slow",),
+    "INSTRUMENT": ("Piano", "Harp", "Sitar"),
+    "VOCALS": ("Female",),
+}
+FAMILIES = {
+    # how the field keys look to mutagen, and a picture or other binary besides, per container
+    "mp3": "ID3v2.4",
+    "mp3-no-xing": "ID3v2.4",
+    "flac": "Vorbis",
+    "ogg": "Vorbis",
+    "opus": "Vorbis",
+    "ogg-flac": "Vorbis",
+    "speex": "Vorbis",
+    "wav": "ID3v2.4",
+    "wav-float": "ID3v2.4",
+    "aiff": "ID3v2.4",
+    "dsf": "ID3v2.4",
+    "dff": "ID3v2.4",
+    "tta": "ID3v2.4",
+    "m4a": "MP4",
+    "m4a-alac": "MP4",
+    "wma": "ASF",
+    "wavpack": "APEv2",
+    "ape": "APEv2",
+    "mpc": "APEv2",
+    "tak": "APEv2",
+    "ofr": "APEv2",
+}
+every_container = pytest.mark.parametrize("container", FAMILIES)
+one_of_each_family = pytest.mark.parametrize("container", ["mp3", "flac", "m4a", "wma", "ape"])
+
+
+def test_the_table_has_every_container_that_can_be_tagged() -> None:
+    ours = {row for row, sound in sounds.CONTAINERS.items() if sound.taggable}
+    same = {"mp3-libsndfile", "flac-libsndfile", "wav-24"}  # as another row, other encoder
+    assert ours - same <= set(FAMILIES)
+
+
+@cache
+def encoded(container: str) -> tuple[str, bytes]:
+    if container in containers.HEADERS:
+        suffix, make = containers.HEADERS[container]
+        return suffix, make()
+    with tempfile.TemporaryDirectory() as folder:
+        path = sounds.make(Path(folder), container, seconds=0.3)
+        tags = mutagen.File(path)
+        if tags.tags:  # the encoder's own
+            tags.delete()
+        return path.suffix, path.read_bytes()
+
+
+def track(folder: Path, container: str, *, before: bytes = b"", after: bytes = b"") -> Path:
+    suffix, content = encoded(container)
+    path = folder / f"track{suffix}"
+    path.write_bytes(before + content + after)
+    return path
+
+
+def sound_of(path: Path) -> bytes:
+    """Digest of the packets; of a file nobody can play, the bytes that stand for its music."""
+    digest = hashlib.sha256()
+    content = path.read_bytes()
+    if containers.MUSIC[:2048] in content:
+        return containers.MUSIC if containers.MUSIC in content else containers.MUSIC[:2048]
+    with av.open(path, metadata_errors="ignore") as opened:  # some tests write what is not UTF-8
+        for packet in opened.demux(audio=0):
+            digest.update(bytes(packet))
+    return digest.digest()
+
+
+def fields(**values: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    return {**NOTHING, **values}
+
+
+# ---------------------------------------------------------------- every container
+
+
+@every_container
+def test_an_untagged_file_reads_empty_and_takes_all_fields(tmp_path: Path, container: str) -> None:
+    path = track(tmp_path, container)
+    assert metadata.read(path) == NOTHING
+    metadata.write(path, FULL)
+    assert metadata.read(path) == FULL
+
+
+@every_container
+def test_values_are_replaced_and_removed_field_by_field(tmp_path: Path, container: str) -> None:
+    path = track(tmp_path, container)
+    metadata.write(path, FULL)
+    metadata.write(path, {"GENRE": ("Pop",), "MOOD": ()})
+    assert metadata.read(path) == {**FULL, "GENRE": ("Pop",), "MOOD": ()}
+    metadata.write(path, NOTHING)
+    assert metadata.read(path) == NOTHING
+    metadata.write(path, {"VOCALS": ("Male", "Female")})
+    assert metadata.read(path) == fields(VOCALS=("Male", "Female"))
+
+
+@every_container
+def test_any_alphabet_is_kept(tmp_path: Path, container: str) -> None:
+    path = track(tmp_path, container)
+    values = fields(GENRE=("Música", "民謡", "Ρεμπέτικο"), MOOD=("träge 🎵",))
+    metadata.write(path, values)
+    assert metadata.read(path) == values
+
+
+@every_container
+def test_each_field_has_its_key_and_each_value_its_entry(tmp_path: Path, container: str) -> None:
+    path = track(tmp_path, container)
+    metadata.write(path, FULL)
+    tags = mutagen.File(path).tags
+    keys = metadata.KEYS[FAMILIES[container]]
+    assert {key.upper() for key in tags.keys()} == {key.upper() for key in keys.values()}  # noqa: SIM118
+    for field, values in FULL.items():
+        entries = tags[keys[field]]
+        entries = entries.text if hasattr(entries, "text") else list(entries)
+        found = [e.decode() if isinstance(e, bytes) else str(e) for e in entries]
+        assert found == list(values)
+
+
+@every_container
+def test_twice_equals_once(tmp_path: Path, container: str) -> None:
+    path = track(tmp_path, container)
+    metadata.write(path, FULL)
+    once, status = path.read_bytes(), path.stat()
+    metadata.write(path, FULL)
+    metadata.write(path, {"MOOD": FULL["MOOD"]})
+    metadata.write(path, {})
+    assert path.read_bytes() == once
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (status.st_mtime_ns, status.st_ino)
+
+
+@every_container
+def test_everything_else_survives(tmp_path: Path, container: str) -> None:
+    path = track(tmp_path, container)
+    decorate(path)
+    before, sound = decorations(path), sound_of(path)
+    assert before
+    digest = sound_of if container in containers.HEADERS else audio.payload_digest
+    metadata.write(path, FULL, payload_digest=digest)
+    assert decorations(path) == before
+    metadata.write(path, NOTHING, payload_digest=digest)
+    assert decorations(path) == before
+    assert sound_of(path) == sound
+
+
+@every_container
+def test_mode_owner_and_folder_are_as_they_were(tmp_path: Path, container: str) -> None:
+    path = track(tmp_path, container)
+    path.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 1234, 4321)
+    before = path.stat()
+    metadata.write(path, FULL)
+    after = path.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+@every_container
+def test_a_broken_header_is_left_alone(tmp_path: Path, container: str) -> None:
+    path = track(tmp_path, container)
+    decorate(path)
+    content = path.read_bytes()
+    for broken in broken_versions(content):
+        path.write_bytes(broken)
+        with pytest.raises(MetadataError) as caught:
+            metadata.write(path, FULL)
+        assert caught.value.code == "bad_header"
+        assert path.read_bytes() == broken
+        assert len(list(tmp_path.iterdir())) == 1
+
+
+@every_container
+def test_a_wrong_suffix_is_named_with_the_right_one(tmp_path: Path, container: str) -> None:
+    path = track(tmp_path, container)
+    wrong = path.rename(path.with_suffix(".wv" if path.suffix == ".mp3" else ".mp3"))
+    before = wrong.read_bytes()
+    for action in (metadata.read, lambda p: metadata.write(p, FULL)):
+        with pytest.raises(MetadataError) as caught:
+            action(wrong)
+        assert caught.value.code == "mislabelled"
+        assert path.suffix in str(caught.value)
+    assert wrong.read_bytes() == before
+
+
+@every_container
+def test_an_unknown_suffix_says_nothing(tmp_path: Path, container: str) -> None:
+    path = track(tmp_path, container)
+    path = path.rename(tmp_path / "track.of mine")
+    metadata.write(path, FULL)
+    assert metadata.read(path) == FULL
+
+
+PICTURE = bytes(range(256)) * 9
+
+
+def decorate(path: Path) -> None:
+    """Give the file a title, a field of somebody else's and a picture or something like it."""
+    file = mutagen.File(path)
+    if file.tags is None:
+        file.add_tags()
+    tags = file.tags
+    if isinstance(tags, mutagen.id3.ID3):
+        for one in (
+            mutagen.id3.TIT2(encoding=3, text=["Títle", "second"]),
+            mutagen.id3.TDRC(encoding=3, text=["2004-05"]),
+            mutagen.id3.TXXX(encoding=3, desc="Rating", text=["5"]),
+            mutagen.id3.COMM(encoding=0, lang="eng", desc="", text=["a comment"]),
+            mutagen.id3.APIC(encoding=0, mime="image/png", type=3, desc="front", data=PICTURE),
+            mutagen.id3.APIC(encoding=0, mime="image/png", type=4, desc="back", data=PICTURE),
+            mutagen.id3.CHAP(
+                element_id="one",
+                start_time=0,
+                end_time=100,
+                sub_frames=[mutagen.id3.TIT2(encoding=3, text=["Chapter"])],
+            ),
+            mutagen.id3.PRIV(owner="somebody", data=b"\0\1\2"),
+        ):
+            tags.add(one)
+    elif isinstance(tags, mutagen.mp4.MP4Tags):
+        tags["\xa9nam"] = ["Títle", "second"]
+        tags["trkn"] = [(3, 12)]
+        tags["cpil"] = True
+        tags["covr"] = [mutagen.mp4.MP4Cover(PICTURE, 14)]
+        tags["----:com.apple.iTunes:RATING"] = [b"5", mutagen.mp4.MP4FreeForm(b"\0\1", 0)]
+        tags["----:org.somebody:MOOD"] = [b"not our name space"]
+    elif isinstance(tags, mutagen.asf.ASFTags):
+        tags["Title"] = "Títle"
+        tags["WM/TrackNumber"] = 3
+        tags["WM/IsCompilation"] = True
+        tags["WM/Picture"] = [PICTURE, PICTURE * 40]
+        tags["Somebody/Field"] = ["a", "b"]
+    elif isinstance(tags, mutagen.apev2.APEv2):
+        tags["Title"] = ["Títle", "second"]
+        tags["Rating"] = "5"
+        tags["Cover Art (Front)"] = mutagen.apev2.APEValue(PICTURE, mutagen.apev2.BINARY)
+        tags["Link"] = mutagen.apev2.APEValue("http://example.org", mutagen.apev2.EXTERNAL)
+    else:
+        tags["TITLE"] = ["Títle", "second"]
+        tags["Rating"] = ["5"]
+        tags["METADATA_BLOCK_PICTURE"] = [PICTURE.hex() * 40]  # more than a page of Ogg
+    if isinstance(file, mutagen.flac.FLAC):
+        picture = mutagen.flac.Picture()
+        picture.data, picture.mime, picture.desc = PICTURE, "image/png", "frönt"
+        file.add_picture(picture)
+        sheet = mutagen.flac.CueSheet(None)
+        first = mutagen.flac.CueSheetTrack(1, 0)
+        first.indexes.append(mutagen.flac.CueSheetTrackIndex(1, 0))
+        sheet.tracks += [first, mutagen.flac.CueSheetTrack(170, 13_230)]
+        file.cuesheet = sheet
+        table = mutagen.flac.SeekTable(None)
+        table.seekpoints.append(mutagen.flac.SeekPoint(0, 0, 4096))
+        file.seektable = table
+    file.save()
+
+
+def decorations(path: Path) -> Any:
+    """What mutagen finds there that is not ours."""
+    file = mutagen.File(path)
+    ours = {key.upper() for family in metadata.KEYS.values() for key in family.values()}
+    found = [] if file.tags is None else list(file.tags.keys())
+    blocks = [
+        (type(block).__name__, block.write())
+        for block in getattr(file, "metadata_blocks", ())
+        if block.code not in (1, 4)
+    ]
+    return {key: repr(file.tags[key]) for key in found if key.upper() not in ours}, blocks
+
+
+def broken_versions(content: bytes) -> list[bytes]:
+    """Damage in each family's header that must be seen, not mended."""
+    if b"ID3\x04" in content:
+        tag = content.index(b"ID3\x04")
+        frame_end = tag + 10 + content[tag:].index(b"TDRC") - 10
+        return [
+            content[: tag + 6] + b"\xff" + content[tag + 7 :],  # a size that is none
+            content[: tag + 3] + b"\x07" + content[tag + 4 :],  # ID3v2.7
+            content[:frame_end] + b"\xfe" * 9 + content[frame_end + 9 :],  # frames cut by junk
+        ]
+    if content.startswith(b"OggS"):
+        comment = content.index("Títle".encode()) - len("TITLE=") - 4
+        return [
+            content[:comment] + b"\xff\xff\xff\x0f" + content[comment + 4 :],
+            content.replace("Títle".encode(), b"T\xff\xfetle"),  # not UTF-8: mutagen would mend it
+        ]
+    if content.startswith(b"fLaC"):
+        return [
+            content[:5] + b"\xff" + content[6:],
+            content[:-100][:30],
+            content.replace("Títle".encode(), b"T\xff\xfetle"),
+        ]
+    if content[4:8] == b"ftyp":
+        ilst = content.index(b"ilst")
+        return [
+            content[: ilst + 4] + b"\xff" + content[ilst + 5 :],
+            content[: ilst + 4] + b"\0\0\0\2" + content[ilst + 8 :],
+            content[:200],
+        ]
+    if content.startswith(b"\x30\x26\xb2\x75"):
+        return [content[:40] + b"\0" * 16 + content[56:], content[:500]]
+    footer = len(content) - 32
+    return [
+        content[: footer + 12] + b"\xff\xff\xff\x7f" + content[footer + 16 :],  # size
+        content[: footer + 12] + b"\x28\0\0\0" + content[footer + 16 :],  # half an item
+        content[: footer + 16] + b"\1\0\0\0" + content[footer + 20 :],  # fewer items than are there
+    ]
+
+
+# ---------------------------------------------------------------- ID3 in its versions
+
+
+def mp3(folder: Path, *, before: bytes = b"", after: bytes = b"") -> Path:
+    return track(folder, "mp3", before=before, after=after)
+
+
+def raw_frames(path: Path) -> dict[str, bytes]:
+    """Frames of an ID3v2.3 or 2.4 tag with sizes below 128, by a parser of three lines."""
+    content, place, found = path.read_bytes(), 10, {}
+    while content[place : place + 4].strip(b"\0").isalnum():
+        size = int.from_bytes(content[place + 4 : place + 8], "big")
+        found[content[place : place + 4].decode()] = content[place + 10 : place + 10 + size]
+        place += 10 + size
+    return found
+
+
+TITLE = {v: text(v, "TT2" if v == 2 else "TIT2", "Title") for v in (2, 3, 4)}
+
+VERSIONS = {
+    # what the file has: (ID3v2, ID3v1), the version that it has then, the genre read before
+    "none": (b"", b"", 4, ()),
+    "2.4": (id3(4, TITLE[4]), b"", 4, ()),
+    "2.3": (id3(3, TITLE[3]), b"", 3, ()),
+    "2.2": (id3(2, TITLE[2], text(2, "TCO", "(8)")), b"", 3, ("Jazz",)),
+    "2.3, numeric genre": (id3(3, TITLE[3], text(3, "TCON", "(17)")), b"", 3, ("Rock",)),
+    "2.4, numeric genre": (id3(4, TITLE[4], text(4, "TCON", "17")), b"", 4, ("Rock",)),
+    "v1 only": (b"", id3v1(), 4, ("Rock",)),
+    "v1 only, no genre": (b"", id3v1(genre=255), 4, ()),
+    "2.3 and v1": (id3(3, TITLE[3]), id3v1(), 3, ("Rock",)),
+    "2.4 and v1 that differ": (id3(4, text(4, "TCON", "Pop")), id3v1(), 4, ("Pop",)),
+    "two 2.3 tags": (id3(3, TITLE[3]) + id3(3, TITLE[3]), b"", 3, ()),
+    "2.4, frame of the other version": (id3(4, text(4, "TXXX", "mood\0Fast")), b"", 4, ()),
+    "2.3, frame of the other version": (id3(3, text(3, "TMOO", "Fast")), b"", 3, ()),
+}
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_id3_keeps_its_version_and_its_other_frames(tmp_path: Path, kind: str) -> None:
+    before, after, version, genre = VERSIONS[kind]
+    path = mp3(tmp_path, before=before, after=after)
+    sound = sound_of(path)
+    assert metadata.read(path)["GENRE"] == genre
+    metadata.write(path, {"MOOD": ("Slow", "Soft"), "GENRE": ("Metal",), "VOCALS": ("Male",)})
+    assert metadata.read(path) == fields(MOOD=("Slow", "Soft"), GENRE=("Metal",), VOCALS=("Male",))
+    content = path.read_bytes()
+    assert content[:4] == b"ID3" + bytes([version])
+    mood = {3: b"MOOD", 4: b"TMOO"}
+    assert mood[version] in content
+    assert mood[7 - version] not in content
+    assert content.count(b"TCON") == 1
+    if TITLE[3] in before or TITLE[4] in before:
+        assert TITLE[version] in content
+    assert content.endswith(encoded("mp3")[1] + (after and after[:-1] + b"\x09"))
+    assert sound_of(path) == sound
+
+
+def test_id3v1_alone_comes_along_into_the_new_tag(tmp_path: Path) -> None:
+    path = mp3(tmp_path, after=id3v1())
+    metadata.write(path, {"MOOD": ("Slow",)})
+    tags = mutagen.id3.ID3(path, load_v1=False)
+    assert [str(tags[key]) for key in ("TIT2", "TPE1", "TALB", "TDRC", "TRCK", "TCON")] == [
+        *("Title", "Artist", "Album", "1999", "5", "Rock"),
+    ]
+    assert path.read_bytes().endswith(id3v1())
+
+
+@pytest.mark.parametrize(
+    ("values", "number"), [(("Choral", "Pop"), 13), (("Choral",), 255), ((), 255)]
+)
+def test_id3v1_takes_the_first_genre_that_has_a_number(
+    tmp_path: Path, values: tuple[str, ...], number: int
+) -> None:
+    path = mp3(tmp_path, after=id3v1())
+    metadata.write(path, {"GENRE": values})
+    assert path.read_bytes()[-128:] == id3v1(genre=number)
+    assert metadata.read(path)["GENRE"] == values
+
+
+GENRES = {
+    "(17)": ("Rock",),
+    "17": ("Rock",),
+    "(4)Eurodisco": ("Disco", "Eurodisco"),
+    "(51)(39)": ("Techno-Industrial", "Noise"),
+    "RX": ("Remix",),
+    "(255)": (),
+    "255": (),
+    "Rock/Pop": ("Rock/Pop",),
+    "Rock\0Pop": ("Rock", "Pop"),
+    "Rock\0Rock\0\0": ("Rock",),
+    "  Rock \n": ("Rock",),
+    "1990s": ("1990s",),
+    "\0": (),
+}
+
+
+@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize("stored", GENRES)
+def test_genres_of_every_spelling_are_read_as_names(
+    tmp_path: Path, version: int, stored: str
+) -> None:
+    path = mp3(tmp_path, before=id3(version, text(version, "TCON", stored), TITLE[version]))
+    before = path.read_bytes()
+    assert metadata.read(path)["GENRE"] == GENRES[stored]
+    metadata.write(path, {"GENRE": GENRES[stored]})
+    assert path.read_bytes() == before
+
+
+ENCODINGS = [
+    (3, "Rock", b"\0Rock"),
+    (3, "Música", b"\0M\xfasica"),
+    (3, "民謡", b"\1\xff\xfe" + "民謡".encode("utf-16-le")),
+    (4, "Rock", b"\0Rock"),
+    (4, "Música", b"\3" + "Música".encode()),
+    (4, "民謡", b"\3" + "民謡".encode()),
+]
+
+
+@pytest.mark.parametrize(("version", "value", "stored"), ENCODINGS)
+def test_id3_text_is_encoded_as_its_version_can(
+    tmp_path: Path, version: int, value: str, stored: bytes
+) -> None:
+    path = mp3(tmp_path, before=id3(version, TITLE[version]))
+    metadata.write(path, {"GENRE": (value,)})
+    assert raw_frames(path)["TCON"].rstrip(b"\0") == stored.rstrip(b"\0")
+    metadata.write(path, {"GENRE": (value, "Pop")})
+    assert mutagen.id3.ID3(path)["TCON"].text == [value, "Pop"]
+
+
+ODD_FRAMES = {
+    "nobody knows it": frame(3, "ZZZZ", b"whatever"),
+    "encrypted": frame(3, "TIT2", b"\1secret", flags=0x0040),
+    "with a group": frame(3, "TIT2", b"\7\0Title", flags=0x0020),
+    "read-only": frame(3, "TIT2", b"\0Title", flags=0x6000),
+    "several values": text(3, "TPE1", "One\0Two/Three"),
+    "UTF-8 where 2.3 has none": frame(3, "TPE1", b"\3" + "Él".encode()),
+    "a time that is none": text(3, "TDRC", "who knows"),
+    "junk inside": frame(3, "COMM", b"\x09x"),
+    "twice the same": text(3, "TPE1", "One") + text(3, "TPE1", "Two"),
+    "pictures of one name": frame(3, "APIC", b"\0PNG\0\3same\0x")
+    + frame(3, "APIC", b"\0PNG\0\4same\0y"),
+    "somebody's TXXX": text(3, "TXXX", "Songs-DB_Occasion\0Party") + frame(3, "TXXX", b"\1"),
+    "chapters": frame(3, "CHAP", b"c\0" + bytes(16) + text(3, "TIT2", "Chapter")),
+}
+
+
+@pytest.mark.parametrize("what", ODD_FRAMES)
+def test_odd_frames_stay_byte_for_byte(tmp_path: Path, what: str) -> None:
+    path = mp3(tmp_path, before=id3(3, text(3, "TCON", "Pop"), ODD_FRAMES[what], TITLE[3]))
+    metadata.write(path, {"GENRE": ("Rock",), "MOOD": ("Slow",)})
+    assert ODD_FRAMES[what] + TITLE[3] in path.read_bytes()
+
+
+BIG = b"\0image/png\0\3\0" + b"\xff\x00\xe0" * 99
+
+ODD_TAGS = {
+    # a whole tag, what must be in the file afterwards
+    "2.3, unsynchronised": (
+        id3(3, frame(3, "APIC", BIG).replace(b"\xff\x00", b"\xff\x00\x00"), flags=0x80),
+        frame(3, "APIC", BIG),
+    ),
+    "2.4, unsynchronised": (
+        id3(4, frame(4, "APIC", BIG.replace(b"\xff\x00", b"\xff\x00\x00")), flags=0x80),
+        frame(4, "APIC", BIG.replace(b"\xff\x00", b"\xff\x00\x00"), flags=0x02),
+    ),
+    "2.4 with iTunes' sizes": (
+        id3(4, frame(3, "APIC", BIG), TITLE[4]),
+        frame(3, "APIC", BIG) + TITLE[4],
+    ),
+    "2.3 with an extended header": (
+        id3(3, b"\0\0\0\x06" + bytes(6), TITLE[3], flags=0x40),
+        TITLE[3],
+    ),
+    "a frame of no length": (id3(3, frame(3, "TALB", b""), TITLE[3]), TITLE[3]),
+    "no padding": (id3(3, TITLE[3], padding=0), TITLE[3]),
+    "no frame at all": (id3(3), b""),
+}
+
+
+@pytest.mark.parametrize("what", ODD_TAGS)
+def test_odd_tags_are_understood(tmp_path: Path, what: str) -> None:
+    tag, kept = ODD_TAGS[what]
+    path = mp3(tmp_path, before=tag)
+    pictures = [p.data for p in mutagen.id3.ID3(path).getall("APIC")]
+    metadata.write(path, {"GENRE": ("Rock",), "MOOD": ("Slow",)})
+    assert metadata.read(path) == fields(GENRE=("Rock",), MOOD=("Slow",))
+    assert kept in path.read_bytes()
+    assert path.read_bytes().endswith(encoded("mp3")[1])
+    assert [p.data for p in mutagen.id3.ID3(path).getall("APIC")] == pictures
+
+
+HOPELESS_TAGS = {
+    "garbage after the frames": id3(3, TITLE[3], b"\0\0garbage", padding=0),
+    "garbage between them": id3(3, TITLE[3], b"\xfe" * 20, TITLE[3]),
+    "a footer": id3(4, TITLE[4], flags=0x10) + b"3DI\4\0\x10\0\0\0\x40",
+    "2.2 with a frame that has no successor": id3(2, TITLE[2], frame(2, "CRM", b"x\0y\0z")),
+    "2.2 with a frame nobody knows": id3(2, TITLE[2], frame(2, "ZZZ", b"xyz")),
+    "a last frame that is cut": id3(3, TITLE[3], frame(3, "COMM", b"x" * 99)[:50], padding=0),
+    "longer than the file": b"ID3\3\0\0\x0f\x7f\x7f\x7f" + TITLE[3],
+    "2.5": b"ID3\5\0\0\0\0\0\x40" + bytes(64),
+}
+
+
+@pytest.mark.parametrize("what", HOPELESS_TAGS)
+def test_a_tag_that_would_not_survive_is_left_alone(tmp_path: Path, what: str) -> None:
+    path = mp3(tmp_path, before=HOPELESS_TAGS[what])
+    before = path.read_bytes()
+    with pytest.raises(MetadataError) as caught:
+        metadata.write(path, FULL)
+    assert caught.value.code == "bad_header"
+    assert path.read_bytes() == before
+
+
+def test_pictures_of_id3v22_get_a_real_type(tmp_path: Path) -> None:
+    picture = frame(2, "PIC", b"\0JPG\3front\0jpeg")
+    path = mp3(tmp_path, before=id3(2, TITLE[2], picture))
+    metadata.write(path, {"GENRE": ("Rock",)})
+    (picture,) = mutagen.id3.ID3(path, translate=False).getall("APIC")
+    assert (picture.mime, picture.type, picture.data) == ("image/jpeg", 3, b"jpeg")
+
+
+def test_apev2_and_lyrics_beside_id3_stay(tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    tags = mutagen.apev2.APEv2()
+    tags["MP3GAIN_MINMAX"], tags["Genre"] = "1,2", "Swing"
+    tags.save(beside)
+    lyrics = b"LYRICSBEGINLYR00005hello000024LYRICS200"
+    end = beside.read_bytes() + lyrics
+    beside.unlink()
+    path = mp3(tmp_path, before=id3(3, TITLE[3]), after=end + id3v1())
+    metadata.write(path, {"GENRE": ("Pop",)})
+    assert path.read_bytes().endswith(encoded("mp3")[1] + end + id3v1(genre=13))
+
+
+def test_junk_before_the_first_frame_is_no_matter(tmp_path: Path) -> None:
+    path = mp3(tmp_path, before=bytes(300) + b"junk")
+    metadata.write(path, FULL)
+    assert metadata.read(path) == FULL
+    assert path.read_bytes().endswith(bytes(300) + b"junk" + encoded("mp3")[1])
+
+
+# ---------------------------------------------------------------- the other families' corners
+
+
+@pytest.mark.parametrize("container", ["ape", "wavpack", "mpc", "tak", "ofr"])
+@pytest.mark.parametrize("tagged", [False, True])
+def test_id3v1_and_lyrics_after_apev2_stay(tmp_path: Path, container: str, tagged: bool) -> None:
+    path = track(tmp_path, container)
+    if tagged:
+        decorate(path)
+    end = b"LYRICSBEGINLYR00005hello000024LYRICS200" + id3v1()
+    splice(path, after=end)
+    assert metadata.read(path)["GENRE"] == ("Rock",)
+    metadata.write(path, {"GENRE": ("Pop",), "MOOD": ("Slow",)})
+    assert metadata.read(path) == fields(GENRE=("Pop",), MOOD=("Slow",))
+    content = path.read_bytes()
+    assert content.endswith(end[:-1] + b"\x0d")
+    assert content.count(b"LYRICSBEGIN") == content.count(id3v1()[:-1]) == 1
+
+
+def test_keys_of_any_case_are_read_and_none_is_left_double(tmp_path: Path) -> None:
+    path = track(tmp_path, "flac")
+    tags = mutagen.flac.FLAC(path)
+    tags.add_tags()
+    tags.tags.extend([("Genre", "Jazz"), ("title", "T"), ("gEnRe", "Blues"), ("GENRE", "Jazz")])
+    tags.save()
+    assert metadata.read(path)["GENRE"] == ("Jazz", "Blues")
+    metadata.write(path, {"GENRE": ("Pop",)})
+    assert list(mutagen.flac.FLAC(path).tags) == [("title", "T"), ("GENRE", "Pop")]
+
+    path = mp3(tmp_path, before=id3(3, text(3, "TXXX", "Vocals\0a"), text(3, "TXXX", "VOCALS\0b")))
+    assert metadata.read(path)["VOCALS"] == ("a", "b")
+    metadata.write(path, {"VOCALS": ("c",)})
+    assert [str(f) for f in mutagen.id3.ID3(path).getall("TXXX")] == ["c"]
+
+    path = track(tmp_path, "ape")
+    ape = mutagen.apev2.APEv2()
+    ape["MOOD"] = ["x"]
+    ape.save(path)
+    metadata.write(path, {"MOOD": ("y",)})
+    assert mutagen.apev2.APEv2(path).keys() == ["Mood"]
+
+    path = track(tmp_path, "m4a")
+    mp4 = mutagen.mp4.MP4(path)
+    mp4["----:com.apple.iTunes:Mood"] = [b"x"]
+    mp4["----:com.apple.iTunes:MOOD"] = ["ü".encode("utf-16-be")]
+    mp4["----:com.apple.iTunes:MOOD"][0] = mutagen.mp4.MP4FreeForm("ü".encode("utf-16-be"), 2)
+    mp4.save()
+    assert set(metadata.read(path)["MOOD"]) == {"x", "ü"}
+    metadata.write(path, {"MOOD": ("y",)})
+    assert list(mutagen.mp4.MP4(path).tags.keys()) == ["----:com.apple.iTunes:MOOD"]
+
+    path = track(tmp_path, "wma")
+    asf = mutagen.asf.ASF(path)
+    asf["wm/mood"], asf["WM/Mood"] = ["x"], ["z"]
+    asf.save()
+    metadata.write(path, {"MOOD": ("y",)})
+    assert [n for n, _ in mutagen.asf.ASF(path).tags if n.upper() == "WM/MOOD"] == ["WM/Mood"]
+
+
+def test_a_flac_file_between_id3_tags_keeps_both(tmp_path: Path) -> None:
+    before, after = id3(3, TITLE[3], text(3, "TCON", "Pop")), id3v1()
+    path = track(tmp_path, "flac", before=before, after=after)
+    metadata.write(path, FULL)
+    assert metadata.read(path) == FULL
+    content = path.read_bytes()
+    assert content.startswith(before + b"fLaC")
+    assert content.endswith(after)
+
+
+def rendered(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(data), name) + data
+
+
+def with_atoms(path: Path, atoms: bytes) -> Path:
+    """Put these into the iTunes list of an MP4 file, in place of a text of the same length."""
+    mp4 = mutagen.mp4.MP4(path)
+    if mp4.tags is None:
+        mp4.add_tags()
+    mp4["\xa9cmt"] = "x" * (len(atoms) - 24)
+    mp4.save()
+    content = path.read_bytes()
+    old = rendered(b"\xa9cmt", rendered(b"data", b"\0\0\0\1\0\0\0\0" + b"x" * (len(atoms) - 24)))
+    assert len(old) == len(atoms)
+    assert old in content
+    path.write_bytes(content.replace(old, atoms))
+    return path
+
+
+def test_a_numeric_genre_of_mp4_is_read_and_replaced(tmp_path: Path) -> None:
+    number = rendered(b"gnre", rendered(b"data", bytes(8) + b"\0\x12"))
+    path = with_atoms(track(tmp_path, "m4a"), number)
+    assert metadata.read(path)["GENRE"] == ("Rock",)
+    metadata.write(path, {"MOOD": ("Slow",)})
+    assert number in path.read_bytes()
+    assert metadata.read(path)["GENRE"] == ("Rock",)
+    metadata.write(path, {"GENRE": ("Pop",)})
+    assert b"gnre" not in path.read_bytes()
+    assert mutagen.mp4.MP4(path)["\xa9gen"] == ["Pop"]
+    path = with_atoms(track(tmp_path, "m4a"), number)
+    metadata.write(path, {"GENRE": ()})
+    assert metadata.read(path) == NOTHING
+
+
+ODD_ATOMS = {
+    "a GIF": rendered(b"covr", rendered(b"data", b"\0\0\0\x0c\0\0\0\0GIF89a")),
+    "a named picture": rendered(
+        b"covr", rendered(b"data", b"\0\0\0\x0d\0\0\0\0jpeg") + rendered(b"name", b"x.jpg")
+    ),
+    "a wide small number": rendered(b"tmpo", rendered(b"data", b"\0\0\0\x15\0\0\0\0\0\0\0\x05")),
+    "a language": rendered(b"\xa9nam", rendered(b"data", b"\0\0\0\1\x15\xc7\0\0Titel")),
+    "text that is not UTF-8": rendered(b"\xa9nam", rendered(b"data", b"\0\0\0\1\0\0\0\0\xff\xfe")),
+    "nothing known": rendered(b"zzzz", b"some bytes of somebody's"),
+}
+
+
+@pytest.mark.parametrize("what", ODD_ATOMS)
+def test_odd_atoms_stay_byte_for_byte(tmp_path: Path, what: str) -> None:
+    path = with_atoms(track(tmp_path, "m4a"), ODD_ATOMS[what])
+    metadata.write(path, FULL, payload_digest=sound_of)
+    assert ODD_ATOMS[what] in path.read_bytes()
+
+
+def test_music_behind_the_tags_of_mp4_is_still_found(tmp_path: Path) -> None:
+    """The tables of places in the file move with the music when the header stands first."""
+    last = track(tmp_path, "m4a")
+    first = tmp_path / "first.m4a"
+    with (
+        av.open(last) as source,
+        av.open(str(first), "w", format="ipod", options={"movflags": "faststart"}) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(audio=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    content = first.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+    metadata.write(first, FULL, payload_digest=audio.payload_digest)
+    assert metadata.read(first) == FULL
+    assert sound_of(first) == sound_of(last)
+
+
+@pytest.mark.parametrize("container", ["wav", "aiff", "dff"])
+@pytest.mark.parametrize("size", [10, 11])
+def test_chunks_before_and_after_the_tag_stay(tmp_path: Path, container: str, size: int) -> None:
+    path = track(tmp_path, container)
+    content = path.read_bytes()
+    layout = {"wav": "<4sI", "aiff": ">4sI", "dff": ">4sQ"}[container]
+    header = struct.calcsize(layout)
+    data = b"INFOIGNR" + bytes(range(size)) if size == 11 else bytes(range(size))
+    chunk = struct.pack(layout, b"TEST", len(data)) + data + bytes(len(data) % 2)
+    body = content[header:] + chunk
+    path.write_bytes(struct.pack(layout, content[:4], len(body)) + body)
+    metadata.write(path, {"GENRE": ("Rock",)})
+    splice_chunk = path.read_bytes()
+    body = splice_chunk[header:] + chunk  # now the tag is in the middle
+    path.write_bytes(struct.pack(layout, content[:4], len(body)) + body)
+    metadata.write(path, FULL)
+    assert metadata.read(path) == {**NOTHING, **FULL}
+    assert path.read_bytes().count(chunk) == 2
+    assert struct.unpack(layout, path.read_bytes()[:header])[1] == path.stat().st_size - header
+
+
+def test_a_wav_file_of_broken_chunks_is_left_alone(tmp_path: Path) -> None:
+    """An odd chunk without its pad byte: mutagen would add a tag that nobody finds."""
+    path = track(tmp_path, "wav")
+    body = path.read_bytes()[8:] + struct.pack("<4sI", b"LIST", 5) + b"INFOx" + b"\1\2\3more"
+    path.write_bytes(struct.pack("<4sI", b"RIFF", len(body)) + body)
+    before = path.read_bytes()
+    with pytest.raises(MetadataError, match="would not"):
+        metadata.write(path, FULL)
+    assert path.read_bytes() == before
+
+
+def test_something_else_in_a_wav_files_tag_chunk_is_not_written_over(tmp_path: Path) -> None:
+    path = track(tmp_path, "wav")
+    body = path.read_bytes()[8:] + struct.pack("<4sI", b"id3 ", 20) + b"not what you'd think"
+    path.write_bytes(struct.pack("<4sI", b"RIFF", len(body)) + body)
+    with pytest.raises(MetadataError, match="something else"):
+        metadata.read(path)
+
+
+UNTAGGABLE = {
+    ".aac": b"\xff\xf1" + bytes(100),
+    ".mka": b"\x1a\x45\xdf\xa3" + bytes(100),
+    ".caf": b"caff" + bytes(100),
+    ".wav": b"RF64\xff\xff\xff\xffWAVE" + bytes(100),
+    ".ogv": b"OggS" + bytes(24) + b"\x80theora and \x01vorbis",
+    ".txt": b"words, no music",
+}
+
+
+@pytest.mark.parametrize("suffix", UNTAGGABLE)
+def test_a_container_without_tags_is_said_to_be_one(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"track{suffix}"
+    path.write_bytes(UNTAGGABLE[suffix])
+    with pytest.raises(MetadataError) as caught:
+        metadata.read(path)
+    assert caught.value.code == "no_tags"
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".wav", ".m4a", ".ogg"])
+def test_words_are_no_music_whatever_they_are_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"track{suffix}"
+    path.write_bytes(b"words, no music, and more of them " * 99)
+    with pytest.raises(MetadataError) as caught:
+        metadata.write(path, FULL)
+    assert caught.value.code == "bad_header"
+
+
+# ---------------------------------------------------------------- values
+
+
+def test_joined_values_are_one_entry(tmp_path: Path) -> None:
+    path = track(tmp_path, "flac")
+    metadata.write(path, {"GENRE": ("Rock", "Pop"), "MOOD": ()}, join="; ")
+    assert metadata.read(path) == fields(GENRE=("Rock; Pop",))
+    before = path.read_bytes()
+    metadata.write(path, {"GENRE": ("Rock", "Pop")}, join="; ")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("value", ["", " ", " Rock", "Rock\n", "Ro\0ck", "\ud800"])
+def test_a_value_that_cannot_be_read_back_is_a_bug_of_the_caller(
+    tmp_path: Path, value: str
+) -> None:
+    path = track(tmp_path, "flac")
+    with pytest.raises(ValueError, match=r"can't encode|cannot be a value"):
+        metadata.write(path, {"GENRE": (value,)})
+
+
+def test_an_unknown_field_is_a_bug_of_the_caller(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="TITLE"):
+        metadata.write(track(tmp_path, "flac"), {"TITLE": ("x",)})
+
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1)
+any_values = st.dictionaries(
+    st.sampled_from(metadata.FIELDS),
+    st.lists(words.map(str.strip).filter(bool), max_size=3, unique=True).map(tuple),
+)
+
+
+@one_of_each_family
+@settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(values=any_values)
+def test_what_is_written_is_read(tmp_path: Path, container: str, values: Any) -> None:
+    if container == "mp3":  # there "(17)" and "17" are Rock
+        values = {f: tuple(f"x{value}" for value in entries) for f, entries in values.items()}
+    path = track(tmp_path, container)
+    metadata.write(path, values)
+    assert metadata.read(path) == {**NOTHING, **values}
+
+
+# ---------------------------------------------------------------- the file system
+
+
+def test_the_time_moves_only_with_the_content_and_not_even_then_on_request(tmp_path: Path) -> None:
+    path = track(tmp_path, "flac")
+    os.utime(path, ns=(1_000_000_000, 1_234_567_890_123_456_700))
+    metadata.write(path, {"GENRE": ("Rock",)}, preserve_mtime=True)
+    assert path.stat().st_mtime_ns == 1_234_567_890_123_456_700
+    metadata.write(path, {"GENRE": ("Rock",)})
+    assert path.stat().st_mtime_ns == 1_234_567_890_123_456_700
+    metadata.write(path, {"GENRE": ("Pop",)})
+    assert path.stat().st_mtime_ns > 1_234_567_890_123_456_700
+
+
+NAMES = [
+    os.fsdecode(b"\xff\xfe not UTF-8.flac"),
+    "é" * 125 + ".flac",
+    "x" * 250 + ".flac",
+    "no suffix",
+    ".hidden.flac",
+    "dots..many...flac",
+    "a name with 'quotes' and\nlines.flac",
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_any_name_is_a_name(tmp_path: Path, name: str) -> None:
+    path = track(tmp_path, "flac").rename(tmp_path / name)
+    seen = []
+
+    def digest(copy: Path) -> bytes:
+        seen.append(copy)
+        return b""
+
+    metadata.write(path, FULL, payload_digest=digest)
+    assert metadata.read(path) == FULL
+    (copy,) = {one for one in seen if one != path}
+    assert copy.parent == path.parent
+    assert copy.name.startswith(".")
+    assert ".musictag-" in copy.name
+    assert copy.name.endswith(path.suffix)
+    assert os.listdir(tmp_path) == [name]  # noqa: PTH208 — names, not paths
+
+
+def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "music").mkdir()
+    real = track(tmp_path / "store", "flac")
+    link = tmp_path / "music" / "link.flac"
+    link.symlink_to(real)
+    metadata.write(link, FULL)
+    assert link.is_symlink()
+    assert metadata.read(real) == FULL
+    assert [len(list(folder.iterdir())) for folder in tmp_path.iterdir()] == [1, 1]
+
+
+def test_another_hard_link_keeps_the_old_file(tmp_path: Path) -> None:
+    path = track(tmp_path, "flac")
+    other = tmp_path / "other.flac"
+    other.hardlink_to(path)
+    metadata.write(path, FULL)
+    assert metadata.read(other) == NOTHING
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="extended attributes by Linux's calls")
+def test_extended_attributes_are_kept(tmp_path: Path) -> None:
+    path = track(tmp_path, "flac")
+    try:
+        os.setxattr(path, "user.rating", b"5")
+    except OSError:
+        pytest.skip("this file system has none")
+    metadata.write(path, FULL)
+    assert os.getxattr(path, "user.rating") == b"5"
+
+
+def no_space(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def failing(code: int) -> Callable[..., None]:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+def interrupted(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+STEPS: dict[str, tuple[Any, str]] = {
+    "temporary name": (tempfile, "mkstemp"),
+    "copy": (shutil, "copyfile"),
+    "tagging": (mutagen.flac.FLAC, "save"),
+    "attributes": (shutil, "copystat"),
+    "times": (os, "utime"),
+    "to disk": (os, "fsync"),
+    "rename": (os, "replace"),
+}
+FAILURES = {
+    "no_space": failing(errno.ENOSPC),
+    "read_only": failing(errno.EROFS),
+    "permission": failing(errno.EACCES),
+    "io": failing(errno.EIO),
+}
+
+
+@pytest.mark.parametrize("code", FAILURES)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_failure_at_any_step_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: str
+) -> None:
+    path = track(tmp_path, "flac")
+    before, status = path.read_bytes(), path.stat()
+    monkeypatch.setattr(*STEPS[step], FAILURES[code])
+    with pytest.raises(MetadataError) as caught:
+        metadata.write(path, FULL)
+    monkeypatch.undo()
+    assert (caught.value.code, caught.value.path) == (code, path)
+    assert path.read_bytes() == before
+    assert path.stat().st_mtime_ns == status.st_mtime_ns
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_interruption_at_any_step_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = track(tmp_path, "flac")
+    before = path.read_bytes()
+    monkeypatch.setattr(*STEPS[step], interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        metadata.write(path, FULL)
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("container", ["mp3", "wav", "m4a", "wma", "ape", "ogg"])
+def test_a_full_disk_is_told_apart_from_a_bad_tag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
+) -> None:
+    """mutagen wraps the operating system's errors in its own."""
+    path = track(tmp_path, container)
+    before = path.read_bytes()
+
+    def wrapped(*_: Any, **__: Any) -> None:
+        try:
+            no_space()
+        except OSError as error:
+            raise mutagen.MutagenError(str(error)) from error
+
+    monkeypatch.setattr(type(metadata._open(path).file), "save", wrapped)
+    with pytest.raises(MetadataError) as caught:
+        metadata.write(path, FULL)
+    assert caught.value.code == "no_space"
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_changes_meanwhile_is_left_to_whoever_changed_it(tmp_path: Path) -> None:
+    path = track(tmp_path, "flac")
+
+    def somebody_else(copy: Path) -> bytes:
+        if copy != path:
+            os.utime(path, ns=(1, 1))
+        return b""
+
+    with pytest.raises(MetadataError) as caught:
+        metadata.write(path, FULL, payload_digest=somebody_else)
+    assert caught.value.code == "changed"
+    assert metadata.read(path) == NOTHING
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_other_sound_in_the_copy_stops_it(tmp_path: Path) -> None:
+    path = track(tmp_path, "flac")
+    before = path.read_bytes()
+    with pytest.raises(MetadataError, match="sound"):
+        metadata.write(path, FULL, payload_digest=lambda p: str(p).encode())
+    assert path.read_bytes() == before
+
+    def broken(copy: Path) -> bytes:
+        raise AudioError(copy, "corrupt", "nobody can read it")
+
+    with pytest.raises(MetadataError, match=r"track\.flac.*nobody can read it"):
+        metadata.write(path, FULL, payload_digest=broken)
+    assert path.read_bytes() == before
+
+
+def test_a_tagger_that_loses_something_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = track(tmp_path, "flac")
+    decorate(path)
+    before = path.read_bytes()
+    save = mutagen.flac.FLAC.save
+
+    def careless(self: Any, *args: Any, **kwargs: Any) -> None:
+        self.clear_pictures()
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(mutagen.flac.FLAC, "save", careless)
+    with pytest.raises(MetadataError, match="would not survive"):
+        metadata.write(path, FULL)
+    assert path.read_bytes() == before
+
+
+def test_a_write_protected_file_is_somebodys_wish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = track(tmp_path, "flac")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may always
+    with pytest.raises(MetadataError) as caught:
+        metadata.write(path, FULL)
+    assert caught.value.code == "permission"
+    assert metadata.read(path) == NOTHING
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file is already there under its name, whole."""
+    path = track(tmp_path, "flac")
+    opened = os.open
+
+    def not_folders(name: Any, *args: Any, **kwargs: Any) -> int:
+        if Path(name) == tmp_path:
+            raise OSError(errno.EINVAL, "not for folders")
+        return opened(name, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", not_folders)
+    metadata.write(path, FULL)
+    assert metadata.read(path) == FULL
+
+
+def test_what_is_no_file_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "folder.mp3").mkdir()
+    (tmp_path / "empty.mp3").touch()
+    (tmp_path / "into nothing.mp3").symlink_to(tmp_path / "nothing.mp3")
+    os.mkfifo(tmp_path / "pipe.mp3")
+    codes = {
+        "folder.mp3": "not_a_file",
+        "empty.mp3": "empty",
+        "into nothing.mp3": "not_found",
+        "missing.mp3": "not_found",
+        "pipe.mp3": "not_a_file",
+    }
+    for name, code in codes.items():
+        for action in (metadata.read, lambda path: metadata.write(path, FULL)):
+            with pytest.raises(MetadataError) as caught:
+                action(tmp_path / name)
+            assert caught.value.code == code
