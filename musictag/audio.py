@@ -354,7 +354,8 @@ def _from_libsndfile(sound: Any, start_s: float) -> Iterator[_Block]:
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip().rstrip(".").lower() or "damaged"
         raise _GaveUp(f"{reason} at {n_heard / rate_hz:.1f} s", was_open=True) from error
-    if n_heard < n_frames < 2**48:  # larger: the length is not known
+    # An mp3's length is an estimate, and one beyond all bounds means that it is not known.
+    if sound.format != "MP3" and n_heard < n_frames < 2**48:
         reason = f"stopped at {n_heard / rate_hz:.1f} s of {n_frames / rate_hz:.1f} s"
         raise _GaveUp(reason, was_open=True)
 
@@ -591,10 +592,13 @@ def _reason(error: Any) -> str:
 
 class _Nameless(io.RawIOBase):
     """An open file without its name, from which decoders would draw conclusions (or fail to
-    encode it, where it is not UTF-8)."""
+    encode it, where it is not UTF-8), and without what taggers hung on behind an mp3, where
+    ffmpeg would look for music, and find some."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._end = _before_tags(file)
+        file.seek(0)
 
     def readable(self) -> bool:
         return True
@@ -603,12 +607,17 @@ class _Nameless(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        return self._file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
+        left = max(0, self._end - self._file.tell())
+        return self._file.read(left if size < 0 else min(size, left))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            return self._file.seek(self._end + offset)
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -755,6 +764,31 @@ def _after_id3(file: BinaryIO) -> int:
             size = size << 7 | byte & 0x7F
         position += 10 + size + (10 if head[5] & 0x10 else 0)
     return position
+
+
+def _before_tags(file: BinaryIO) -> int:
+    """Where the sound ends: for an mp3 or aac stream before ID3v1, APEv2 and Lyrics3 tags."""
+    file.seek(0)
+    head = file.read(3)
+    end = file.seek(0, io.SEEK_END)
+    if head != b"ID3" and head[:1] != b"\xff":
+        return end  # other containers know their own end
+    for _ in range(8):
+        file.seek(max(0, end - 160))
+        tail = file.read(min(end, 160))
+        if tail[-128:-125] == b"TAG":
+            length = 128
+        elif tail[-32:-24] == b"APETAGEX":
+            size, _, flags = struct.unpack("<III", tail[-20:-8])
+            length = size + (32 if flags >> 31 else 0)  # with or without a header of its own
+        elif tail[-9:] == b"LYRICS200" and tail[-15:-9].isdigit():
+            length = int(tail[-15:-9]) + 15
+        else:
+            return end
+        if not 0 < length < end:
+            return end
+        end -= length
+    return end
 
 
 def _mp3_promise_s(file: BinaryIO) -> float | None:

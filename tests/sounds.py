@@ -9,6 +9,8 @@ that goes over the table has it. Samples are float32 (N, channels) in -1…1.
 
 from __future__ import annotations
 
+import functools
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +65,7 @@ CONTAINERS: dict[str, Container] = {
     "wav-24": Container(".wav", "libsndfile", "WAV/PCM_24", lossless=True),
     "aiff": Container(".aiff", "libsndfile", "AIFF/PCM_16", lossless=True),
     "m4a": Container(".m4a", "ipod", "aac", "fltp", AAC_RATES_HZ),
-    "m4a-alac": Container(".m4a", "ipod", "alac", "s16p", lossless=True),
+    "m4a-alac": Container(".m4a", "ipod", "alac", "s16p", max_channels=2, lossless=True),
     "aac": Container(".aac", "adts", "aac", "fltp", AAC_RATES_HZ, taggable=False),
     "wma": Container(".wma", "asf", "wmav2", "fltp", ASF_RATES_HZ, 2),
     "wavpack": Container(".wv", "wv", "wavpack", "s16p", lossless=True),
@@ -180,60 +182,67 @@ def make(
         rate_hz = max(rate for rate in row.rates_hz if rate <= 48_000)
         rate_hz = 44_100 if 44_100 in row.rates_hz else rate_hz
     path = directory / (name or container + row.suffix)
-    return write(
-        path, container, chord(seconds, rate_hz=rate_hz, channels=channels, seed=seed), rate_hz
-    )
+    path.write_bytes(_encoded_chord(container, seconds, rate_hz, channels, seed))
+    return path
+
+
+@functools.lru_cache(maxsize=256)
+def _encoded_chord(container: str, seconds: float, rate_hz: int, channels: int, seed: int) -> bytes:
+    """Remembered, because many tests want the same file and encoding is slow."""
+    samples = chord(seconds, rate_hz=rate_hz, channels=channels, seed=seed)
+    return encode(container, samples, rate_hz)
 
 
 def write(
     path: Path, container: str, samples: Samples, rate_hz: int, *, bit_rate: int | None = None
 ) -> Path:
     """Encode samples (N, channels) as this row of CONTAINERS says; the path again."""
-    row = CONTAINERS[container]
-    assert rate_hz in row.rates_hz, f"{container} cannot hold {rate_hz} Hz"
-    assert samples.shape[1] <= row.max_channels, f"{container} has {row.max_channels} channels"
-    if row.muxer == "libsndfile":
-        kind, subtype = row.codec.split("/")
-        with (
-            path.open("w+b") as file,
-            soundfile.SoundFile(
-                file, "w", rate_hz, samples.shape[1], format=kind, subtype=subtype
-            ) as output,
-        ):
-            for start in range(0, len(samples), 4096):  # libsndfile's Vorbis dies of one long write
-                output.write(samples[start : start + 4096])
-        return path
-    with path.open("wb") as encoded:
-        options = {"write_xing": "0"} if container == "mp3-no-xing" else {}
-        with av.open(encoded, "w", format=row.muxer, options=options) as output:
-            layout = LAYOUTS[samples.shape[1] - 1]
-            stream = output.add_stream(row.codec, rate=rate_hz, layout=layout)
-            stream.codec_context.format = row.sample_format
-            if bit_rate:
-                stream.bit_rate = bit_rate
-            elif not row.lossless:
-                stream.bit_rate = 64_000 * samples.shape[1]
-            stream.codec_context.open()
-            block = stream.codec_context.frame_size or 4096
-            packed = _as(row.sample_format, samples)
-            for start in range(0, len(samples), block):
-                frame = av.AudioFrame.from_ndarray(
-                    packed[:, start : start + block]
-                    if row.sample_format.endswith("p")
-                    else np.ascontiguousarray(packed[start : start + block]).reshape(1, -1),
-                    format=row.sample_format,
-                    layout=layout,
-                )
-                frame.sample_rate = rate_hz
-                frame.pts = start
-                output.mux(stream.encode(frame))
-            output.mux(stream.encode(None))
+    path.write_bytes(encode(container, samples, rate_hz, bit_rate=bit_rate))
     return path
 
 
+def encode(container: str, samples: Samples, rate_hz: int, *, bit_rate: int | None = None) -> bytes:
+    """Samples (N, channels) as the bytes of a file."""
+    row = CONTAINERS[container]
+    assert rate_hz in row.rates_hz, f"{container} cannot hold {rate_hz} Hz"
+    assert samples.shape[1] <= row.max_channels, f"{container} has {row.max_channels} channels"
+    file = io.BytesIO()
+    if row.muxer == "libsndfile":
+        kind, subtype = row.codec.split("/")
+        numbers = _as("s16", samples) if subtype == "PCM_16" else samples
+        with soundfile.SoundFile(
+            file, "w", rate_hz, samples.shape[1], format=kind, subtype=subtype
+        ) as output:
+            for start in range(0, len(samples), 4096):  # libsndfile's Vorbis dies of one long write
+                output.write(numbers[start : start + 4096])
+        return file.getvalue()
+    options = {"write_xing": "0"} if container == "mp3-no-xing" else {}
+    with av.open(file, "w", format=row.muxer, options=options) as output:
+        layout = LAYOUTS[samples.shape[1] - 1]
+        stream = output.add_stream(row.codec, rate=rate_hz, layout=layout)
+        stream.codec_context.format = row.sample_format
+        if bit_rate:
+            stream.bit_rate = bit_rate
+        elif not row.lossless:
+            stream.bit_rate = 64_000 * samples.shape[1]
+        stream.codec_context.open()
+        # Interleaved first: PyAV cannot fill frames of eight planes from arrays.
+        numbers, packed = _as(row.sample_format, samples), row.sample_format.rstrip("p")
+        convert = av.AudioResampler(row.sample_format, layout, rate_hz)
+        block = stream.codec_context.frame_size or 4096
+        for start in range(0, len(samples), block):
+            flat = np.ascontiguousarray(numbers[start : start + block]).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(flat, format=packed, layout=layout)
+            frame.sample_rate = rate_hz
+            frame.pts = start
+            for converted in convert.resample(frame):
+                output.mux(stream.encode(converted))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
 def _as(sample_format: str, samples: Samples) -> NDArray[Any]:
-    """(N, channels), or (channels, N) for a planar format, in the encoder's numbers."""
-    numbers: NDArray[Any] = samples
+    """The encoder's numbers: float32, or rounded to 16 bits; (N, channels) as before."""
     if sample_format.startswith("s16"):
-        numbers = np.clip(np.round(samples * 32_768), -32_768, 32_767).astype(np.int16)
-    return np.ascontiguousarray(numbers.T) if sample_format.endswith("p") else numbers
+        return np.clip(np.round(samples * 32_768), -32_768, 32_767).astype(np.int16)
+    return samples
