@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from musictag.training.dataset import DataSet
 from musictag.training.scores import Mask, Table, binarise, by_track, merge_values, value_shares
 
+# Measured on the corpus's validation and training tracks with genres given by people: with these
+# two, four of five genres written were right or compatible, and three of four tracks got one.
+SURE = 0.3  # a soft label this high is a yes, however common the word is in the data set
+LOWEST = 0.2  # no threshold is lower: what is likelier wrong than right is not written
+
 
 def choose_thresholds(
     probabilities: NDArray[np.floating[Any]],
@@ -19,43 +24,45 @@ def choose_thresholds(
     *,
     n_resamples: int = 100,
 ) -> dict[str, float]:
-    """The probability from which on each shown value is written: value → threshold.
+    """Shown value → the probability from which it is written.
 
-    Chosen on tracks, since it is tracks that are decided, against the merged
-    soft labels binarised at prevalence, where F0.5 is highest: a wrong word in
-    somebody's library costs more than a missing one. With a handful of positives
-    one track moves that maximum a lot, so it is looked for in resampled sets of
-    tracks and the median taken. The floor is twice the prevalence: a word that
-    fits any track nearly as well says nothing about this one.
+    Chosen on tracks, since it is tracks that are decided, where F1 is highest
+    against the merged soft labels. Those count as yes at the value's prevalence
+    and wherever they are SURE: a data set may hold more rock than the world.
+    With a handful of yeses one track moves that maximum a lot, so it is looked
+    for in resampled sets of tracks and the median taken.
+
+    Never below LOWEST, nor below twice the prevalence (as far as 0.5): a word
+    that fits any track nearly as well says nothing about this one.
     """
     tracks = [dataset.examples[row].track for row in rows]
-    heard, names = merge_values(
-        by_track(np.asarray(probabilities, np.float64), tracks)[0], dataset.tags
-    )
-    labels, _ = merge_values(
-        by_track(dataset.labels[list(rows)].astype(np.float64), tracks)[0], dataset.tags
-    )
+    heard, names = _merged(np.asarray(probabilities, dtype=np.float64), dataset, tracks)
+    labels, _ = _merged(dataset.labels[list(rows)].astype(np.float64), dataset, tracks)
     shares = value_shares(dataset.shares)
-    positive = binarise(labels, [shares[name] for name in names])
+    positive = binarise(labels, [shares[name] for name in names]) | (labels >= SURE)
     generator = np.random.default_rng(0)
     draws = [generator.integers(len(heard), size=len(heard)) for _ in range(n_resamples)]
     thresholds = {}
     for v, name in enumerate(names):
-        best = [_best_threshold(heard[rows_, v], positive[rows_, v]) for rows_ in draws]
-        usable = [b for b in best if b is not None]
-        threshold = float(np.median(usable)) if usable else 0.5
-        thresholds[name] = round(max(threshold, min(2 * shares[name], 0.5)), 4)
+        found = [_best_threshold(heard[draw, v], positive[draw, v]) for draw in draws]
+        known = [threshold for threshold in found if threshold is not None]
+        best = float(np.median(known)) if known else 0.5
+        thresholds[name] = round(max(best, LOWEST, min(2 * shares[name], 0.5)), 4)
     return thresholds
 
 
-def _best_threshold(heard: Table, positive: Mask, *, beta: float = 0.5) -> float | None:
-    """Where F-beta is highest, midway to the next lower probability; None without positives."""
+def _merged(table: Table, dataset: DataSet, tracks: Sequence[str]) -> tuple[Table, list[str]]:
+    """(n examples, K) -> (n tracks, shown values)"""
+    return merge_values(by_track(table, tracks)[0], dataset.tags)
+
+
+def _best_threshold(heard: Table, positive: Mask) -> float | None:
+    """Where F1 is highest, midway to the next lower probability; None without positives."""
     if not positive.any():
         return None
     candidates, group, counts = np.unique(-heard, return_inverse=True, return_counts=True)
     right = np.cumsum(np.bincount(group, weights=positive, minlength=counts.size))
-    chosen = np.cumsum(counts)
-    f = (1 + beta**2) * right / (chosen + beta**2 * positive.sum())
-    i = int(np.argmax(f))
+    f1 = 2 * right / (np.cumsum(counts) + positive.sum())
+    i = int(np.argmax(f1))
     lower = -candidates[i + 1] if i + 1 < candidates.size else 0.0
     return float((-candidates[i] + lower) / 2)
