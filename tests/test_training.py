@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import math
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -451,6 +452,16 @@ def test_killed_and_resumed_is_uninterrupted_bit_for_bit(
         assert torch.equal(weights[0][name], weights[1][name]), name
 
 
+def test_with_features_at_hand_training_needs_no_decoder(
+    learnable: TrainSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine with a GPU may have torch and numpy and little else."""
+    foreign = ("av", "soundfile", "soxr", "audioread", "mutagen", "kymatio", "scipy", "rich")
+    for name in (*foreign, "typer", "platformdirs", "musictag.audio"):
+        monkeypatch.setitem(sys.modules, name, None)  # importing it raises
+    assert train(dataclasses.replace(learnable, epochs=1)).exists()
+
+
 def test_another_seed_makes_another_model(learnable: TrainSettings, tmp_path: Path) -> None:
     results: list[list[float]] = []
     for seed in (0, 0, 1):
@@ -694,7 +705,9 @@ def test_a_trained_model_is_evaluated_on_audio_as_a_scan_would_hear_it(
         epochs=1,
         architecture=Architecture(n_units=8, n_layers=1, n_tags=3),
     )
-    directory = train(settings)
+    progress: list[object] = []
+    directory = train(settings, tell=progress.append)
+    assert progress[0] == FeatureProgress(done=4, total=4)
     assert read_run(settings)["data"]["broken"].keys() == {"b"}
     dataset = read_folder(audible)
     told: list[tuple[int, int]] = []
