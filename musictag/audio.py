@@ -422,7 +422,7 @@ def _ffmpeg(path: Path, start_s: float) -> Iterator[_Block]:
         origin_s = None
         if start_s and container.format.name in _SEEKS_EXACTLY:
             origin_s = float((stream.start_time or 0) * stream.time_base)
-            # from a second before, so that a codec that predicts from its past has one
+            # From a second before: codecs predict from their past, and Ogg's pages are coarse.
             target = int((origin_s + max(start_s - 1.0, 0.0)) / stream.time_base)
             try:
                 container.seek(target, stream=stream, backward=True)
@@ -473,6 +473,8 @@ def _from(
         if wanted:
             if origin_s is not None and frame.pts is not None:
                 position_s = float(frame.pts * frame.time_base) - origin_s
+                if position_s > start_s + 1 / frame.sample_rate:
+                    raise _GaveUp("cannot seek exactly", was_open=True)
             skip = min(max(round((start_s - position_s) * frame.sample_rate), 0), frame.samples)
             position_s += frame.samples / frame.sample_rate
             wanted = skip == frame.samples
