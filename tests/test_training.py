@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import math
+import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -452,14 +453,24 @@ def test_killed_and_resumed_is_uninterrupted_bit_for_bit(
         assert torch.equal(weights[0][name], weights[1][name]), name
 
 
+NOT_NEEDED = (
+    *("av", "soundfile", "soxr", "audioread", "mutagen"),
+    *("kymatio", "scipy", "rich", "typer", "platformdirs"),
+)
+
+
 def test_with_features_at_hand_training_needs_no_decoder(
     learnable: TrainSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine with a GPU may have torch and numpy and little else."""
-    foreign = ("av", "soundfile", "soxr", "audioread", "mutagen", "kymatio", "scipy", "rich")
-    for name in (*foreign, "typer", "platformdirs", "musictag.audio"):
+    """A machine with a GPU may have torch, numpy and safetensors, and nothing else."""
+    for name in (*NOT_NEEDED, "musictag.audio"):
         monkeypatch.setitem(sys.modules, name, None)  # importing it raises
     assert train(dataclasses.replace(learnable, epochs=1)).exists()
+
+
+def test_nor_does_importing_it() -> None:
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({NOT_NEEDED!r}));"
+    subprocess.run([sys.executable, "-c", blocked + "import musictag.training.train"], check=True)
 
 
 def test_another_seed_makes_another_model(learnable: TrainSettings, tmp_path: Path) -> None:
