@@ -12,9 +12,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -259,11 +259,20 @@ def _listed(
         # Not sys.stdin: at an interrupt the thread that waits for a name would hold its lock, and
         # Python dies of that.
         return files.read_list(open(0, "rb", closefd=False), null=null), None
+    listing = Path(files_from)
     try:
-        stream = Path(files_from).open("rb")  # noqa: SIM115  # read while the scan runs
+        stream = listing.open("rb")
     except OSError as error:
         raise UsageError(f"--files-from {files_from}: {error.strerror}") from error
-    return files.read_list(stream, null=null), None
+    again = (lambda: _length(_entries(listing.open("rb"), null))) if listing.is_file() else None
+    return _entries(stream, null), again
+
+
+def _entries(stream: BinaryIO, null: bool) -> Iterator[Path]:
+    from musictag import files  # noqa: PLC0415
+
+    with stream:
+        yield from files.read_list(stream, null=null)
 
 
 def _length(items: Iterable[object]) -> int:
@@ -280,6 +289,46 @@ def _prepare_stdout(form: str) -> None:
 
 
 # ---------------------------------------------------------------- model
+
+
+@app.command("model")
+def show_model(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME|DIR", help="The model. [default: that of the settings, or ours]"
+        ),
+    ] = None,
+) -> None:
+    """Say what a model is: its front end, network, tags, and the values it can give."""
+    with _endings():
+        settings = config.override(config.load(), {"model": name})
+        from musictag import checkpoint, decision  # noqa: PLC0415
+        from musictag.report import visible  # noqa: PLC0415
+
+        found = checkpoint.find(settings.model)
+        lines = {
+            "name": found.name,
+            "directory": os.fspath(found.directory),
+            "digest": found.digest,
+            "front end": _pairs(found.front_end),
+            "network": _pairs(found.architecture),
+            "tags": ", ".join(found.tags),
+        }
+        for field, values in decision.FIELD_TAGS.items():
+            given = [f"{v} {found.thresholds[v]:.2f}" for v in values if v in found.thresholds]
+            lines[field.lower()] = ", ".join(given)
+        for title, line in lines.items():
+            typer.echo(f"{title:<12}{visible(line)}")
+        typer.echo("(The number behind a value is the probability from which it is chosen.)")
+
+
+def _pairs(settings: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+# ---------------------------------------------------------------- training
+# `musictag train` and `musictag evaluate` go here: options above, torch inside the command.
 
 
 # ---------------------------------------------------------------- endings

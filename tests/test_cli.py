@@ -1,0 +1,526 @@
+"""The command line, with real audio and a real, tiny, untrained model."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sounds
+import torch
+
+from musictag import __version__, audio, checkpoint, cli, config, metadata
+from musictag.decision import FIELD_TAGS
+from musictag.model import Architecture, Tagger
+from musictag.scattering import FrontEnd
+
+TAGS = tuple(tag for values in FIELD_TAGS.values() for tags in values.values() for tag in tags)
+ALWAYS = {"Rock": 0.0, "Slow": 0.0, "Guitar": 0.0, "Female": 0.0}
+"""Thresholds that make the tiny model say the same of every track."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    directory = tmp_path_factory.mktemp("models") / "tiny"
+    checkpoint.save(
+        directory,
+        Tagger(Architecture(n_units=4, n_layers=1)),
+        front_end=FrontEnd(),
+        tags=TAGS,
+        thresholds=ALWAYS,
+        name="tiny",
+        training={},
+    )
+    return directory
+
+
+@pytest.fixture
+def use_tiny(tiny: Path, nobodys_home: Path) -> None:
+    """The tiny model stands in the settings file."""
+    path = nobodys_home / "config" / "musictag" / "config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"model = {json.dumps(os.fspath(tiny))}\njobs = 2\n", encoding="utf-8")
+
+
+@pytest.fixture
+def musictag(monkeypatch: pytest.MonkeyPatch, use_tiny: None) -> Run:
+    def run(*arguments: str | Path) -> Result:
+        streams = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+            patch.setattr(sys, "stdout", streams[0])
+            patch.setattr(sys, "stderr", streams[1])
+            cli.app([os.fspath(argument) for argument in arguments])
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Result(code, *(written(stream) for stream in streams))
+
+    def written(stream: io.TextIOWrapper) -> str:
+        stream.seek(0)
+        return os.fsdecode(stream.buffer.read())
+
+    return run
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """Three tracks in two folders."""
+    root = tmp_path / "Music"
+    for number, name in enumerate(("Abba/1.flac", "Abba/2.mp3", "Bach/1.ogg")):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        sounds.make(
+            root / Path(name).parent, Path(name).suffix[1:], name=Path(name).name, seed=number
+        )
+    return root
+
+
+def start(*arguments: str | Path, script: str = "-m musictag") -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, *script.split(maxsplit=1), *map(os.fspath, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+# ---------------------------------------------------------------- the main job
+
+
+def test_every_container_is_heard_planned_written_and_left_alone(
+    musictag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = {name: sounds.make(tmp_path, name) for name in sounds.CONTAINERS}
+    before = {path: path.read_bytes() for path in paths.values()}
+    taggable = [path for name, path in paths.items() if sounds.CONTAINERS[name].taggable]
+
+    dry = musictag("scan", tmp_path, "--format", "jsonl")
+    assert dry.code == 0
+    assert {path: path.read_bytes() for path in before} == before
+    records = {Path(record["path"]): record for record in dry.records}
+    assert list(records) == sorted(paths.values(), key=os.fsencode)
+    for path, record in records.items():
+        assert record["duration"] == pytest.approx(3.0, abs=0.1)
+        assert set(record["probabilities"]) == set(TAGS)
+        assert record["chosen"] == {
+            "GENRE": ["Rock"],
+            "MOOD": ["Slow"],
+            "INSTRUMENT": ["Guitar"],
+            "VOCALS": ["Female"],
+        }
+        if path in taggable:
+            assert (record["status"], record["error"]) == ("planned", None)
+            assert record["fields"] == {
+                "GENRE": {"old": [], "new": ["Rock"]},
+                "MOOD": {"old": [], "new": ["Slow"]},
+            }
+        else:
+            assert (record["status"], record["error"]["code"]) == ("skipped", "no_tags")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("everything has been heard")
+
+    monkeypatch.setattr(audio, "Track", refuse)
+    written = musictag("scan", tmp_path, "--format", "jsonl", "--write")
+    assert written.code == 0
+    assert {Path(r["path"]) for r in written.records if r["status"] == "written"} == set(taggable)
+    for path in taggable:
+        assert metadata.read(path) == {
+            "GENRE": ("Rock",),
+            "MOOD": ("Slow",),
+            "INSTRUMENT": (),
+            "VOCALS": (),
+        }
+
+    after = {path: path.read_bytes() for path in before}
+    monkeypatch.setattr(audio, "payload_digest", refuse)
+    again = musictag("scan", tmp_path, "--format", "jsonl", "--write")
+    assert {r["status"] for r in again.records if Path(r["path"]) in taggable} == {"unchanged"}
+    assert {path: path.read_bytes() for path in before} == after
+
+
+def test_the_table_and_the_summary_of_a_dry_run(musictag: Run, library: Path) -> None:
+    result = musictag("scan", library)
+    assert result.stdout.splitlines() == [
+        "Track                                   Genre                          Mood",
+        f"{library}/Abba/",
+        "  1.flac                                – → Rock                       – → Slow",
+        "  2.mp3                                 – → Rock                       – → Slow",
+        f"{library}/Bach/",
+        "  1.ogg                                 – → Rock                       – → Slow",
+    ]
+    assert "3 tracks, 9 s of music" in result.stderr
+    assert result.stderr.endswith(
+        "3 planned.\nNothing was written; add --write to write these tags.\n"
+    )
+
+
+def test_fields_policies_and_limits_reach_the_files(musictag: Run, library: Path) -> None:
+    song = library / "Abba" / "1.flac"
+    metadata.write(song, {"GENRE": ("Pop",), "MOOD": ("Happy",)})
+    options = ["--fields", "genre,mood,vocals", "--existing", "genre=replace,mood=merge", "--write"]
+    result = musictag("scan", song, *options)
+    assert result.code == 0
+    assert metadata.read(song) == {
+        "GENRE": ("Rock",),
+        "MOOD": ("Happy", "Slow"),
+        "INSTRUMENT": (),
+        "VOCALS": ("Female",),
+    }
+
+
+def test_segments_join_and_preserve_mtime_reach_the_stages(musictag: Run, tmp_path: Path) -> None:
+    song = sounds.make(tmp_path, "flac", seconds=70)
+    metadata.write(song, {"GENRE": ("Pop",)})
+    os.utime(song, ns=(10**18, 10**18))
+    result = musictag(
+        *("scan", song, "--existing", "merge", "--join", "; ", "--segments", "1"),
+        *("--preserve-mtime", "--write", "--format", "jsonl"),
+    )
+    assert result.records[0]["duration"] == pytest.approx(70, abs=0.1)
+    assert metadata.read(song)["GENRE"] == ("Pop; Rock",)
+    assert song.stat().st_mtime_ns == 10**18
+
+
+def test_csv_on_stdout_is_nothing_but_csv(musictag: Run, library: Path) -> None:
+    result = musictag("scan", library, "--format", "csv")
+    rows = list(csv.DictReader(result.stdout.splitlines()))
+    assert [row["status"] for row in rows] == ["planned"] * 3
+    assert rows[0]["genre_new"] == "Rock"
+
+
+# ---------------------------------------------------------------- which files
+
+
+def test_a_list_of_names_is_scanned_in_its_order(
+    musictag: Run, library: Path, tmp_path: Path
+) -> None:
+    names = [library / "Bach/1.ogg", library / "Abba/1.flac"]
+    listed = tmp_path / "list"
+    listed.write_text("".join(f"{name}\n" for name in names))
+    result = musictag("scan", "--files-from", listed, "--format", "jsonl")
+    assert [record["path"] for record in result.records] == list(map(str, names))
+    listed.write_bytes(b"".join(os.fsencode(name) + b"\0" for name in names))
+    result = musictag("scan", "-0", "--files-from", listed, "--format", "jsonl")
+    assert [record["path"] for record in result.records] == list(map(str, names))
+
+
+def test_what_is_excluded_is_not_scanned(musictag: Run, library: Path) -> None:
+    result = musictag("scan", library, "--exclude", "Abba", "--exclude", "*.mp3", "-q")
+    assert "Abba" not in result.stdout
+    assert "1.ogg" in result.stdout
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names are UTF-8 there")
+@pytest.mark.parametrize("form", ["table", "jsonl", "csv", "tsv"])
+def test_a_name_that_is_not_utf8_goes_all_the_way(musictag: Run, library: Path, form: str) -> None:
+    odd = Path(os.fsdecode(os.fsencode(library) + b"/caf\xe9.flac"))
+    (library / "Abba/1.flac").rename(odd)
+    result = musictag("scan", odd, "--format", form, "--write")
+    assert result.code == 0
+    assert metadata.read(odd)["GENRE"] == ("Rock",)
+    if form == "jsonl":
+        assert Path(result.records[0]["path"]) == odd
+
+
+# ---------------------------------------------------------------- exit codes
+
+
+def test_a_broken_file_is_one_line_and_exit_code_1(musictag: Run, library: Path) -> None:
+    broken = library / "Abba" / "0.mp3"
+    broken.write_text("not music at all")
+    result = musictag("scan", library, "-q")
+    assert result.code == 1
+    assert result.stderr == f"musictag: {broken}: it is text, not sound\n"
+    assert "1.flac" in result.stdout
+
+
+def test_silence_is_no_failure(musictag: Run, tmp_path: Path) -> None:
+    song = sounds.write(tmp_path / "a.wav", "wav", sounds.silence(), 44_100)
+    result = musictag("scan", song)
+    assert result.code == 0
+    assert f"musictag: {song}: there is only silence in it\n" in result.stderr
+
+
+def test_an_empty_folder_is_no_failure(musictag: Run, tmp_path: Path) -> None:
+    assert musictag("scan", tmp_path).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no such folder"], "no such folder: no such file or folder"),
+        ([], "nothing to scan"),
+        ([".", "--files-from", "-"], "either name files and folders"),
+        (["--files-from", "no such list"], "--files-from no such list: No such file"),
+        ([".", "-0"], "needs --files-from"),
+        ([".", "--format", "xml"], "--format xml: there are table, jsonl, csv, tsv"),
+        ([".", "--fields", "artist"], "--fields: no field 'artist'"),
+        ([".", "--existing", "overwrite"], "--existing: expected keep, merge or replace"),
+        ([".", "--max-genres", "0"], "--max-genres: expected a whole number from 1 up"),
+        ([".", "--device", "gpu"], "--device: unknown device 'gpu'"),
+        ([".", "--model", "no such model"], "no such model: neither a directory"),
+        ([".", "--log-file", "no/such/folder"], "--log-file no/such/folder: No such file"),
+    ],
+)
+def test_wrong_usage_ends_at_once_with_one_line(
+    musictag: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = musictag("scan", *arguments)
+    assert result.code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("musictag: ")
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--no-such-option"], ["--jobs", "many"], ["listen"]])
+def test_an_option_that_does_not_exist_ends_at_once(musictag: Run, arguments: list[str]) -> None:
+    assert musictag("scan", *arguments).code == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_ends_at_once(musictag: Run, library: Path) -> None:
+    result = musictag("scan", library, "--device", "cuda")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "musictag: --device cuda: PyTorch cannot use it (it finds no CUDA device)\n"
+    )
+
+
+def test_a_settings_file_with_a_mistake_ends_at_once(
+    musictag: Run, library: Path, nobodys_home: Path
+) -> None:
+    config.default_path().write_text("max_genre = 1\n")
+    result = musictag("scan", library)
+    assert result.code == 2
+    assert f"{config.default_path()}: max_genre: no such setting" in result.stderr
+
+
+def test_damaged_weights_end_the_scan_with_one_line(
+    musictag: Run, library: Path, tiny: Path, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "config.json").write_bytes((tiny / "config.json").read_bytes())
+    (damaged / "weights.safetensors").write_bytes(b"nothing")
+    result = musictag("scan", library, "--model", damaged)
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"musictag: {damaged}/weights.safetensors: ")
+    assert result.stderr.count("\n") == 1
+
+
+# ---------------------------------------------------------------- pipes and signals
+
+
+def read_a_record(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    assert process.stdout is not None
+    record: dict[str, Any] = json.loads(process.stdout.readline())
+    return record
+
+
+@pytest.fixture
+def streaming(musictag: Run, library: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A scan that has been given one name on standard input and waits for the next.
+
+    It remembers the tracks, so that it starts without torch, which is soon.
+    """
+    musictag("scan", library)
+    process = start("scan", "--files-from", "-", "--format", "jsonl")
+    assert process.stdin is not None
+    process.stdin.write(os.fsencode(library / "Abba/1.flac") + b"\n")
+    process.stdin.flush()
+    yield process
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()
+
+
+def test_names_on_standard_input_are_scanned_as_they_come(
+    streaming: subprocess.Popen[bytes], library: Path
+) -> None:
+    assert read_a_record(streaming)["status"] == "planned"
+    assert streaming.stdin is not None
+    streaming.stdin.write(os.fsencode(library / "Bach/1.ogg") + b"\n")
+    streaming.stdin.flush()
+    assert read_a_record(streaming)["path"] == str(library / "Bach/1.ogg")
+    streaming.stdin.close()
+    assert streaming.wait() == 0
+
+
+def test_an_interrupt_is_exit_code_130_and_no_traceback(
+    streaming: subprocess.Popen[bytes],
+) -> None:
+    read_a_record(streaming)
+    streaming.send_signal(signal.SIGINT)
+    assert streaming.wait() == 130
+    assert streaming.stderr is not None
+    lines = streaming.stderr.read().decode().splitlines()
+    assert len(lines) == 3 + 1
+    assert "1 track" in lines[0]
+    assert "Interrupted" in lines[2]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_a_kill_unwinds(streaming: subprocess.Popen[bytes]) -> None:
+    read_a_record(streaming)
+    streaming.terminate()
+    assert streaming.wait() == 128 + signal.SIGTERM
+    assert streaming.stderr is not None
+    assert b"Traceback" not in streaming.stderr.read()
+
+
+def test_a_reader_who_has_seen_enough_gets_no_traceback(
+    streaming: subprocess.Popen[bytes], library: Path
+) -> None:
+    read_a_record(streaming)
+    assert streaming.stdout is not None
+    assert streaming.stdin is not None
+    streaming.stdout.close()
+    streaming.stdin.write(os.fsencode(library / "Bach/1.ogg") + b"\n")
+    streaming.stdin.close()
+    assert streaming.wait() == 128 + 13
+    assert streaming.stderr is not None
+    assert streaming.stderr.read() == b""
+
+
+def test_a_remembered_library_needs_no_torch(musictag: Run, library: Path, use_tiny: None) -> None:
+    musictag("scan", library)
+    script = (
+        "import sys, contextlib; from musictag.cli import app\n"
+        f"with contextlib.suppress(SystemExit): app(['scan', {str(library)!r}])\n"
+        "assert 'torch' not in sys.modules and 'av' not in sys.modules"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (result.returncode, result.stderr.decode().count("remembered")) == (0, 1)
+    assert b"3 planned" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo terminals")
+def test_on_a_terminal_rows_and_bar_share_the_screen(library: Path, use_tiny: None) -> None:
+    import pty  # noqa: PLC0415
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "musictag", "scan", os.fspath(library)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"},
+    )
+    os.close(theirs)
+    screen = b""
+    try:
+        while block := os.read(ours, 65_536):
+            screen += block
+    except OSError:  # how Linux says that the other end has closed
+        pass
+    os.close(ours)
+    assert process.wait() == 0
+    text = screen.decode()
+    assert "tracks" in text
+    assert "\x1b[2K" in text
+    assert "1.flac" in text
+    assert "add --write" in text
+    assert "Traceback" not in text
+
+
+# ---------------------------------------------------------------- settings, cache, log, the rest
+
+
+def test_options_go_over_the_settings_file(musictag: Run, library: Path) -> None:
+    path = config.default_path()
+    path.write_text(path.read_text() + 'fields = ["vocals"]\n')
+    song = library / "Abba/1.flac"
+    assert list(musictag("scan", song, "--format", "jsonl").records[0]["fields"]) == ["VOCALS"]
+    result = musictag("scan", song, "--format", "jsonl", "--fields", "mood")
+    assert list(result.records[0]["fields"]) == ["MOOD"]
+
+
+def test_without_the_cache_nothing_is_left_behind(
+    musictag: Run, library: Path, nobodys_home: Path
+) -> None:
+    musictag("scan", library, "--no-cache")
+    assert not (nobodys_home / "cache").exists()
+    musictag("scan", library)
+    assert (nobodys_home / "cache" / "musictag" / "heard.sqlite").exists()
+
+
+def test_the_log_file_says_what_happened_to_each_file(
+    musictag: Run, library: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    (library / "Abba/0.mp3").touch()
+    musictag("scan", library, "--write", "--log-file", log)
+    lines = [line.split(" ", 3)[3] for line in log.read_text(encoding="utf-8").splitlines()]
+    assert "hearing with the model tiny on cpu" in lines
+    assert f"written; {library}/Abba/1.flac; GENRE: - -> Rock; MOOD: - -> Slow" in lines
+    assert f"failed; {library}/Abba/0.mp3; the file is empty (restore it or delete it)" in lines
+
+
+def test_verbose_says_which_device_was_taken(musictag: Run, library: Path) -> None:
+    result = musictag("scan", library, "-v", "--device", "cpu")
+    assert "musictag: hearing with the model tiny on cpu\n" in result.stderr
+
+
+def test_a_cache_that_cannot_be_used_is_a_warning(
+    musictag: Run, library: Path, nobodys_home: Path
+) -> None:
+    (nobodys_home / "cache").write_text("a file where the folder should be")
+    result = musictag("scan", library)
+    assert result.code == 0
+    assert result.stderr.count("going on without the cache") == 1
+
+
+def test_the_version_is_ours(musictag: Run) -> None:
+    assert musictag("--version").stdout == f"musictag {__version__}\n"
+
+
+def test_help_names_every_setting(musictag: Run) -> None:
+    text = musictag("scan", "--help").stdout
+    for field in dataclasses.fields(config.Settings):
+        assert "--" + field.name.replace("_", "-") in text
+
+
+def test_a_model_says_what_it_is(musictag: Run, tiny: Path) -> None:
+    result = musictag("model")
+    assert result.code == 0
+    assert f"directory   {tiny}\n" in result.stdout
+    assert f"digest      {checkpoint.read(tiny).digest}\n" in result.stdout
+    assert "genre       Rock 0.00\n" in result.stdout
+
+
+def test_python_dash_m_is_the_same_program() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "musictag", "--version"], capture_output=True, check=True
+    )
+    assert result.stdout.decode().strip() == f"musictag {__version__}"
