@@ -1,0 +1,106 @@
+"""How fast each door of musictag.audio is, per container: CPU seconds per minute of music.
+
+    python benchmarks/decoding.py                     two minutes of made music in every container
+    python benchmarks/decoding.py song.mp3 --json     this file
+
+Doors are measured with mixing to mono and without resampling, best of three,
+one thread, in CPU time. The ratio libsndfile/ffmpeg decides which is asked
+first (below 1: libsndfile); "track" is the whole way to 16 kHz segments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from musictag import audio
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+import sounds  # type: ignore[import-not-found]
+
+
+def cpu_s(work: Callable[[], object], repeats: int = 3) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def drain(items: Iterator[object]) -> None:
+    for _ in items:
+        pass
+
+
+@dataclass(frozen=True)
+class Row:
+    """CPU seconds per minute of music; None where a door cannot read the file."""
+
+    file: str
+    first: str
+    libsndfile: float | None
+    ffmpeg: float | None
+    ratio: float | None
+    track: float
+    times_real_time: float
+    digest: float
+
+
+def measure(path: Path) -> Row:
+    track = audio.Track(path)
+    drain(track.segments())
+    minutes = (track.duration_s or 0.0) / 60
+    libsndfile = door_s(audio._libsndfile, path)
+    ffmpeg = door_s(audio._ffmpeg, path)
+    whole = cpu_s(lambda: drain(audio.Track(path).segments()))
+    return Row(
+        file=path.name,
+        first=track.decoder,
+        libsndfile=libsndfile / minutes if libsndfile else None,
+        ffmpeg=ffmpeg / minutes if ffmpeg else None,
+        ratio=libsndfile / ffmpeg if libsndfile and ffmpeg else None,
+        track=whole / minutes,
+        times_real_time=60 * minutes / whole,
+        digest=cpu_s(lambda: audio.payload_digest(path)) / minutes,
+    )
+
+
+def door_s(door: Callable[[Path, float], Iterator[object]], path: Path) -> float | None:
+    try:
+        return cpu_s(lambda: drain(door(path, 0.0)))
+    except audio._GaveUp:
+        return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("files", nargs="*", type=Path, help="music to decode (default: made)")
+    parser.add_argument("--seconds", type=float, default=120.0, help="length of what is made")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        files = arguments.files or [
+            sounds.make(Path(directory), container, seconds=arguments.seconds)
+            for container in sounds.CONTAINERS
+        ]
+        rows = [measure(path) for path in files]
+    if arguments.json:
+        print(json.dumps({"rows": [asdict(row) for row in rows]}))
+        return
+    columns = [field.name for field in fields(Row)][2:]
+    print(f"{'file':28}{'first':>12}" + "".join(f"{name:>16}" for name in columns))
+    for row in rows:
+        numbers = (getattr(row, name) for name in columns)
+        cells = (f"{'–':>16}" if n is None else f"{n:16.4g}" for n in numbers)
+        print(f"{row.file:28}{row.first:>12}" + "".join(cells))
+
+
+if __name__ == "__main__":
+    main()
