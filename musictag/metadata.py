@@ -150,7 +150,7 @@ def _copy_beside(original: Path) -> Iterator[Path]:
     suffix = original.suffix if len(original.suffix) <= 8 else ""
     stem = original.name.removesuffix(suffix)
     longest = getattr(os, "pathconf", lambda *_: 255)(original.parent, "PC_NAME_MAX")
-    room = longest - len(os.fsencode(f"..musictag-XXXXXXXX{suffix}"))
+    room = (longest if longest > 0 else 255) - len(os.fsencode(f"..musictag-XXXXXXXX{suffix}"))
     while len(os.fsencode(stem)) > room:
         stem = stem[:-1]  # whole characters: some file systems refuse half of one
     handle, name = tempfile.mkstemp(suffix, f".{stem}.musictag-", original.parent)
@@ -323,7 +323,7 @@ def _recognised(path: Path) -> Container:
         while (head := _read_at(file, start, 4096)).startswith(b"ID3") and len(head) >= 10:
             start += 10 + _synchsafe(head[6:10])  # also several in a row, as Windows stacks them
     for container in CONTAINERS:
-        if re.match(container.magic, head.lstrip(b"\0") if start else head, re.DOTALL):
+        if re.match(container.magic, head, re.DOTALL):
             return container
     suffix = path.suffix.lower()
     known = any(suffix in container.suffixes for container in CONTAINERS)
@@ -357,6 +357,7 @@ class _Family(ABC):
         """These values and no others under the field's key, in memory."""
 
     def save(self) -> None:
+        """From memory to the file, with mutagen's padding: what is there, else about 1 kB."""
         with _parsing():
             self.file.save(self.path)
 
@@ -740,8 +741,15 @@ class _Atoms(mutagen.mp4.MP4Tags):
                 self._failed_atoms.setdefault(atom.name.decode("latin-1"), []).append(data)
 
 
+class _UnreadChapters(mutagen.mp4.MP4Chapters):
+    """Chapters are none of our business, and one odd title would make the whole file unreadable."""
+
+    def load(self, *_: Any) -> None: ...
+
+
 class _MP4File(mutagen.mp4.MP4):
     MP4Tags = _Atoms
+    MP4Chapters = _UnreadChapters
 
 
 class _MP4(_Family):
@@ -902,8 +910,6 @@ class _APEv2(_WithTail):
         with path.open("rb") as file:
             self.end = _size(file) - len(self.tail)
             self.footer = _read_at(file, max(0, self.end - 32), 32)
-        if self.file.tags is None and self._size_of_tag() > 32:
-            raise _Refusal("bad_header", "its APEv2 tag cannot be parsed")
 
     def get(self, field: str) -> list[str]:
         item = (self.file.tags or {}).get(KEYS["APEv2"][field])

@@ -324,9 +324,12 @@ def broken_versions(content: bytes) -> list[bytes]:
             content.replace("Títle".encode(), b"T\xff\xfetle"),  # not UTF-8: mutagen would mend it
         ]
     if content.startswith(b"fLaC"):
+        vendor = content.index(b"Lavf") if b"Lavf" in content else content.index(b"Mutagen")
+        block = vendor - 7  # the comment block's size
         return [
             content[:5] + b"\xff" + content[6:],
-            content[:-100][:30],
+            content[:30],
+            content[:block] + b"\xff\xff\xff" + content[block + 3 :],  # mutagen looks past it
             content.replace("Títle".encode(), b"T\xff\xfetle"),
         ]
     if content[4:8] == b"ftyp":
@@ -406,7 +409,8 @@ def test_id3_keeps_its_version_and_its_other_frames(tmp_path: Path, kind: str) -
 def test_id3v1_alone_comes_along_into_the_new_tag(tmp_path: Path) -> None:
     path = mp3(tmp_path, after=id3v1())
     metadata.write(path, {"MOOD": ("Slow",)})
-    tags = mutagen.id3.ID3(path, load_v1=False)
+    tags = mutagen.id3.ID3(path, load_v1=False, translate=False)
+    assert tags["TCON"].text == ["Rock"]
     assert [str(tags[key]) for key in ("TIT2", "TPE1", "TALB", "TDRC", "TRCK", "TCON")] == [
         *("Title", "Artist", "Album", "1999", "5", "Rock"),
     ]
@@ -499,7 +503,7 @@ def test_odd_frames_stay_byte_for_byte(tmp_path: Path, what: str) -> None:
     assert ODD_FRAMES[what] + TITLE[3] in path.read_bytes()
 
 
-BIG = b"\0image/png\0\3\0" + b"\xff\x00\xe0" * 99
+BIG = b"\0image/png\0\3\0" + b"\xff\x00\xe0" * 9 + bytes(300) + b"\xe0"
 
 ODD_TAGS = {
     # a whole tag, what must be in the file afterwards
@@ -578,6 +582,14 @@ def test_apev2_and_lyrics_beside_id3_stay(tmp_path: Path) -> None:
     path = mp3(tmp_path, before=id3(3, TITLE[3]), after=end + id3v1())
     metadata.write(path, {"GENRE": ("Pop",)})
     assert path.read_bytes().endswith(encoded("mp3")[1] + end + id3v1(genre=13))
+
+
+def test_two_frames_are_no_mp3(tmp_path: Path) -> None:
+    content = encoded("mp3-no-xing")[1]
+    path = tmp_path / "track.mp3"
+    path.write_bytes(content[:900] + bytes(5000))
+    with pytest.raises(MetadataError, match="no run of MPEG audio frames"):
+        metadata.write(path, FULL)
 
 
 def test_junk_before_the_first_frame_is_no_matter(tmp_path: Path) -> None:
@@ -707,6 +719,25 @@ def test_odd_atoms_stay_byte_for_byte(tmp_path: Path, what: str) -> None:
     path = with_atoms(track(tmp_path, "m4a"), ODD_ATOMS[what])
     metadata.write(path, FULL, payload_digest=sound_of)
     assert ODD_ATOMS[what] in path.read_bytes()
+
+
+def test_odd_chapters_of_mp4_stay_and_do_not_matter(tmp_path: Path) -> None:
+    path = track(tmp_path, "m4a")
+    mutagen_file = mutagen.mp4.MP4(path)
+    mutagen_file["\xa9nam"] = ["Title"]
+    mutagen_file.save()
+    chapters = rendered(b"chpl", bytes(8) + b"\1" + bytes(8) + b"\2\xff\xfe")  # not UTF-8
+    content = path.read_bytes()
+    assert content.index(b"mdat") < content.index(b"moov")  # so nothing else moves
+    for name in (b"moov", b"udta"):
+        place = content.index(name) - 4
+        size = int.from_bytes(content[place : place + 4], "big") + len(chapters)
+        content = content[:place] + size.to_bytes(4, "big") + content[place + 4 :]
+    place = content.index(b"udta") + 4
+    path.write_bytes(content[:place] + chapters + content[place:])
+    metadata.write(path, FULL)
+    assert metadata.read(path) == FULL
+    assert chapters in path.read_bytes()
 
 
 def test_music_behind_the_tags_of_mp4_is_still_found(tmp_path: Path) -> None:
@@ -1035,8 +1066,17 @@ def test_other_sound_in_the_copy_stops_it(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+CARELESS: dict[str, Callable[[Any], Any]] = {
+    "loses a picture": lambda file: file.clear_pictures(),
+    "loses a value": lambda file: file.tags.update(GENRE=["Rock"]),
+    "loses a title": lambda file: file.tags.__delitem__("TITLE"),
+    "loses a field of somebody's": lambda file: file.tags.update(RATING=[]),
+}
+
+
+@pytest.mark.parametrize("what", CARELESS)
 def test_a_tagger_that_loses_something_is_caught(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     path = track(tmp_path, "flac")
     decorate(path)
@@ -1044,13 +1084,34 @@ def test_a_tagger_that_loses_something_is_caught(
     save = mutagen.flac.FLAC.save
 
     def careless(self: Any, *args: Any, **kwargs: Any) -> None:
-        self.clear_pictures()
+        CARELESS[what](self)
         save(self, *args, **kwargs)
 
     monkeypatch.setattr(mutagen.flac.FLAC, "save", careless)
-    with pytest.raises(MetadataError, match="would not survive"):
+    with pytest.raises(MetadataError, match="would not"):
         metadata.write(path, FULL)
     assert path.read_bytes() == before
+
+
+@every_container
+def test_one_other_byte_in_the_music_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
+) -> None:
+    path = track(tmp_path, container)
+    content = path.read_bytes()
+    middle = content[len(content) // 2 :][:16]
+    set_fields = metadata._set_fields
+
+    def clumsy(copy: Path, wanted: Any) -> None:
+        set_fields(copy, wanted)
+        tagged = bytearray(copy.read_bytes())
+        tagged[tagged.index(middle) + 8] ^= 1
+        copy.write_bytes(tagged)
+
+    monkeypatch.setattr(metadata, "_set_fields", clumsy)
+    with pytest.raises(MetadataError, match="would not survive"):
+        metadata.write(path, FULL)
+    assert path.read_bytes() == content
 
 
 def test_a_write_protected_file_is_somebodys_wish(
