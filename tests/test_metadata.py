@@ -39,7 +39,7 @@ FULL = {
     "VOCALS": ("Female",),
 }
 FAMILIES = {
-    # how the field keys look to mutagen, and a picture or other binary besides, per container
+    # row of sounds.CONTAINERS or containers.HEADERS: its column of metadata.KEYS when it is new
     "mp3": "ID3v2.4",
     "mp3-no-xing": "ID3v2.4",
     "flac": "Vorbis",
