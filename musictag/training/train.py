@@ -64,6 +64,7 @@ class TrainSettings:
     n_variants: int = 1  # of each training example's audio, the plain one included
     half: bool = True  # the checkpoint's weights as float16, half the size
     device: str = "cpu"
+    bfloat16: bool = False  # products in half precision: faster on GPUs and CPUs with AMX
     workers: int | None = None  # decoding threads; by default as many as cores
     resume: bool = False  # go on where a run with the same settings stopped
     save_every_s: float = 30.0  # at most this much work is lost
@@ -270,7 +271,9 @@ class Run:
             if settings.mixing > 0:
                 features, labels = augment.mix(features, labels, settings.mixing)
             features = augment.mask(features, self.model.mean)
-        loss = nn.functional.binary_cross_entropy_with_logits(self.model(features), labels)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.bfloat16):
+            logits = self.model(features).float()
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)

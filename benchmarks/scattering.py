@@ -1,0 +1,208 @@
+"""How fast the front end is, against kymatio, and how close it stays to the definitions.
+
+    python benchmarks/scattering.py [--music FILE] [--device cuda] [--json]
+
+Everything is measured in one run: seconds per 29 s segment for ours, for
+kymatio's `ScatteringTorch1D` on its own settings of the same kind (J = 13,
+Q = (8, 1), T = 8192) and for our executor on kymatio's plan; errors as
+‖ours − reference‖ / ‖reference‖ over the whole transform, against float64 at
+full resolution (reference_scattering.py). Times are medians, with the fastest
+in brackets; compare the ratios, since machines are noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import reference_scattering
+import torch
+from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
+from numpy.typing import NDArray
+
+from musictag import audio
+from musictag.scattering import FrontEnd, Scattering, kymatio_plan
+
+N = FrontEnd().n_samples
+J, Q, T = 13, (8, 1), 8192  # kymatio's settings of the paper's kind
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--music", type=Path, help="a track to take the music from (default: made)")
+    parser.add_argument("--device", default="cpu", help="default: cpu")
+    parser.add_argument("--runs", type=int, default=5, help="timed runs of each (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    results = measure(arguments.music, arguments.device, arguments.runs)
+    print(json.dumps(results, indent=1) if arguments.json else table(results))
+
+
+def measure(music: Path | None, device: str, n_runs: int) -> dict[str, float | str]:
+    signals = make_signals(music)
+    segment = signals["music"].to(device)
+
+    began = time.perf_counter()
+    ours = Scattering(FrontEnd(normalisation="none")).to(device)
+    build_s = time.perf_counter() - began
+    eight = segment.repeat(8, 1)
+    before = peak_memory_gb()
+    ours(eight)
+    memory = peak_memory_gb() - before
+
+    high = Scattering(FrontEnd(normalisation="none", exactness="high")).to(device)
+    theirs = ScatteringTorch1D(J=J, shape=(N,), Q=Q, T=T).to(device)
+    same = Scattering(plan=kymatio_plan(N, J=J, Q=Q, T=T)).to(device)
+
+    times = timed(
+        {
+            "kymatio": lambda: theirs(segment),
+            "ours": lambda: ours(eight),
+            "ours_alone": lambda: ours(segment[None]),
+            "ours_high": lambda: high(eight),
+            "same_plan": lambda: same(segment[None]),
+        },
+        n_runs,
+        device,
+    )
+    per_segment = {
+        name: [t / (8 if name in ("ours", "ours_high") else 1) for t in ts]
+        for name, ts in times.items()
+    }
+    results: dict[str, float | str] = {}
+    for name, ts in per_segment.items():
+        results[f"{name}_s"] = statistics.median(ts)
+        results[f"{name}_fastest_s"] = min(ts)
+    kymatio_s = statistics.median(per_segment["kymatio"])
+    results["ratio"] = kymatio_s / statistics.median(per_segment["ours"])
+    results["ratio_alone"] = kymatio_s / statistics.median(per_segment["ours_alone"])
+    results["same_plan_ratio"] = kymatio_s / statistics.median(per_segment["same_plan"])
+    wanted = theirs(segment)
+    results["same_plan_difference"] = relative(same(segment[None])[0], wanted.double())
+    for name, signal in signals.items():
+        reference = by_definition(ours, signal)
+        results[f"error_{name}"] = relative(ours(signal[None].to(device))[0], reference)
+        results[f"error_{name}_high"] = relative(high(signal[None].to(device))[0], reference)
+    results["build_s"] = build_s
+    results["memory_gb"] = memory
+    results["music"] = music.name if music else "made"
+    results["device"] = device_name(device)
+    results["torch"] = torch.__version__
+    return results
+
+
+def table(results: dict[str, float | str]) -> str:
+    def seconds(name: str) -> str:
+        median, fastest = (float(results[f"{name}{kind}"]) for kind in ("_s", "_fastest_s"))
+        return f"{median:10.4f} s   ({fastest:.4f})"
+
+    lines = [
+        f"{results['device']}, torch {results['torch']}; per segment of 29 s, median (fastest)",
+        f"  kymatio, 644 coefficients            {seconds('kymatio')}",
+        f"  ours on kymatio's plan, batch of 1   {seconds('same_plan')}"
+        f"   {results['same_plan_ratio']:6.1f} × kymatio"
+        f"   differs by {results['same_plan_difference']:.1e}",
+        f"  ours, 433 coefficients, batch of 8   {seconds('ours')}"
+        f"   {results['ratio']:6.1f} × kymatio",
+        f"  ours, batch of 1                     {seconds('ours_alone')}"
+        f"   {results['ratio_alone']:6.1f} × kymatio",
+        f"  ours at high exactness, batch of 8   {seconds('ours_high')}",
+        f"  building the filters                 {results['build_s']:10.4f} s",
+        f"  memory taken by a batch of 8         {results['memory_gb']:10.2f} GB",
+        "relative error against float64 at full resolution   default      high",
+    ]
+    for name in ("noise", "tones", "clicks", "music"):
+        label = f"music ({results['music']})" if name == "music" else name
+        lines.append(
+            f"  {label:48} {results[f'error_{name}']:9.1e} {results[f'error_{name}_high']:9.1e}"
+        )
+    return "\n".join(lines)
+
+
+def make_signals(music: Path | None) -> dict[str, torch.Tensor]:
+    """Four segments: (N,) float32 each."""
+    g = np.random.default_rng(0)
+    t = np.arange(N) / audio.RATE_HZ
+    clicks = np.zeros(N)
+    clicks[:: audio.RATE_HZ // 3] = 0.5
+    signals = {
+        "noise": 0.1 * g.standard_normal(N),
+        "tones": sum(0.1 * np.sin(2 * np.pi * f * t) for f in (110, 440, 1234.5, 5000)),
+        "clicks": clicks,
+        "music": next(audio.Track(music).segments()) if music else made_music(g),
+    }
+    return {name: torch.from_numpy(np.asarray(x)).float() for name, x in signals.items()}
+
+
+def made_music(g: np.random.Generator) -> NDArray[np.float64]:
+    """Plucked chords of decaying harmonics over a noisy drum, two beats a second."""
+    x = np.zeros(N)
+    for beat in np.arange(0, 29, 0.5):
+        start = int(beat * audio.RATE_HZ)
+        t = np.arange(N - start) / audio.RATE_HZ
+        for note in g.choice([0, 3, 5, 7, 10, 12, 15], 3, replace=False):
+            pitch = 110 * 2 ** (note / 12)
+            for harmonic in range(1, 12):
+                decay = np.exp(-t * (1 + harmonic / 3))
+                x[start:] += decay * np.sin(2 * np.pi * harmonic * pitch * t) / harmonic
+        x[start:] += g.standard_normal(len(t)) * np.exp(-t * 25)
+    return np.asarray(0.3 * x / np.abs(x).max())
+
+
+def by_definition(ours: Scattering, samples: torch.Tensor) -> torch.Tensor:
+    front_end, plan = FrontEnd(), ours.plan
+    reference = reference_scattering.scattering(
+        samples.double().numpy(),
+        T=front_end.T,
+        hop=front_end.hop,
+        Q=front_end.Q,
+        n_hops=plan.n_hops,
+        pad_left=plan.pad_left,
+        n_frames=plan.n_frames,
+    )
+    return torch.from_numpy(reference)
+
+
+def timed(
+    what: dict[str, Callable[[], object]], n_runs: int, device: str
+) -> dict[str, list[float]]:
+    """Seconds of each, in turns, so that a slow moment of the machine slows all alike."""
+    times: dict[str, list[float]] = {name: [] for name in what}
+    for turn in range(n_runs + 1):
+        for name, run in what.items():
+            began = time.perf_counter()
+            run()
+            if device.startswith("cuda"):
+                torch.cuda.synchronize()
+            if turn:  # the first warms up
+                times[name].append(time.perf_counter() - began)
+    return times
+
+
+def relative(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    found, wanted = found.double().cpu(), wanted.cpu()
+    return float((found - wanted).norm() / wanted.norm())
+
+
+def peak_memory_gb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        return str(torch.cuda.get_device_name(device))
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} of {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    main()

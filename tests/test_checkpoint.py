@@ -1,0 +1,201 @@
+"""A model on disk: what is saved is what is heard, and what is damaged is named."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from musictag import checkpoint
+from musictag.checkpoint import Checkpoint
+from musictag.decision import FIELD_TAGS
+from musictag.errors import CheckpointError
+from musictag.model import Architecture, Tagger, initialise
+from musictag.scattering import FrontEnd, Scattering
+
+FRONT_END = FrontEnd(n_samples=29_000, T=512, hop=256)
+TAGS = ("rock", "slow", "piano")
+
+
+def make(directory: Path, *, half: bool = False, tags: tuple[str, ...] = TAGS) -> Checkpoint:
+    torch.manual_seed(0)
+    n = Scattering(FRONT_END).n_coefficients
+    model = Tagger(Architecture(n_coefficients=n, n_units=8, n_layers=2, n_tags=len(TAGS)))
+    initialise(model)
+    model.mean += 3
+    return checkpoint.save(
+        directory,
+        model,
+        front_end=FRONT_END,
+        tags=tags,
+        thresholds={"Rock": 0.5},
+        name="tiny",
+        training={"epochs": 1},
+        half=half,
+    )
+
+
+def sound() -> torch.Tensor:
+    return 0.1 * torch.randn(2, 29_000, generator=torch.Generator().manual_seed(1))
+
+
+def test_what_was_saved_is_what_is_heard(tmp_path: Path) -> None:
+    made = make(tmp_path / "tiny")
+    torch.manual_seed(0)
+    scattering = Scattering(FRONT_END)
+    model = Tagger(Architecture(scattering.n_coefficients, n_units=8, n_layers=2, n_tags=3))
+    initialise(model)
+    model.mean += 3
+    wanted = model.eval()(scattering(sound())).sigmoid()
+    heard = checkpoint.read(made.directory).load().hear(sound())
+    torch.testing.assert_close(heard, wanted)
+
+
+def test_a_checkpoint_describes_itself(tmp_path: Path) -> None:
+    make(tmp_path / "tiny")
+    found = checkpoint.find(tmp_path / "tiny")
+    assert (found.name, found.tags, found.thresholds) == ("tiny", TAGS, {"Rock": 0.5})
+    assert found.training == {"epochs": 1}
+
+
+def test_half_precision_is_half_as_large_and_heard_nearly_alike(tmp_path: Path) -> None:
+    whole, half = make(tmp_path / "whole"), make(tmp_path / "half", half=True)
+    sizes = [(c.directory / "weights.safetensors").stat().st_size for c in (whole, half)]
+    assert sizes[1] < 0.6 * sizes[0]
+    torch.testing.assert_close(
+        half.load().hear(sound()), whole.load().hear(sound()), atol=2e-3, rtol=0
+    )
+
+
+def test_hearing_twice_gives_the_same(tmp_path: Path) -> None:
+    ear = make(tmp_path / "tiny").load()
+    assert torch.equal(ear.hear(sound()), ear.hear(sound()))
+
+
+def test_the_digest_is_of_what_decides_probabilities(tmp_path: Path) -> None:
+    made = make(tmp_path / "tiny")
+    assert replace(made, thresholds={}, name="other", training={}).digest == made.digest
+    assert replace(made, tags=("a", "b", "c")).digest != made.digest
+    assert replace(made, weights_sha256="0").digest != made.digest
+    assert replace(made, front_end={**made.front_end, "exactness": "high"}).digest != made.digest
+
+
+def test_describing_a_checkpoint_loads_no_torch(tmp_path: Path) -> None:
+    make(tmp_path / "tiny")
+    program = (
+        "import sys; from musictag import checkpoint;"
+        "checkpoint.find(sys.argv[1]); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, tmp_path / "tiny"], check=True)
+
+
+def test_saving_leaves_no_temporary_file(tmp_path: Path) -> None:
+    make(tmp_path / "tiny")
+    make(tmp_path / "tiny")
+    names = sorted(path.name for path in (tmp_path / "tiny").iterdir())
+    assert names == ["config.json", "weights.safetensors"]
+
+
+def edited(change: Callable[[dict[str, object]], object]) -> Callable[[Path], None]:
+    def edit(directory: Path) -> None:
+        config = json.loads((directory / "config.json").read_text())
+        change(config)
+        (directory / "config.json").write_text(json.dumps(config))
+
+    return edit
+
+
+def spoil_weights(directory: Path) -> None:
+    path = directory / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+# what happened to the directory, and what the message must say
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no config": (lambda d: (d / "config.json").unlink(), "config.json"),
+    "no weights": (lambda d: (d / "weights.safetensors").unlink(), "No such file"),
+    "a flipped bit": (spoil_weights, "not the weights that config.json names"),
+    "not JSON": (lambda d: (d / "config.json").write_text("{"), "not JSON"),
+    "deep JSON": (lambda d: (d / "config.json").write_text("[" * 100_000), "not JSON"),
+    "another JSON": (lambda d: (d / "config.json").write_text("[]"), "not a musictag checkpoint"),
+    "a newer format": (edited(lambda c: c.update(format=2)), "not a musictag checkpoint"),
+    "no tags": (edited(lambda c: c.pop("tags")), "tags is missing"),
+    "tags of another type": (edited(lambda c: c.update(tags="rock")), "should be a list"),
+    "a threshold that is none": (edited(lambda c: c.update(thresholds={"Rock": "x"})), "x"),
+    "an unknown setting": (
+        edited(lambda c: c.update(front_end={"window": 1})),
+        "unknown setting window",
+    ),
+    "an unknown cell": (edited(lambda c: c.update(architecture={"cell": "rnn"})), "rnn"),
+    "a network of another size": (
+        edited(lambda c: c["architecture"].update(n_units=16)),  # type: ignore[attr-defined]
+        "has shape",
+    ),
+    "a network that would fill the memory": (
+        edited(lambda c: c["architecture"].update(n_units=10**6)),  # type: ignore[attr-defined]
+        "has shape",
+    ),
+    "a network of another depth": (
+        edited(lambda c: c["architecture"].update(n_layers=3)),  # type: ignore[attr-defined]
+        "is missing",
+    ),
+    "a front end of another size": (
+        edited(lambda c: c["front_end"].update(T=1024)),  # type: ignore[attr-defined]
+        "coefficients",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, what: str) -> None:
+    damage, message = DAMAGE[what]
+    directory = make(tmp_path / "tiny").directory
+    damage(directory)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        checkpoint.read(directory).load()
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_tags_must_be_as_many_as_the_network_has(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="2 tags"):
+        make(tmp_path / "tiny", tags=("rock", "slow"))
+
+
+def test_an_unknown_name_lists_the_models_there_are() -> None:
+    with pytest.raises(CheckpointError, match=f"no-such-model.*{checkpoint.DEFAULT}"):
+        checkpoint.find("no-such-model")
+
+
+# -- the model that comes with the program
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Checkpoint:
+    return checkpoint.find()
+
+
+def test_the_shipped_model_is_the_papers_network(shipped: Checkpoint) -> None:
+    a = shipped.architecture
+    assert (a["cell"], a["n_layers"], a["n_units"], a["n_coefficients"]) == ("gru", 5, 512, 433)
+    assert len(shipped.tags) == 50
+
+
+def test_the_shipped_model_takes_at_most_20_megabytes(shipped: Checkpoint) -> None:
+    assert sum(path.stat().st_size for path in shipped.directory.iterdir()) <= 20_000_000
+
+
+def test_the_shipped_model_has_a_threshold_for_every_value(shipped: Checkpoint) -> None:
+    values = {value for of_field in FIELD_TAGS.values() for value in of_field}
+    assert set(shipped.thresholds) == values
+
+
+def test_the_shipped_model_has_a_card(shipped: Checkpoint) -> None:
+    assert (shipped.directory / "README.md").is_file()
