@@ -594,8 +594,8 @@ def _reason(error: Any) -> str:
 
 class _Nameless(io.RawIOBase):
     """An open file without its name, from which decoders would draw conclusions (or fail to
-    encode it, where it is not UTF-8), and without what taggers hung on behind an mp3, where
-    ffmpeg would look for music, and find some."""
+    encode it, where it is not UTF-8), and without what taggers hung on behind the music, where
+    ffmpeg would look for more of it, and find some."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -768,13 +768,21 @@ def _after_id3(file: BinaryIO) -> int:
     return position
 
 
+_APE_TAGGED = frozenset({b"MAC ", b"wvpk", b"MPCK", b"tBaK", b"TTA1", b"OFR "})
+
+
 def _before_tags(file: BinaryIO) -> int:
-    """Where the sound ends: for an mp3 or aac stream before ID3v1, APEv2 and Lyrics3 tags."""
+    """Where the sound ends: before ID3v1, APEv2 and Lyrics3 tags.
+
+    Only of an mp3 or aac stream, which goes on for ever, and of the containers that use APEv2:
+    in ffmpeg a Monkey's Audio file's last packet reaches to the end of the file. The others
+    know their own end.
+    """
     file.seek(0)
-    head = file.read(3)
+    head = file.read(4)
     end = file.seek(0, io.SEEK_END)
-    if head != b"ID3" and head[:1] != b"\xff":
-        return end  # other containers know their own end
+    if not (head[:1] == b"\xff" or head[:3] in (b"ID3", b"MP+") or head in _APE_TAGGED):
+        return end
     for _ in range(8):
         file.seek(max(0, end - 160))
         tail = file.read(min(end, 160))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ape
 import av
 import numpy as np
 import soundfile
@@ -37,7 +38,7 @@ class Container:
 
     suffix: str
     muxer: str
-    """PyAV's output format; "libsndfile" if soundfile writes this row."""
+    """PyAV's output format; "libsndfile" if soundfile writes this row, "ape.py" if we do."""
     codec: str
     """PyAV's encoder, or soundfile's "FORMAT/SUBTYPE"."""
     sample_format: str = ""
@@ -69,6 +70,14 @@ CONTAINERS: dict[str, Container] = {
     "aac": Container(".aac", "adts", "aac", "fltp", AAC_RATES_HZ, taggable=False),
     "wma": Container(".wma", "asf", "wmav2", "fltp", ASF_RATES_HZ, 2),
     "wavpack": Container(".wv", "wv", "wavpack", "s16p", lossless=True),
+    "ape": Container(
+        ".ape",
+        "ape.py",
+        "ape",
+        rates_hz=(8000, 11_025, 12_000, 16_000),
+        max_channels=2,
+        lossless=True,
+    ),
     "tta": Container(".tta", "tta", "tta", "s16", lossless=True),
     "caf": Container(".caf", "libsndfile", "CAF/PCM_16", lossless=True, taggable=False),
     "au": Container(".au", "libsndfile", "AU/PCM_16", lossless=True, taggable=False),
@@ -175,7 +184,7 @@ def make(
     """A chord of `seconds` in a file of this row of CONTAINERS; the file's path.
 
     Named after the row (`mp3.mp3`) unless `name` is given (suffix included).
-    44.1 kHz where the codec has it, else its highest rate below.
+    44.1 kHz where the codec has it, else its highest rate up to 48 kHz.
     """
     row = CONTAINERS[container]
     if rate_hz is None:
@@ -206,6 +215,8 @@ def encode(container: str, samples: Samples, rate_hz: int, *, bit_rate: int | No
     row = CONTAINERS[container]
     assert rate_hz in row.rates_hz, f"{container} cannot hold {rate_hz} Hz"
     assert samples.shape[1] <= row.max_channels, f"{container} has {row.max_channels} channels"
+    if row.muxer == "ape.py":
+        return ape.encode(_as("s16", samples), rate_hz)
     file = io.BytesIO()
     if row.muxer == "libsndfile":
         kind, subtype = row.codec.split("/")
