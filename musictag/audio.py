@@ -411,23 +411,37 @@ def _opened_by_ffmpeg(path: Path) -> Iterator[tuple[_Container, _Stream]]:
 
 
 def _ffmpeg(path: Path, start_s: float) -> Iterator[_Block]:
-    """ffmpeg's samples from `start_s` on.
+    """ffmpeg's samples from `start_s` on: sought, or read up to there where seeking goes wrong.
 
     Packets that do not decode are skipped: radio rips and old mp3s are full of
     them. One in ten between good ones is too many: then the file is corrupt.
     """
+    if start_s:
+        try:
+            yield from _from_ffmpeg(path, start_s, seeking=True)
+            return
+        except _LandedElsewhere:
+            pass
+    yield from _from_ffmpeg(path, start_s, seeking=False)
+
+
+class _LandedElsewhere(Exception):  # noqa: N818  (nothing has been given yet: begin anew)
+    pass
+
+
+def _from_ffmpeg(path: Path, start_s: float, *, seeking: bool) -> Iterator[_Block]:
     import av  # noqa: PLC0415
 
     with _opened_by_ffmpeg(path) as (container, stream):
         origin_s = None
-        if start_s and container.format.name in _SEEKS_EXACTLY:
+        if seeking and container.format.name in _SEEKS_EXACTLY:
             origin_s = float((stream.start_time or 0) * stream.time_base)
             # From a second before: codecs predict from their past, and Ogg's pages are coarse.
             target = int((origin_s + max(start_s - 1.0, 0.0)) / stream.time_base)
             try:
                 container.seek(target, stream=stream, backward=True)
             except av.FFmpegError as error:
-                raise _GaveUp(_reason(error), was_open=True) from error
+                raise _LandedElsewhere from error
         yield from _mixed(_from(start_s, origin_s, _frames(path, container, stream)))
 
 
@@ -474,7 +488,7 @@ def _from(
             if origin_s is not None and frame.pts is not None:
                 position_s = float(frame.pts * frame.time_base) - origin_s
                 if position_s > start_s + 1 / frame.sample_rate:
-                    raise _GaveUp("cannot seek exactly", was_open=True)
+                    raise _LandedElsewhere
             skip = min(max(round((start_s - position_s) * frame.sample_rate), 0), frame.samples)
             position_s += frame.samples / frame.sample_rate
             wanted = skip == frame.samples
