@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -235,9 +234,9 @@ def save(
         "training": training,
     }
     directory.mkdir(parents=True, exist_ok=True)
-    with _replacing(directory / WEIGHTS) as temporary:
+    with replacing(directory / WEIGHTS) as temporary:
         temporary.write_bytes(content)
-    with _replacing(directory / CONFIG) as temporary:
+    with replacing(directory / CONFIG) as temporary:
         temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return read(directory)
 
@@ -285,14 +284,15 @@ def _names(parent: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when the block ends well."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; what is written there takes its place at the end.
+
+    Killed at any moment, `path` is what it was or what it should be; what a
+    kill leaves behind is overwritten the next time.
+    """
+    temporary = path.with_name(f".{path.name}.part")
     try:
         yield temporary
-        temporary.chmod(0o644)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

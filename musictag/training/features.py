@@ -28,9 +28,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from musictag.checkpoint import replacing
 from musictag.errors import DataSetError, FileError
 from musictag.scattering import FrontEnd, Scattering
-from musictag.training.atomic import replacing
 from musictag.training.augment import N_BANDS, band_gains, vary
 from musictag.training.dataset import DataSet, Example, read_samples
 

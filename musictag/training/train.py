@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import musictag
+from musictag import checkpoint
 from musictag.errors import DataSetError, MusictagError, UsageError
 from musictag.model import Architecture, Tagger, flush_subnormals, initialise, n_parameters
 from musictag.scattering import FrontEnd
 from musictag.training import augment
-from musictag.training.atomic import replacing
 from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, read_folder
 from musictag.training.features import Features, prepare
@@ -331,7 +331,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
         }
-        with replacing(self.settings.output / "state.pt") as temporary:
+        with checkpoint.replacing(self.settings.output / "state.pt") as temporary:
             torch.save(state, temporary)
         self.saved_at = time.monotonic()
 
@@ -361,8 +361,6 @@ class Run:
 
     def finish(self) -> Path:
         """The best epoch's weights, with thresholds chosen on validation, as a checkpoint."""
-        from musictag import checkpoint  # noqa: PLC0415 (only here is one made)
-
         self.average.load_state_dict(self.best)
         flush_subnormals(self.average)
         if self.settings.half:  # thresholds are for the weights that ship
@@ -416,7 +414,7 @@ class Run:
         }
 
     def _write_record(self, outcome: Mapping[str, Any]) -> None:
-        with replacing(self.settings.output / "run.json") as temporary:
+        with checkpoint.replacing(self.settings.output / "run.json") as temporary:
             temporary.write_text(json.dumps(self._record(outcome), indent=1), encoding="utf-8")
 
 
