@@ -208,14 +208,18 @@ def scan(  # noqa: PLR0913  # one argument per option
                 "cache": cache,
             },
         )
-        from musictag import cache as caches  # noqa: PLC0415
-        from musictag import checkpoint, pipeline, report  # noqa: PLC0415
+        from musictag import checkpoint, report  # noqa: PLC0415
 
         if form not in report.FORMATS:
             raise UsageError(f"--format {form}: there are {', '.join(report.FORMATS)}")
         listed, count = _listed(paths or [], files_from, null=null, exclude=settings.exclude)
         ears = checkpoint.find(settings.model)
         _prepare_stdout(form)
+
+        # What can be wrong in the asking has been looked at; now the libraries that open files.
+        from musictag import cache as caches  # noqa: PLC0415
+        from musictag import pipeline  # noqa: PLC0415
+
         with (
             report.Report(
                 form,

@@ -42,7 +42,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"decision", "errors"},
     "pipeline": {"audio", "cache", "checkpoint", "config", "decision", "errors", "metadata"},
     "report": {"decision", "errors", "pipeline"},
-    "cli": {"cache", "checkpoint", "config", "errors", "files", "pipeline", "report", "training"},
+    "cli": {
+        *("cache", "checkpoint", "config", "decision", "errors", "files", "pipeline", "report"),
+        "training",
+    },
     **TRAINING,
 }
 
