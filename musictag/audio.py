@@ -97,7 +97,7 @@ class Track:
         _check(self.path)
         starts_s = self._starts_s()
         silent = True
-        for segment in _cut(self._samples()) if starts_s is None else self._sought(starts_s):
+        for segment in _cut(self.samples()) if starts_s is None else self._sought(starts_s):
             if np.abs(segment).max() >= SILENT_PEAK:
                 silent = False
                 yield segment
@@ -124,7 +124,7 @@ class Track:
                 yield self._segment_at(start_s)
                 n_done += 1
         if n_done < len(starts_s):
-            yield from _pick(self._samples(), starts_s[n_done:])
+            yield from _pick(self.samples(), starts_s[n_done:])
 
     def _segment_at(self, start_s: int) -> Samples:
         """One segment, sought. From a second before, where the resampler can settle: then, the
@@ -138,8 +138,8 @@ class Track:
             return segment
         raise _GaveUp("the music ends before the header says")
 
-    def _samples(self) -> Iterator[Samples]:
-        """The whole track at 16 kHz; afterwards the duration is known and judged."""
+    def samples(self) -> Iterator[Samples]:
+        """The whole track at 16 kHz, in blocks; afterwards the duration is known and judged."""
         n_samples = 0
         for samples in _at_16_khz(self._blocks()):
             n_samples += len(samples)

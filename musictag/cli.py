@@ -332,7 +332,153 @@ def _pairs(settings: Mapping[str, object]) -> str:
 
 
 # ---------------------------------------------------------------- training
-# `musictag train` and `musictag evaluate` go here: options above, torch inside the command.
+
+
+@app.command()
+def train(  # noqa: PLR0913  # one argument per option
+    *,
+    dataset: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Folder with clips.csv (id, file, start, duration, track, split) and "
+            "soft_labels.csv (id, one column per tag).",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Where the run is kept.", show_default=False
+        ),
+    ],
+    name: Annotated[str, typer.Option(metavar="NAME", help="The model's name.")] = "my-model",
+    epochs: Annotated[int, typer.Option(metavar="N")] = 60,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="Examples per step.")] = 64,
+    learning_rate: Annotated[float, typer.Option(metavar="X", help="At its highest.")] = 1e-3,
+    seed: Annotated[int, typer.Option(metavar="N")] = 0,
+    variants: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Versions of each example's sound: itself, and N - 1 with other speed, equaliser, "
+            "noise and bandwidth.",
+        ),
+    ] = 3,
+    augment: Annotated[
+        bool, typer.Option(help="Vary coefficients anew in every epoch and mix examples.")
+    ] = True,
+    patience: Annotated[
+        int,
+        typer.Option(metavar="N", help="Stop after N epochs without a better score; 0: never."),
+    ] = 0,
+    bfloat16: Annotated[
+        bool, typer.Option(help="Half-precision products: faster on GPUs and CPUs with AMX.")
+    ] = False,
+    features: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where features are kept. [default: in the output]"),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N.")
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Decoding threads. [default: one per core]")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the same command stopped.")
+    ] = False,
+) -> None:
+    """Make a model from music and labels; its directory goes to standard output.
+
+    The run can be killed at any time: the same command with --resume goes on.
+    `musictag scan --model DIR` uses what it made.
+    """
+    with _endings():
+        from musictag import pipeline  # noqa: PLC0415
+
+        found = pipeline.find_device(config.override(config.load(), {"device": device}).device)
+        from musictag.training.train import EpochResult, FeatureProgress, TrainSettings  # noqa: PLC0415
+        from musictag.training.train import train as run  # noqa: PLC0415
+
+        settings = TrainSettings(
+            dataset=dataset,
+            output=output,
+            name=name,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            n_variants=variants,
+            augment=augment,
+            patience=patience,
+            bfloat16=bfloat16,
+            features=features,
+            device=found,
+            workers=workers,
+            resume=resume,
+        )
+
+        def tell(news: FeatureProgress | EpochResult) -> None:
+            if isinstance(news, FeatureProgress):
+                typer.echo(f"features of {news.done} of {news.total} examples", err=True)
+            else:
+                typer.echo(
+                    f"epoch {news.epoch:3} of {news.epochs}   loss {news.loss:.4f}   "
+                    f"ROC-AUC {news.roc_auc:.4f}   correlation {news.correlation:.4f}   "
+                    f"{news.seconds:.0f} s, {news.left_s / 60:.0f} min left"
+                    f"{'   best' if news.best else ''}",
+                    err=True,
+                )
+
+        typer.echo(run(settings, tell=tell))
+
+
+@app.command()
+def evaluate(
+    *,
+    dataset: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="A data set as for training.", show_default=False),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR", help="The model. [default: the one that comes along]"),
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="NAME", help="train, validation or test.")] = "test",
+    level: Annotated[
+        str, typer.Option(metavar="NAME", help="segment, or track: the mean over its segments.")
+    ] = "segment",
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N.")
+    ] = "auto",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Everything, as one JSON object.")
+    ] = False,
+) -> None:
+    """Judge a model on labelled music: ROC-AUC, PR-AUC and correlation, with 95 % intervals
+    over tracks; precision and recall at its thresholds; genres against people's."""
+    with _endings():
+        import json  # noqa: PLC0415
+
+        from musictag import checkpoint, pipeline  # noqa: PLC0415
+
+        settings = config.override(config.load(), {"device": device, "model": model})
+        found = pipeline.find_device(settings.device)
+        from musictag.training import dataset as datasets  # noqa: PLC0415
+        from musictag.training import evaluate as judge  # noqa: PLC0415
+
+        evaluation = judge.evaluate(
+            checkpoint.find(settings.model),
+            datasets.read_folder(dataset),
+            split=split,
+            level=level,
+            device=found,
+            tell=lambda done, total: typer.echo(f"heard {done} of {total} examples", err=True),
+        )
+        typer.echo(
+            json.dumps(evaluation.to_json(), indent=1) if as_json else judge.table(evaluation)
+        )
 
 
 # ---------------------------------------------------------------- endings

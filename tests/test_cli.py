@@ -524,3 +524,65 @@ def test_python_dash_m_is_the_same_program() -> None:
         [sys.executable, "-m", "musictag", "--version"], capture_output=True, check=True
     )
     assert result.stdout.decode().strip() == f"musictag {__version__}"
+
+
+# -- training
+
+
+@pytest.fixture(scope="session")
+def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tones that are slow and noise that is rock, a few seconds each."""
+    directory = tmp_path_factory.mktemp("data set")
+    clips, labels = [], []
+    for i, split in enumerate(("train", "train", "validation", "validation", "test", "test")):
+        sound = sounds.noise(3.0, seed=i) if i % 2 else sounds.tone(300.0 + 100 * i, 3.0)
+        (directory / f"{i}.flac").write_bytes(sounds.encode("flac", sound, 44_100))
+        clips.append(f"{i},{i}.flac,0.0,3.0,{i},{split},{'rock' if i % 2 else ''}")
+        labels.append(f"{i},{i % 2},{1 - i % 2}")
+    (directory / "clips.csv").write_text(
+        "\n".join(["id,file,start,duration,track,split,genre", *clips]) + "\n"
+    )
+    (directory / "soft_labels.csv").write_text("\n".join(["id,rock,slow", *labels]) + "\n")
+    return directory
+
+
+def test_a_model_is_trained_judged_and_used(musictag: Run, data_set: Path, tmp_path: Path) -> None:
+    training = ("train", "--dataset", data_set, "-o", tmp_path / "run", "--epochs", "2")
+    trained = musictag(*training, "--variants", "1", "--name", "ours")
+    assert trained.code == 0, trained.stderr
+    assert "epoch   2 of 2" in trained.stderr
+    made = trained.stdout.strip()
+
+    judged = musictag("evaluate", "--dataset", data_set, "--model", made, "--json")
+    scores = json.loads(judged.stdout)
+    assert (scores["model"], scores["split"], scores["n"]) == ("ours", "test", 2)
+    assert set(scores["macro"]) >= {"roc_auc", "pr_auc", "correlation"}
+    assert set(scores["tags"]) == {"rock", "slow"}
+
+    shown = musictag("evaluate", "--dataset", data_set, "--model", made)
+    assert "macro average" in shown.stdout
+
+    (record,) = musictag("scan", data_set / "4.flac", "--model", made, "--format", "jsonl").records
+    assert (record["model"], set(record["probabilities"])) == ("ours", {"rock", "slow"})
+
+
+# arguments, and what the complaint must name
+WRONG_TRAINING = [
+    (("train", "--dataset", "nowhere", "-o", "run"), "nowhere"),
+    (("train", "--dataset", ".", "-o", "run", "--epochs", "0"), "epochs"),
+    (("train", "--dataset", ".", "-o", "run", "--device", "tpu"), "tpu"),
+    (("evaluate", "--dataset", "nowhere"), "nowhere"),
+    (("evaluate", "--dataset", ".", "--model", "nothing"), "nothing"),
+    (("evaluate",), "--dataset"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "named"), WRONG_TRAINING)
+def test_wrong_training_arguments_are_named(
+    musictag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: Any, named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = musictag(*arguments)
+    assert result.code == 2
+    assert named in result.stderr
+    assert result.stdout == ""

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import reference_scattering
 import torch
+from kymatio.scattering1d.filter_bank import morlet_1d
+from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 
 from musictag.scattering import FrontEnd, Scattering, kymatio_plan, paper_plan
 
@@ -193,8 +195,6 @@ def test_it_agrees_with_the_definitions_at_full_size(exactness: str, bound: floa
 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_on_kymatios_plan_it_agrees_with_kymatio(name: str) -> None:
-    from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
-
     settings = {"J": 8, "Q": (8, 1), "T": 256}
     theirs = ScatteringTorch1D(shape=(20_000,), **settings)
     ours = Scattering(plan=kymatio_plan(20_000, exactness="high", **settings))
@@ -206,8 +206,6 @@ def test_on_kymatios_plan_it_agrees_with_kymatio(name: str) -> None:
 
 
 def test_our_wavelets_are_kymatios_morlets(small: Scattering) -> None:
-    from kymatio.scattering1d.filter_bank import morlet_1d
-
     n = small.plan.n_padded
     for index in (5, 12, 30):
         band = small.plan.first[index]

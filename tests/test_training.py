@@ -552,9 +552,10 @@ def test_standardisation_is_fitted_on_the_training_split_alone(learnable: TrainS
     torch.testing.assert_close(run.model.std, x.std(dim=(0, 2), correction=0).float())
 
 
-def test_a_network_for_other_features_is_refused(learnable: TrainSettings) -> None:
-    with pytest.raises(UsageError, match="433 coefficients and 50 tags; there are 6 and 3"):
-        train(dataclasses.replace(learnable, architecture=Architecture()))
+def test_the_network_has_the_ends_that_the_data_need(learnable: TrainSettings) -> None:
+    other = dataclasses.replace(learnable, architecture=Architecture(n_units=8, n_layers=2))
+    made = checkpoint.read(train(other))
+    assert (made.architecture["n_coefficients"], made.architecture["n_tags"]) == (6, 3)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

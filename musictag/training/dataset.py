@@ -178,7 +178,7 @@ def read_samples(example: Example) -> NDArray[np.float32]:
     wanted = min(round(example.duration_s * RATE_HZ), SEGMENT_LENGTH)
     segment = np.zeros(SEGMENT_LENGTH, dtype=np.float32)
     position = 0
-    for block in Track(example.path)._samples():
+    for block in Track(example.path).samples():
         first, last = max(start, position), min(start + wanted, position + len(block))
         if first < last:
             segment[first - start : last - start] = block[first - position : last - position]

@@ -246,6 +246,50 @@ def _score_values(
     return result
 
 
+def table(evaluation: Evaluation) -> str:
+    """What was found, for people: a line per tag, then per shown value, then the genres."""
+    e = evaluation
+    lines = [
+        f"{e.model} on the {e.split} split: {e.n} {e.level}s of {e.n_tracks} tracks",
+        "",
+        f"{'tag':16}{'share':>7}{'ROC-AUC':>9}{'95 %':>15}{'PR-AUC':>9}{'95 %':>15}{'corr.':>8}",
+    ]
+    for name, scores in (("macro average", e.macro), *e.tags.items()):
+        share = f"{scores['share'].value:7.3f}" if "share" in scores else " " * 7
+        roc, pr = (_with_interval(scores[key]) for key in ("roc_auc", "pr_auc"))
+        lines.append(f"{name:16}{share}{roc}{pr}{_shown(scores['correlation'].value):>8}")
+    lines += ["", f"{'value':16}{'from':>7}{'chosen':>9}{'precision':>11}{'recall':>8}{'F1':>8}"]
+    for name, cut in e.values.items():
+        lines.append(
+            f"{name:16}{cut['threshold']:7.3f}{cut['n_chosen']:9}"
+            f"{_shown(cut['precision']):>11}{_shown(cut['recall']):>8}{_shown(cut['f1']):>8}"
+        )
+    if e.people:
+        lines += [
+            "",
+            f"genres against people's on {e.people['n_tracks']} tracks: one is written for "
+            f"a share of {_shown(e.people['coverage'])}; right or compatible are "
+            f"{_shown(e.people['precision'])} (of the first ones "
+            f"{_shown(e.people['precision_first'])}); "
+            f"ROC-AUC {_shown(e.people['macro_roc_auc'])}",
+        ]
+        for said, counts in sorted(e.people["confusion"].items()):
+            most = sorted(counts.items(), key=lambda item: -item[1])
+            heard = ", ".join(f"{genre or 'none'} {count}" for genre, count in most)
+            lines.append(
+                f"  {said:12} {_shown(e.people['roc_auc'].get(said, math.nan)):>5}   {heard}"
+            )
+    return "\n".join(lines)
+
+
+def _with_interval(score: Score) -> str:
+    return f"{_shown(score.value):>9}  {_shown(score.low):>5} – {_shown(score.high):>5}"
+
+
+def _shown(number: float) -> str:
+    return "–" if math.isnan(number) else f"{number:.3f}"
+
+
 def judge_genres(
     heard: Table,
     tags: Sequence[str],

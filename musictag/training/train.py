@@ -19,7 +19,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class TrainSettings:
     workers: int | None = None  # decoding threads; by default as many as cores
     resume: bool = False  # go on where a run with the same settings stopped
     save_every_s: float = 30.0  # at most this much work is lost
-    architecture: Architecture = field(default_factory=Architecture)
+    architecture: Architecture = field(default_factory=Architecture)  # its ends are the data's
     front_end: FrontEnd = field(default_factory=FrontEnd)
 
     def __post_init__(self) -> None:
@@ -183,16 +183,11 @@ class Run:
         self.validation = Examples(dataset, features, self.rows["validation"], self.device)
         self.responses = features.responses.to(self.device)
 
-        architecture = settings.architecture
-        if (architecture.n_coefficients, architecture.n_tags) != (
-            features.n_coefficients,
-            len(dataset.tags),
-        ):
-            raise UsageError(
-                f"the network is for {architecture.n_coefficients} coefficients and "
-                f"{architecture.n_tags} tags; there are {features.n_coefficients} and "
-                f"{len(dataset.tags)}"
-            )
+        architecture = replace(
+            settings.architecture,
+            n_coefficients=features.n_coefficients,
+            n_tags=len(dataset.tags),
+        )
         self.model = Tagger(architecture).to(self.device)
         self.average = Tagger(architecture).to(self.device).eval()
         self.optimizer = torch.optim.AdamW(
