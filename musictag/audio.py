@@ -396,7 +396,8 @@ def _opened_by_ffmpeg(path: Path) -> Iterator[tuple[_Container, _Stream]]:
             container = av.open(
                 _Nameless(file),
                 options={"format_whitelist": _DEMUXERS, "protocol_whitelist": ""},
-                metadata_errors="replace",
+                # PyAV raised for text that is not UTF-8 unless told, until 19 decoded it kindly
+                **({"metadata_errors": "replace"} if _major(av) < 19 else {}),
             )
         except av.FFmpegError as error:
             raise _GaveUp(_reason(error)) from error
@@ -564,13 +565,19 @@ def _scaled(total: Samples, kind: tuple[str, int, int]) -> _Block:
 
 
 def _audioread(path: Path, start_s: float) -> Iterator[_Block]:
-    """Whatever decoder the platform has (Core Audio, GStreamer, an ffmpeg program …)."""
+    """Whatever decoder the platform has (Core Audio, MAD), but no ffmpeg program and no GStreamer:
+    given a playlist in disguise they open what it names, and PyAV reads what they read."""
     import audioread  # noqa: PLC0415
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it imports modules that Python retires
-            source = audioread.audio_open(os.fspath(path.absolute()))
+            backends = [
+                backend
+                for backend in audioread.available_backends()
+                if backend.__name__ not in ("FFmpegAudioFile", "GstAudioFile")
+            ]
+            source = audioread.audio_open(os.fspath(path.absolute()), backends)
     except audioread.NoBackendError as error:
         raise _GaveUp("no decoder of this platform knows it") from error
     except (audioread.DecodeError, OSError, EOFError) as error:
@@ -588,6 +595,10 @@ def _audioread(path: Path, start_s: float) -> Iterator[_Block]:
                     yield _Block(_mean(channels) * np.float32(2.0**-15), source.samplerate, name)
         except (audioread.DecodeError, OSError, EOFError) as error:
             raise _GaveUp(str(error) or "damaged", was_open=True) from error
+
+
+def _major(library: Any) -> int:
+    return int(library.__version__.partition(".")[0])
 
 
 def _check_sanity(rate_hz: int, n_channels: int) -> None:
