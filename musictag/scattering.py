@@ -148,7 +148,7 @@ class Scattering(nn.Module):
         bands = spectrum.new_empty(len(spectrum), len(step.first), step.length)
         for row, index in enumerate(step.first):
             self._first.cut(index, spectrum, out=bands[:, row])
-        envelopes = torch.fft.ifft(bands, norm="forward").abs()  # |x ⋆ ψ1|: (B, n, length)
+        envelopes = _modulus(torch.fft.ifft(bands, norm="forward"))  # |x ⋆ ψ1|: (B, n, length)
         out[:, step.rows] = self._average(envelopes)
         if step.second:
             spectrum = torch.fft.rfft(envelopes, norm="forward")  # (B, n, length // 2 + 1)
@@ -156,7 +156,7 @@ class Scattering(nn.Module):
             bands = spectrum.new_empty(len(spectrum), group.n_rows, group.length)
             for index, parents, rows in group.members:
                 self._second.cut(index, spectrum[:, parents], out=bands[:, rows])
-            out[:, group.rows] = self._average(torch.fft.ifft(bands, norm="forward").abs())
+            out[:, group.rows] = self._average(_modulus(torch.fft.ifft(bands, norm="forward")))
 
     def _average(self, signal: Tensor, taps: Tensor | None = None) -> Tensor:
         """Low-pass, and read off once per hop: (..., L) -> (..., T).
@@ -181,6 +181,14 @@ class Scattering(nn.Module):
         tensor = torch.from_numpy(array)
         tensor = tensor.float() if tensor.is_floating_point() else tensor
         self.register_buffer(name, tensor, persistent=False)
+
+
+def _modulus(signal: Tensor) -> Tensor:
+    """|z|. torch's own is one pass on a GPU, but on a CPU four times slower than this."""
+    if signal.device.type != "cpu":
+        return signal.abs()
+    parts = torch.view_as_real(signal)
+    return parts[..., 0].square().addcmul_(parts[..., 1], parts[..., 1]).sqrt_()
 
 
 def normalise(coefficients: Tensor, parents: Tensor, *, over_parent: bool) -> Tensor:
