@@ -95,11 +95,13 @@ def write(
     preserve_mtime: bool = False,
     join: str | None = None,
     payload_digest: Callable[[Path], bytes] | None = None,
-) -> None:
+    expected: Values | None = None,
+) -> bool:
     """Set the fields that are named in `values`, () removes one; all else in the file stays.
 
-    Nothing at all is written when the file already reads so. With `join`, a field's values
-    become one string. `payload_digest` must give the same for the file before and after.
+    False: nothing at all was written, since the file already reads so. With `join`, a field's
+    values become one string. `payload_digest` must give the same for the file before and after.
+    The fields named in `expected` must be as `read` gave them, or somebody else has set them since.
     A symbolic link stays, the file it names is written; another hard link keeps the old file.
     On any error, and on Ctrl-C, the file is as it was and nothing is left beside it.
     """
@@ -108,16 +110,20 @@ def write(
         original = Path(os.path.realpath(path))
         seen = original.stat()
         now = _open(original, named=path).values()
+        for field, values_then in (expected or {}).items():
+            if now[field] != values_then:
+                raise _changed(field)
         goal = {**now, **wanted}
         if goal == now:
-            return
+            return False
         if not os.access(original, os.W_OK):
             raise PermissionError(errno.EACCES, "the file is write-protected")
         with _copy_beside(original) as copy:
-            _set_fields(copy, wanted)
+            _set_fields(copy, now, wanted)
             _check(copy, original, goal, payload_digest)
             _finish(copy, original, seen, preserve_mtime=preserve_mtime)
             _swap(copy, original, seen)
+    return True
 
 
 def _as_stored(values: Values, join: str | None) -> dict[str, tuple[str, ...]]:
@@ -163,8 +169,11 @@ def _copy_beside(original: Path) -> Iterator[Path]:
         copy.unlink(missing_ok=True)
 
 
-def _set_fields(copy: Path, wanted: Values) -> None:
+def _set_fields(copy: Path, now: Values, wanted: Values) -> None:
     tagged = _open(copy)
+    for field, values in tagged.values().items():
+        if values != now[field]:  # set by another program after we read it and before we copied it
+            raise _changed(field)
     for field, values in wanted.items():
         tagged.set(field, values)
     tagged.save()
@@ -228,6 +237,10 @@ def _swap(copy: Path, original: Path, seen: os.stat_result) -> None:
 
 class _Refusal(Exception):  # noqa: N818 — a reason without its file; `_explained` adds that
     """We will not touch this file, and why."""
+
+
+def _changed(field: str) -> _Refusal:
+    return _Refusal("changed", f"its {field} changed since it was heard", "scan it again")
 
 
 _CODES = {

@@ -1053,6 +1053,52 @@ def test_a_file_that_changes_meanwhile_is_left_to_whoever_changed_it(tmp_path: P
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@one_of_each_family
+def test_fields_that_are_not_as_expected_are_left_to_whoever_set_them(
+    tmp_path: Path, container: str
+) -> None:
+    path = track(tmp_path, container)
+    metadata.write(path, {"GENRE": ("Rock",), "MOOD": ("Slow",)})
+    before = path.read_bytes()
+    for goal in ({"GENRE": ("Pop",)}, {"GENRE": ("Rock",)}, {}):
+        for expected in ({"GENRE": ()}, {"GENRE": ("Rock",), "MOOD": ("Fast",)}):
+            with pytest.raises(MetadataError, match="changed since it was heard") as caught:
+                metadata.write(path, goal, expected=expected)
+            assert (caught.value.code, caught.value.cure) == ("changed", "scan it again")
+    assert path.read_bytes() == before
+    assert metadata.write(path, {"GENRE": ("Pop",)}, expected={"GENRE": ("Rock",)})
+    assert metadata.read(path) == fields(GENRE=("Pop",), MOOD=("Slow",))
+
+
+def test_fields_that_change_between_reading_and_copying_are_seen_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one tick of the clock, and of the same length: the file's status does not tell."""
+    path = track(tmp_path, "flac")
+    metadata.write(path, {"MOOD": ("Slow",)})
+    copyfile, status = shutil.copyfile, path.stat()
+    theirs = path.read_bytes().replace(b"MOOD=Slow", b"MOOD=Fast")
+
+    def meanwhile(original: Path, copy: Path) -> None:
+        path.write_bytes(theirs)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        copyfile(original, copy)
+
+    monkeypatch.setattr(shutil, "copyfile", meanwhile)
+    with pytest.raises(MetadataError) as caught:
+        metadata.write(path, {"MOOD": ("Soft",)}, expected={"MOOD": ("Slow",)})
+    assert caught.value.code == "changed"
+    assert path.read_bytes() == theirs
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_write_says_whether_it_wrote(tmp_path: Path) -> None:
+    path = track(tmp_path, "flac")
+    assert metadata.write(path, {"GENRE": ("Rock",)}) is True
+    assert metadata.write(path, {"GENRE": ("Rock",)}) is False
+    assert metadata.write(path, {}) is False
+
+
 def test_other_sound_in_the_copy_stops_it(tmp_path: Path) -> None:
     path = track(tmp_path, "flac")
     before = path.read_bytes()
@@ -1104,8 +1150,8 @@ def test_one_other_byte_in_the_music_stops_it(
     middle = content[len(content) // 2 :][:16]
     set_fields = metadata._set_fields
 
-    def clumsy(copy: Path, wanted: Any) -> None:
-        set_fields(copy, wanted)
+    def clumsy(copy: Path, now: Any, wanted: Any) -> None:
+        set_fields(copy, now, wanted)
         tagged = bytearray(copy.read_bytes())
         tagged[tagged.index(middle) + 8] ^= 1
         copy.write_bytes(tagged)
