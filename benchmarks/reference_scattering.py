@@ -61,9 +61,9 @@ def _bank(Q: int, J: int, *, linear: bool) -> tuple[list[tuple[float, float]], f
     if linear:
         root = 2 ** (1 / Q)
         P = round((1 / root - S0 / (4 * lowpass)) / (1 - 1 / root))
-        step = math.pi * 2 ** (-J / Q) * (1 - S0 / (4 * lowpass) * root) / P
+        span = math.pi * 2 ** (-J / Q) * (1 - S0 / (4 * lowpass) * root)
         lowest, widest = bank[-1]
-        bank += [(lowest - p * step, widest) for p in range(1, P + 1)]
+        bank += [(lowest - p * span / P, widest) for p in range(1, P + 1)]
     return bank, lowpass * 2 ** ((J - 1) / Q)
 
 

@@ -73,6 +73,11 @@ class Checkpoint:
 
         architecture = self._settings(Architecture, self.architecture)
         front_end = self._settings(FrontEnd, self.front_end)
+        if len(self.tags) != architecture.n_tags:
+            raise CheckpointError(
+                f"{self.directory / CONFIG}: {len(self.tags)} tags, "
+                f"the network has {architecture.n_tags}"
+            )
         content = self._verified_weights()
         try:
             tensors = load(content)
@@ -293,7 +298,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.part")
     try:
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:

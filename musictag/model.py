@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+_SIZES = ("n_coefficients", "n_units", "n_tags")
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -29,6 +31,12 @@ class Architecture:
     dropout: float = 0.25  # between layers and before the output, in training only
 
     def __post_init__(self) -> None:
+        for name, most in (("n_layers", 100), *((n, 2**20) for n in _SIZES)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 1 <= value <= most:
+                raise ValueError(f"{name} is {value!r}, must be a whole number from 1 to {most}")
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout!r}, must be at least 0 and less than 1")
         if self.cell not in ("gru", "lstm"):
             raise ValueError(f"cell is {self.cell!r}, must be 'gru' or 'lstm'")
         if self.summary not in ("mean", "last", "attention"):

@@ -80,12 +80,21 @@ class FrontEnd:
     normalisation: str = "log-renormalised"
 
     def __post_init__(self) -> None:
+        # bounds also keep a stranger's checkpoint from claiming all memory
+        for name, least, most in (("n_samples", 1, 2**24), ("T", 64, 2**20), ("Q", 1, 64)):
+            _check_whole(name, getattr(self, name), least, most)
+        _check_whole("hop", self.hop, 1, self.T)
         if self.exactness not in EXACTNESS:
             raise ValueError(f"exactness {self.exactness!r} is none of {', '.join(EXACTNESS)}")
         if self.normalisation not in NORMALISATIONS:
             raise ValueError(
                 f"normalisation {self.normalisation!r} is none of {', '.join(NORMALISATIONS)}"
             )
+
+
+def _check_whole(name: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name} is {value!r}, must be a whole number from {least} to {most}")
 
 
 class Scattering(nn.Module):
@@ -137,8 +146,9 @@ class Scattering(nn.Module):
         out = padded.new_empty(len(padded), plan.n_coefficients, plan.n_frames)
         out[:, 0] = self._average(padded, self.get_buffer("_taps0"))
         spectrum = torch.fft.rfft(padded, norm="forward")
+        at_once = POINTS_PER_STEP if samples.device.type == "cpu" else POINTS_ON_GPU
         for step in self._steps:
-            n = max(1, POINTS_AT_ONCE[samples.device.type == "cpu"] // step.n_points)
+            n = max(1, at_once // step.n_points)
             for some, into in zip(torch.split(spectrum, n), torch.split(out, n), strict=True):
                 self._execute(step, some, into)
         return out.index_select(1, self.get_buffer("_order"))
@@ -335,13 +345,14 @@ class MorletBank:
         most 2, which is 1 for each half of a real signal's spectrum.
         """
         step = 2 * math.pi / n_bins
+        half = n_bins // 2
         whole: list[Band] = []
         energy = np.zeros(n_bins)
         for index, (centre, width) in enumerate(zip(self.centres, self.widths, strict=True)):
             # κ g(ω), around 0, counts where the Gaussian at ξ still has a tail there
             lowest = centre if centre * width > 9 else min(centre, 0)
-            start = math.floor((lowest - 9 / width) / step)
-            stop = min(math.ceil((centre + 9 / width) / step), start + n_bins)
+            start = max(math.floor((lowest - 9 / width) / step), round(centre / step) - half)
+            stop = min(math.ceil((centre + 9 / width) / step), round(centre / step) + half)
             bins = np.arange(start, stop, dtype=np.int64)
             gains = self.gains(index, np.asarray(bins * step, dtype=np.float64))
             if index < self.n_constant_q:
@@ -364,8 +375,8 @@ def morlet_bank(Q: int, *, n_constant_q: int, linear: bool) -> MorletBank:
     if linear:
         gap = S0 / (4 * lowpass)
         n = round((ratio - gap) / (1 - ratio))
-        step = math.pi * ratio**n_constant_q * (1 - gap / ratio) / n
-        centres += [centres[-1] - step * (1 + i) for i in range(n)]
+        span = math.pi * ratio**n_constant_q * (1 - gap / ratio)
+        centres += [centres[-1] - span / n * (1 + i) for i in range(n)]
         widths += [widths[-1]] * n
     return MorletBank(
         tuple(centres), tuple(widths), n_constant_q, lowpass / ratio ** (n_constant_q - 1)
@@ -436,8 +447,8 @@ def _cropped(band: Band, reach: float) -> Band:
 POINTS_PER_STEP = 2**20
 """Complex points of one batched FFT, at most: about what a processor's cache holds."""
 
-POINTS_AT_ONCE = {True: POINTS_PER_STEP, False: 2**27}
-"""The same over a batch of segments, on a CPU and elsewhere (1 GiB of a GPU's memory)."""
+POINTS_ON_GPU = 2**27
+"""The same over a batch of segments where memory is plenty and launches cost: 1 GiB."""
 
 SHORTEST_RATE = 32
 """Points per hop below which an FFT only gets smaller, not faster."""

@@ -147,6 +147,23 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         edited(lambda c: c["architecture"].update(n_layers=3)),  # type: ignore[attr-defined]
         "is missing",
     ),
+    "too few tags": (edited(lambda c: c.update(tags=["rock"])), "1 tags, the network has 3"),
+    "no layers": (
+        edited(lambda c: c["architecture"].update(n_layers=0)),  # type: ignore[attr-defined]
+        "n_layers is 0",
+    ),
+    "a size in words": (
+        edited(lambda c: c["architecture"].update(n_units="4")),  # type: ignore[attr-defined]
+        "n_units is '4'",
+    ),
+    "no hop": (
+        edited(lambda c: c["front_end"].update(hop=0)),  # type: ignore[attr-defined]
+        "hop is 0",
+    ),
+    "a segment that would fill the memory": (
+        edited(lambda c: c["front_end"].update(n_samples=10**12)),  # type: ignore[attr-defined]
+        "n_samples is 1000000000000",
+    ),
     "a front end of another size": (
         edited(lambda c: c["front_end"].update(T=1024)),  # type: ignore[attr-defined]
         "coefficients",

@@ -11,6 +11,7 @@ import torch
 from kymatio.scattering1d.filter_bank import morlet_1d
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 
+from musictag import audio
 from musictag.scattering import FrontEnd, Scattering, kymatio_plan, paper_plan
 
 PAPER = FrontEnd(normalisation="none")
@@ -111,6 +112,18 @@ def test_constant_q_wavelets_share_the_energy_of_a_bank(paper: Scattering) -> No
     for band in paper.plan.first[:65]:
         energy[np.arange(band.start, band.stop) % paper.plan.n_padded] += band.gains**2
     assert energy.max() == pytest.approx(2, rel=1e-3)
+
+
+@pytest.mark.parametrize("Q", [1, 2, 4, 16])
+def test_other_qualities_agree_with_the_definitions_too(Q: int) -> None:
+    front_end = FrontEnd(n_samples=8000, T=256, hop=128, Q=Q, normalisation="none")
+    samples = noise(8000)
+    found = Scattering(front_end)(samples[None])[0]
+    assert relative(found, reference(front_end, samples)) < 5e-3
+
+
+def test_a_segment_is_as_long_as_audio_cuts_it() -> None:
+    assert FrontEnd().n_samples == audio.SEGMENT_LENGTH
 
 
 def test_filters_are_not_part_of_the_weights(paper: Scattering) -> None:

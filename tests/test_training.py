@@ -26,7 +26,7 @@ from musictag.training.dataset import DataSet, Example, read_folder, read_sample
 from musictag.training.evaluate import evaluate, judge, judge_genres
 from musictag.training.features import prepare
 from musictag.training.scores import binarise, correlation, pr_auc, roc_auc
-from musictag.training.thresholds import choose_thresholds
+from musictag.training.thresholds import choose_thresholds, n_decided_otherwise
 from musictag.training.train import (
     EpochResult,
     FeatureProgress,
@@ -117,6 +117,7 @@ def learnable(tmp_path: Path) -> TrainSettings:
         batch_size=8,
         learning_rate=0.02,
         averaging=0.5,
+        n_variants=1,
         half=False,
         save_every_s=0,
         architecture=Architecture(n_coefficients=C, n_units=8, n_layers=2, n_tags=3),
@@ -697,6 +698,23 @@ def test_no_threshold_is_below_twice_the_prevalence_or_a_fifth(share: float, low
     assert choose_thresholds(heard, dataset, range(20))["Rock"] == lowest
 
 
+def test_tracks_that_would_get_other_values_are_counted() -> None:
+    dataset = data_set([[0.5, 0.5, 0.5]] * 3, tracks="aab")
+    heard = np.array([[0.6, 0.1, 0.1], [0.6, 0.1, 0.1], [0.6, 0.1, 0.1]])
+    value, thresholds = "Rock", {"Rock": 0.5}
+
+    def changed(other: list[float]) -> int:
+        table = heard.copy()
+        table[:, dataset.tags.index("rock")] = other
+        return n_decided_otherwise(heard, table, dataset, range(3), thresholds)
+
+    assert dataset.tags[0] == value.lower()
+    assert changed([0.6, 0.6, 0.6]) == 0
+    assert changed([0.45, 0.6, 0.6]) == 0  # the track's mean is 0.525
+    assert changed([0.3, 0.6, 0.6]) == 1
+    assert changed([0.3, 0.6, 0.4]) == 2
+
+
 def test_synonyms_are_merged_before_a_threshold_is_chosen() -> None:
     tags = ("classical", "classic")
     table, names = scores.merge_values(np.array([[0.2, 0.6], [0.5, 0.1]]), tags)
@@ -715,6 +733,7 @@ def test_a_trained_model_is_evaluated_on_audio_as_a_scan_would_hear_it(
         dataset=audible,
         output=tmp_path / "run",
         epochs=1,
+        n_variants=1,
         architecture=Architecture(n_units=8, n_layers=1, n_tags=3),
     )
     progress: list[object] = []

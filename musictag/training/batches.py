@@ -44,8 +44,8 @@ class Examples:
         """Mean and standard deviation of each coefficient over all frames: (C,), (C,)."""
         total = torch.zeros(2, self.features.n_coefficients, dtype=torch.float64)
         for rows in torch.split(torch.arange(len(self.ids)), 64):
-            x = self._take(rows, torch.zeros_like(rows)).double()
-            total += torch.stack([x.sum(dim=(0, 2)), x.square().sum(dim=(0, 2))]).cpu()
+            x = self._take(rows, torch.zeros_like(rows)).cpu().double()  # Apple's GPUs have none
+            total += torch.stack([x.sum(dim=(0, 2)), x.square().sum(dim=(0, 2))])
         mean_, square = total / (len(self.ids) * self.features.n_frames)
         std = (square - mean_.square()).clamp(min=0).sqrt().clamp(min=1e-3)
         return mean_.float().to(self.device), std.float().to(self.device)

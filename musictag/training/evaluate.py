@@ -8,8 +8,8 @@ examples, for probabilities and labels alike).
   at each tag's prevalence: the share·n examples with the highest soft label
   carry the tag.
 - Correlation (Pearson) is with the soft labels as they are.
-- Precision, recall and F1 are those of the values a listener would see: synonyms
-  merged and thresholds applied as `decision` does.
+- Precision, recall and F1 are those of each value at its threshold, synonyms merged;
+  what else `decision` does (opposites, most values per field) is left out.
 - Intervals hold 95 % of the results when whole tracks are drawn again with
   replacement: two excerpts of a recording are not two witnesses.
 """
@@ -117,6 +117,7 @@ def evaluate(
     """
     from musictag.training.features import heard  # noqa: PLC0415 (torch)
 
+    _check_level(level)
     if dataset.tags != checkpoint.tags:
         raise UsageError(f"{checkpoint.name} and the data set have different tags")
     rows = dataset.rows(split)
@@ -147,8 +148,7 @@ def judge(
     n_resamples: int = N_RESAMPLES,
 ) -> Evaluation:
     """Compare what was heard, one row per example in `rows`, with the data set's labels."""
-    if level not in LEVELS:
-        raise UsageError(f"level is {level!r}, must be {' or '.join(LEVELS)}")
+    _check_level(level)
     heard = np.asarray(probabilities, dtype=np.float64)
     labels = dataset.labels[list(rows)].astype(np.float64)
     tracks = [dataset.examples[row].track for row in rows]
@@ -174,6 +174,11 @@ def judge(
             track_table, dataset.tags, [genres[name] for name in names], thresholds
         ),
     )
+
+
+def _check_level(level: str) -> None:
+    if level not in LEVELS:
+        raise UsageError(f"level is {level!r}, must be {' or '.join(LEVELS)}")
 
 
 def _score_tags(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musictag.decision import FIELD_TAGS, choose
 from musictag.training.dataset import DataSet
 from musictag.training.scores import Mask, Table, binarise, by_track, merge_values, value_shares
 
@@ -54,6 +55,27 @@ def choose_thresholds(
 def _merged(table: Table, dataset: DataSet, tracks: Sequence[str]) -> tuple[Table, list[str]]:
     """(n examples, K) -> (n tracks, shown values)"""
     return merge_values(by_track(table, tracks)[0], dataset.tags)
+
+
+def n_decided_otherwise(
+    heard: NDArray[np.floating[Any]],
+    other: NDArray[np.floating[Any]],
+    dataset: DataSet,
+    rows: Sequence[int],
+    thresholds: Mapping[str, float],
+) -> int:
+    """How many tracks would get other values, or the same in another order, if heard otherwise."""
+    tracks = [dataset.examples[row].track for row in rows]
+
+    def decided(probabilities: NDArray[np.floating[Any]]) -> list[dict[str, tuple[str, ...]]]:
+        table, _ = by_track(np.asarray(probabilities, np.float64), tracks)
+        limits = {field: len(values) for field, values in FIELD_TAGS.items()}
+        return [
+            choose(dict(zip(dataset.tags, row.tolist(), strict=True)), thresholds, limits=limits)
+            for row in table
+        ]
+
+    return sum(one != two for one, two in zip(decided(heard), decided(other), strict=True))
 
 
 def _best_threshold(heard: Table, positive: Mask) -> float | None:

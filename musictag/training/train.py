@@ -38,7 +38,7 @@ from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, read_folder
 from musictag.training.features import Features, prepare
 from musictag.training.scores import binarise, correlation, mean, roc_auc
-from musictag.training.thresholds import choose_thresholds
+from musictag.training.thresholds import choose_thresholds, n_decided_otherwise
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class TrainSettings:
     dataset: Path
     output: Path
     features: Path | None = None  # where features are kept; by default in `output`
-    name: str = "gru"  # of the checkpoint
+    name: str = "my-model"  # of the checkpoint
     epochs: int = 60
     batch_size: int = 64
     learning_rate: float = 1e-3  # at its highest
@@ -61,8 +61,8 @@ class TrainSettings:
     seed: int = 0
     augment: bool = True
     mixing: float = 0.4  # Beta of the share of a second example; 0: none
-    n_variants: int = 1  # of each training example's audio, the plain one included
-    half: bool = True  # the checkpoint's weights as float16, half the size
+    n_variants: int = 3  # of each training example's audio, the plain one included
+    half: bool = True  # the checkpoint's weights as float16, if that changes no decision
     device: str = "cpu"
     bfloat16: bool = False  # products in half precision: faster on GPUs and CPUs with AMX
     workers: int | None = None  # decoding threads; by default as many as cores
@@ -75,6 +75,8 @@ class TrainSettings:
         for name in ("epochs", "batch_size", "n_variants"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1")
+        if self.workers is not None and self.workers < 1:
+            raise UsageError("workers must be at least 1")
         if not 0 <= self.averaging < 1:
             raise UsageError("averaging must be at least 0 and less than 1")
 
@@ -139,7 +141,7 @@ def train(settings: TrainSettings, *, tell: Tell | None = None) -> Path:
 
 def _finished_before(settings: TrainSettings) -> bool:
     """Whether there is nothing left to do; a run's work is never overwritten by another."""
-    state, model = settings.output / "state.pt", settings.output / "model"
+    state, model = settings.output / "state.pt", settings.output / "model" / checkpoint.CONFIG
     if settings.resume:
         return model.exists() and not state.exists()
     if state.exists() or model.exists():
@@ -285,8 +287,6 @@ class Run:
     def _average(self) -> None:
         """Exponential average of the weights; a short memory at first, when they still run."""
         keep = min(self.settings.averaging, self.n_steps / (self.n_steps + 10))
-        if self.settings.averaging == 0:
-            keep = 0.0
         torch._foreach_lerp_(
             list(self.average.parameters()), list(self.model.parameters()), 1 - keep
         )
@@ -358,12 +358,20 @@ class Run:
         """The best epoch's weights, with thresholds chosen on validation, as a checkpoint."""
         self.average.load_state_dict(self.best)
         flush_subnormals(self.average)
-        if self.settings.half:  # thresholds are for the weights that ship
-            rounded = {k: v.half().float() for k, v in self.average.state_dict().items()}
-            self.average.load_state_dict(rounded)
-        thresholds = choose_thresholds(
-            self.hear(self.validation), self.dataset, self.rows["validation"]
-        )
+        rows = self.rows["validation"]
+        heard = self.hear(self.validation)
+        thresholds = choose_thresholds(heard, self.dataset, rows)
+        half = self.settings.half
+        if half:
+            exact = {name: tensor.clone() for name, tensor in self.average.state_dict().items()}
+            self.average.load_state_dict({k: v.half().float() for k, v in exact.items()})
+            n_changed = n_decided_otherwise(
+                heard, self.hear(self.validation), self.dataset, rows, thresholds
+            )
+            if n_changed:
+                log.warning("float16 would change what %d tracks get: kept float32", n_changed)
+                self.average.load_state_dict(exact)
+                half = False
         best = max((r for r in self.history if r.best), key=lambda r: r.epoch)
         outcome = {
             "best_epoch": best.epoch,
@@ -379,7 +387,7 @@ class Run:
             thresholds=thresholds,
             name=self.settings.name,
             training=_for_strangers(self._record(outcome)),
-            half=self.settings.half,
+            half=half,
         )
         self._write_record(outcome)
         (self.settings.output / "state.pt").unlink(missing_ok=True)
