@@ -26,7 +26,9 @@ import os
 import stat
 import struct
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -89,16 +91,20 @@ class Track:
 
         The last one is moved back to end where the music ends, so every second
         is heard and none is padding; only a track shorter than one segment is
-        padded with zeros on the right. Silent segments are left out.
+        padded with zeros on the right. Silent segments are left out; where all of
+        the N are silent, the first N that are not are given instead.
 
         Raises AudioError where the file turns out bad, which may be after
         segments were given: only a run to the end says that all is well.
         """
         _check(self.path)
-        starts_s = self._starts_s()
         silent = True
-        for segment in _cut(self.samples()) if starts_s is None else self._sought(starts_s):
-            if np.abs(segment).max() >= SILENT_PEAK:
+        if starts_s := self._starts_s():
+            for segment in filter(_is_loud, self._sought(starts_s)):
+                silent = False
+                yield segment
+        if silent:  # or sought in N rests; reading tells
+            for segment in islice(filter(_is_loud, _cut(self.samples())), self.n_segments):
                 silent = False
                 yield segment
         if silent:
@@ -134,9 +140,7 @@ class Track:
         if not _seekable(self.path, door):
             raise _GaveUp("cannot seek")
         blocks = self._noting_decoder(door(self.path, float(start_s - lead_s)))
-        for segment in _pick(_at_16_khz(blocks), [lead_s]):
-            return segment
-        raise _GaveUp("the music ends before the header says")
+        return next(_pick(_unending(_at_16_khz(blocks)), [lead_s]))
 
     def samples(self) -> Iterator[Samples]:
         """The whole track at 16 kHz, in blocks; afterwards the duration is known and judged."""
@@ -235,22 +239,39 @@ def _evenly_spaced(duration_s: float, n_segments: int) -> list[int]:
 
 
 def _pick(blocks: Iterable[Samples], starts_s: Sequence[int]) -> Iterator[Samples]:
-    """The segments starting at these seconds of a 16 kHz stream, which is read no further."""
-    waiting = [start_s * RATE_HZ for start_s in starts_s]
-    filling: dict[int, Samples] = {}
-    position = 0
+    """The segments starting at these seconds of a 16 kHz stream, which is read no further.
+
+    Headers may promise more than there is. Where the music ends before a
+    segment does, that one is moved back to end there, or padded, as `_cut`
+    does; those after it, of which there is nothing, are not given.
+    """
+    ends = [start_s * RATE_HZ + SEGMENT_LENGTH for start_s in starts_s]
+    recent: deque[Samples] = deque()
+    n_recent = position = 0
     for block in blocks:
-        end = position + len(block)
-        for start in [start for start in waiting if start < end]:
-            segment = filling.setdefault(start, np.empty(SEGMENT_LENGTH, dtype=np.float32))
-            first, last = max(start, position), min(start + SEGMENT_LENGTH, end)
-            segment[first - start : last - start] = block[first - position : last - position]
-            if last == start + SEGMENT_LENGTH:
-                waiting.remove(start)
-                yield filling.pop(start)
-        position = end
-        if not waiting:
+        recent.append(block.copy())
+        n_recent += len(block)
+        position += len(block)
+        while ends and ends[0] <= position:
+            end = n_recent - (position - ends.pop(0))
+            yield np.concatenate(recent)[end - SEGMENT_LENGTH : end].copy()
+        if not ends:
             return
+        while n_recent - len(recent[0]) >= SEGMENT_LENGTH:  # what comes needs no more of the past
+            n_recent -= len(recent.popleft())
+    last = np.concatenate(recent)[-SEGMENT_LENGTH:]
+    yield np.pad(last, (0, SEGMENT_LENGTH - len(last)))
+
+
+def _unending(blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """The same blocks, and more is expected: of a stream that was sought, the end proves nothing
+    about the track, and the past that a segment could be moved back into is missing."""
+    yield from blocks
+    raise _GaveUp("the music ends before the header says")
+
+
+def _is_loud(segment: Samples) -> bool:
+    return bool(np.abs(segment).max() >= SILENT_PEAK)
 
 
 def _at_16_khz(blocks: Iterable[_Block]) -> Iterator[Samples]:

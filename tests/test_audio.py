@@ -395,6 +395,58 @@ def test_without_a_stated_duration_the_same_segments_are_picked_while_reading(
         np.testing.assert_array_equal(np.array(other), np.array(sought))
 
 
+@pytest.mark.parametrize("way", ["sought", "read through"])
+@pytest.mark.parametrize(
+    ("promised_s", "held_s", "n_segments", "starts_s"),
+    [
+        (29.4, 28.8, 1, [0]),  # shorter than a segment: padded
+        (29.9, 29.2, 1, [0]),
+        (30.0, 29.5, 1, [0]),
+        (58.4, 57.8, 2, [0, 28.8]),  # the second one is moved back: 57.8 - 29
+        (58.4, 57.5, 2, [0, 28.5]),
+    ],
+)
+def test_segments_end_where_the_music_does_and_not_where_the_header_says(
+    way: str,
+    promised_s: float,
+    held_s: float,
+    n_segments: int,
+    starts_s: list[float],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    samples = sounds.noise(held_s, rate_hz=RATE_HZ, channels=1)
+    path = wav_of(samples, tmp_path / "x.wav")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = struct.pack("<I", round(promised_s * RATE_HZ) * 4)
+    path.write_bytes(data)
+    if way == "read through":
+        monkeypatch.setattr(audio, "_seekable", lambda path, door: False)
+    expected = [samples[round(s * RATE_HZ) :, 0][:SEGMENT_LENGTH] for s in starts_s]
+    for segment, music in zip(heard(path, n_segments), expected, strict=True):
+        assert segment.shape == (SEGMENT_LENGTH,)
+        np.testing.assert_array_equal(segment[: len(music)], music)
+        assert not segment[len(music) :].any()
+
+
+@pytest.mark.parametrize("length", [1000, 65_536, 2_000_000])
+def test_of_segments_beyond_the_end_one_is_given(length: int) -> None:
+    samples = sounds.noise(70, rate_hz=RATE_HZ, channels=1)[:, 0]
+    shared = np.empty(length, dtype=np.float32)  # a decoder's buffer, written over again and again
+
+    def blocks() -> Iterator[Samples]:
+        for at in range(0, len(samples), length):
+            block = samples[at : at + length]
+            shared[: len(block)] = block
+            yield shared[: len(block)]
+
+    first, second, last = audio._pick(blocks(), [0, 30, 71, 100, 129])
+    np.testing.assert_array_equal(first, samples[:SEGMENT_LENGTH])
+    np.testing.assert_array_equal(second, samples[30 * RATE_HZ :][:SEGMENT_LENGTH])
+    np.testing.assert_array_equal(last, samples[-SEGMENT_LENGTH:])
+
+
 def test_a_file_cut_short_is_noticed_when_a_segment_is_missing(tmp_path: Path) -> None:
     path = sounds.make(tmp_path, "flac", seconds=100, rate_hz=16_000, channels=1)
     assert error(cut(path), 3).code == "truncated"
@@ -415,6 +467,20 @@ def test_a_silent_part_is_left_out(tmp_path: Path) -> None:
     segments = heard(wav_of(samples, tmp_path / "x.wav"))
     assert len(segments) == 2
     np.testing.assert_array_equal(segments[1], samples[2 * SEGMENT_LENGTH :, 0])
+
+
+def test_n_quiet_spots_do_not_make_a_track_silent(tmp_path: Path) -> None:
+    samples = sounds.noise(203, rate_hz=RATE_HZ, channels=1)  # 7 segments
+    samples[SEGMENT_LENGTH : 6 * SEGMENT_LENGTH] = 0
+    path = wav_of(samples, tmp_path / "x.wav")
+    for n_segments in (1, 2, 3):  # three: starts at 19, 87 and 154 s, the first and last half loud
+        segments = heard(path, n_segments)
+        assert len(segments) == min(n_segments, 2)
+    (segment,) = heard(path, 1)
+    np.testing.assert_array_equal(segment, samples[:SEGMENT_LENGTH, 0])
+    samples[: 6 * SEGMENT_LENGTH] = 0
+    (segment,) = heard(wav_of(samples, path), 2)
+    np.testing.assert_array_equal(segment, samples[6 * SEGMENT_LENGTH :, 0])
 
 
 @pytest.mark.parametrize(("level_db", "silent"), [(-79.5, False), (-80.5, True)])
