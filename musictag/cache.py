@@ -26,7 +26,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
+SCHEMA = 2
 APPLICATION = 0x6D757461
 """In the file's header, says that it is ours: "muta"."""
 
@@ -37,7 +37,7 @@ _TABLES = (
     ) WITHOUT ROWID""",
     """CREATE TABLE heard (
         digest BLOB, key TEXT, duration_s REAL NOT NULL, probabilities BLOB NOT NULL,
-        silence TEXT NOT NULL,
+        code TEXT NOT NULL, message TEXT NOT NULL,
         PRIMARY KEY (digest, key)
     ) WITHOUT ROWID""",
     f"PRAGMA application_id = {APPLICATION}",
@@ -47,13 +47,15 @@ _TABLES = (
 
 @dataclass(frozen=True)
 class Heard:
-    """What a checkpoint heard in one track."""
+    """What a checkpoint heard in one track, or why it heard nothing."""
 
     duration_s: float
     probabilities: tuple[float, ...]
     """Track level, in the order of the checkpoint's tags; empty when there was nothing to hear."""
-    silence: str = ""
-    """Why there was nothing to hear: the error code `silent` or `too_short`."""
+    code: str = ""
+    """Why there was nothing to hear, for programs: an error code; empty when there was."""
+    message: str = ""
+    """The same for people."""
 
     def __post_init__(self) -> None:
         """Probabilities are rounded as they are stored: a fresh one equals a remembered one."""
@@ -93,15 +95,19 @@ class Cache:
     def heard(self, content: bytes, key: str) -> Heard | None:
         """What was heard in this audio; `key` names the checkpoint and how much it heard."""
         row = self._row(
-            "SELECT duration_s, probabilities, silence FROM heard WHERE digest = ? AND key = ?",
+            "SELECT duration_s, probabilities, code, message FROM heard "
+            "WHERE digest = ? AND key = ?",
             (content, key),
         )
-        return None if row is None else Heard(row[0], _unpacked(row[1]), row[2])
+        return None if row is None else Heard(row[0], _unpacked(row[1]), *row[2:])
 
     def remember_heard(self, content: bytes, key: str, heard: Heard) -> None:
         self._row(
-            "INSERT OR REPLACE INTO heard VALUES (?, ?, ?, ?, ?)",
-            (content, key, heard.duration_s, _packed(heard.probabilities), heard.silence),
+            "INSERT OR REPLACE INTO heard VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                *(content, key, heard.duration_s, _packed(heard.probabilities)),
+                *(heard.code, heard.message),
+            ),
         )
 
     def close(self) -> None:

@@ -16,11 +16,13 @@ goes on; any other exception stops it.
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import logging
 import os
 import queue
 import stat
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,6 +56,8 @@ SILENCES = {
     "too_short": "it is shorter than one second",
 }
 """Nothing is wrong with such a file, and there is nothing to tag."""
+DAMAGES = frozenset({"corrupt", "mislabelled", "no_decoder", "truncated"})
+"""What the same bytes and the same decoders will always end in, so that once is enough."""
 
 CPU_BATCH = 8
 GPU_BATCH = 32
@@ -65,6 +69,8 @@ _PATIENCE_S = 0.5
 """A batch that is not full waits this long for the next segment."""
 _POLL_S = 0.1
 """How soon a waiting thread sees that the scan has ended."""
+_PARTING_S = 3.0
+"""Threads in the middle of a huge file are waited for so long when the scan has ended."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,8 @@ class _Track:
     number: int
     path: Path
     stat: os.stat_result | None = None
-    old: decision.Values = field(default_factory=dict)
+    old: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The metadata as the file has it."""
     untaggable: Problem | None = None
     content: bytes | None = None
     duration_s: float | None = None
@@ -185,24 +192,27 @@ class _Scanner:
         self._cache = cache
         self._write = write
         self._key = f"{HEARING}:{checkpoint.digest}:{settings.segments or 'all'}"
+        self._key_of_damage = f"{self._key}:{_decoders()}"
 
     def segments(self, track: _Track) -> Iterator[Segment]:
         """File → samples → segments; none when the track was heard before.
 
-        The metadata is read before anything is decoded: a file whose header
-        cannot be parsed would never be written, so it is not heard either.
+        The metadata is read before the sound: a file whose header cannot be
+        parsed would never be written, so it is not heard either.
         """
         track.stat = _stat(track.path)
         track.content = self._cache.content(track.path, track.stat)
-        if track.content is None:
-            track.content = audio.payload_digest(track.path)
         try:
-            track.old = self._split(metadata.read(track.path))
+            track.old = metadata.read(track.path)
         except FileError as error:
             if error.code != "no_tags":
                 raise
             track.untaggable = Problem.of(error)
-        track.heard = self._cache.heard(track.content, self._key)
+        if track.content is None:
+            track.content = audio.payload_digest(track.path)
+        track.heard = self._cache.heard(track.content, self._key) or self._cache.heard(
+            track.content, self._key_of_damage
+        )
         if track.heard is not None:
             track.from_cache = True
             return
@@ -210,9 +220,14 @@ class _Scanner:
         try:
             yield from music.segments()
         except FileError as error:
-            if error.code not in SILENCES:
+            if error.code in SILENCES:
+                track.heard = Heard(music.duration_s or 0.0, (), error.code, SILENCES[error.code])
+            elif error.code in DAMAGES:
+                track.heard = Heard(0.0, (), error.code, error.message)
+            else:
                 raise
-            track.heard = Heard(music.duration_s or 0.0, (), error.code)
+        finally:
+            log.debug("%s: decoded by %s", track.path, music.decoder or "nobody")
         track.duration_s = music.duration_s
 
     def ear(self) -> tuple[Ear, int]:
@@ -236,9 +251,11 @@ class _Scanner:
         try:
             self._check_unchanged(track)
             heard = self._remembered(track)
+            problem = Problem(heard.code, heard.message)
+            if heard.code in DAMAGES:
+                return replace(outcome, error=problem)
             outcome = replace(outcome, duration_s=heard.duration_s)
-            if heard.silence:
-                problem = Problem(heard.silence, SILENCES[heard.silence])
+            if heard.code:
                 return replace(outcome, status="skipped", error=problem)
             probabilities = dict(zip(self._checkpoint.tags, heard.probabilities, strict=True))
             chosen = decision.choose(
@@ -247,7 +264,7 @@ class _Scanner:
             outcome = replace(outcome, probabilities=probabilities, chosen=chosen)
             if track.untaggable is not None:
                 return replace(outcome, status="skipped", error=track.untaggable)
-            fields = decision.plan(track.old, chosen, self._settings.policies)
+            fields = decision.plan(self._split(track.old), chosen, self._settings.policies)
             outcome = replace(outcome, fields=fields)
             return replace(outcome, status=self._settled(track, fields))
         except FileError as error:
@@ -258,8 +275,7 @@ class _Scanner:
             return "unchanged"
         if not self._write:
             return "planned"
-        self._apply(track, fields)
-        return "written"
+        return "written" if self._apply(track, fields) else "unchanged"
 
     def _check_unchanged(self, track: _Track) -> None:
         """The file is still the one that was heard; FileError `changed` if not.
@@ -278,7 +294,7 @@ class _Scanner:
                 cure="scan it again",
             )
         if track.untaggable is None:
-            track.old = self._split(metadata.read(track.path))
+            track.old = metadata.read(track.path)
         track.stat = now
 
     def _remembered(self, track: _Track) -> Heard:
@@ -289,26 +305,31 @@ class _Scanner:
             )
         if track.content is not None and track.stat is not None:
             if not track.from_cache:
-                self._cache.remember_heard(track.content, self._key, track.heard)
+                key = self._key_of_damage if track.heard.code in DAMAGES else self._key
+                self._cache.remember_heard(track.content, key, track.heard)
             if self._cache.content(track.path, track.stat) != track.content:
                 self._cache.remember_content(track.path, track.stat, track.content)
         return track.heard
 
-    def _apply(self, track: _Track, fields: Mapping[str, Change]) -> None:
-        """Write what changes: the one place where a file is written.
+    def _apply(self, track: _Track, fields: Mapping[str, Change]) -> bool:
+        """Write what changes: the one place where a file is written. Whether that was needed.
 
-        The cache learns the file as it is afterwards, so the next scan does
-        not take it for a new one.
+        What `keep` and `merge` made of the old values holds only while those
+        are still there: the writer is told them. The cache learns the file as
+        it is afterwards, so the next scan does not take it for a new one.
         """
-        metadata.write(
+        new = {name: change.new for name, change in fields.items() if change.changed}
+        wrote = metadata.write(
             track.path,
-            {name: change.new for name, change in fields.items() if change.changed},
+            new,
+            expected={name: track.old.get(name, ()) for name in new},
             preserve_mtime=self._settings.preserve_mtime,
             join=self._settings.join,
             payload_digest=audio.payload_digest,
         )
         if track.content is not None:
             self._cache.remember_content(track.path, _stat(track.path), track.content)
+        return wrote
 
     def _split(self, values: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """Values as they were before `join` made one of them, so that twice equals once."""
@@ -344,6 +365,18 @@ def _explained(path: Path, error: OSError) -> FileError:
         cure = "check the permissions of the file and its folder"
         return FileError(path, "permission", "may not be read", cure=cure)
     return FileError(path, "io", f"cannot be opened: {error.strerror or error}")
+
+
+def _decoders() -> str:
+    """The libraries that decode, by version: a new one may read what the old one could not."""
+    return ",".join(map(_version, ("av", "soundfile", "audioread")))
+
+
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:  # bundled without its papers
+        return "unknown"
 
 
 def _same(one: os.stat_result, other: os.stat_result | None) -> bool:
@@ -463,9 +496,12 @@ class _Decoders:
         self._ended.set()
         for _thread in self._threads:
             self._todo.put(None)
+        # Who reads a huge file or waits for standard input sees the end late or never: daemons,
+        # they end with the program, and nothing they hand over any more is taken.
+        deadline_s = time.monotonic() + _PARTING_S
         for thread in self._threads:
-            thread.join()
-        self._porter.join(timeout=1)  # may be reading standard input; it ends with the program
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        self._porter.join(min(1.0, max(0.0, deadline_s - time.monotonic())))
 
     def __iter__(self) -> Iterator[_Arrival | None]:
         n_at_work = len(self._threads)

@@ -40,8 +40,8 @@ def test_a_remembered_hearing_equals_a_fresh_one_to_the_last_bit(tmp_path: Path)
         assert remembered.heard(b"d", "k") == fresh
 
 
-def test_silence_is_remembered_with_its_reason(tmp_path: Path) -> None:
-    silence = Heard(3.0, (), "silent")
+def test_silence_and_damage_are_remembered_with_their_reason(tmp_path: Path) -> None:
+    silence = Heard(3.0, (), "silent", "there is only silence in it")
     with Cache(tmp_path / "heard.sqlite") as remembered:
         remembered.remember_heard(b"d", "k", silence)
         assert remembered.heard(b"d", "k") == silence

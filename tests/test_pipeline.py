@@ -51,6 +51,8 @@ class Listening:
     most_alive: int = 0
     on_segment: Callable[[Path, int], None] = lambda path, number: None
     on_batch: Callable[[], None] = lambda: None
+    on_digest: Callable[[Path], None] = lambda path: None
+    on_write: Callable[[Path], None] = lambda path: None
 
     def load(self, device: str) -> Listening:
         self.n_loaded += 1
@@ -67,6 +69,7 @@ class Listening:
 
     def payload_digest(self, path: Path) -> bytes:
         self.n_digested += 1
+        self.on_digest(path)
         content = json.loads(path.read_text())
         del content["metadata"]
         return hashlib.sha256(json.dumps(content).encode()).digest()
@@ -89,6 +92,7 @@ class FakeTrack:
         self.content = json.loads(path.read_text())
         self.n_segments = n_segments
         self.duration_s: float | None = None
+        self.decoder = "ffmpeg"
 
     def segments(self) -> Iterator[Any]:
         heard = self.content["heard"][: self.n_segments]
@@ -110,13 +114,23 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Listening:
             raise MetadataError(path, metadata, f"metadata: {metadata}")
         return {name: tuple(values) for name, values in metadata.items()}
 
-    def write(path: Path, values: Any, *, join: str | None = None, **options: Any) -> None:
+    def write(
+        path: Path, values: Any, *, expected: Any, join: str | None = None, **options: Any
+    ) -> bool:
+        fake.on_write(path)
         content = json.loads(path.read_text())
-        if content["metadata"].get("READ-ONLY"):
+        now = content["metadata"]
+        if now.get("READ-ONLY"):
             raise MetadataError(path, "read_only", "may not be written")
-        for name, entries in values.items():
-            content["metadata"][name] = list(entries) if join is None else [join.join(entries)]
+        for name, entries in expected.items():
+            if tuple(now.get(name, ())) != entries:
+                raise MetadataError(path, "changed", f"somebody set {name}")
+        new = {n: list(e) if join is None else [join.join(e)] for n, e in values.items()}
+        if now == now | new:
+            return False
+        now |= new
         path.write_text(json.dumps(content))
+        return True
 
     monkeypatch.setattr(pipeline.audio, "Track", fake.track)
     monkeypatch.setattr(pipeline.audio, "payload_digest", fake.payload_digest)
@@ -325,6 +339,7 @@ def test_a_file_whose_metadata_cannot_be_parsed_is_not_heard(
 ) -> None:
     scan([song(metadata="bad_header")], listening)
     assert listening.decoded == []
+    assert listening.n_digested == 0
 
 
 @pytest.mark.parametrize("write", [False, True])
@@ -402,6 +417,34 @@ def test_a_scan_that_is_left_leaves_no_thread(listening: Listening, song: Song) 
     next(outcomes)
     outcomes.close()
     assert no_thread_is_left()
+    assert listening.n_alive == 0
+
+
+def test_a_scan_that_is_left_does_not_wait_for_a_huge_file(
+    listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_PARTING_S", 0.01)
+    quick, huge = song(), song()
+    begun, go_on, whole = threading.Event(), threading.Event(), threading.Event()
+
+    def read_slowly(path: Path) -> None:
+        if path == huge:
+            begun.set()
+            go_on.wait(10)  # or the test would hang where it ought to fail
+            whole.set()
+
+    listening.on_digest = read_slowly
+    settings = Settings(device="cpu", jobs=2, batch_size=1)
+    outcomes = pipeline.scan([quick, huge], listening, settings, cache=Cache(None))
+    next(outcomes)
+    begun.wait()
+    outcomes.close()
+    assert not whole.is_set()
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("musictag"):
+            thread.join()
+    assert listening.decoded.count(huge.name) <= 1
     assert listening.n_alive == 0
 
 
@@ -488,11 +531,59 @@ def test_another_model_or_more_segments_hear_anew(
     assert len(listening.decoded) == 3
 
 
-def test_a_failure_is_not_remembered(listening: Listening, song: Song, cache: Cache) -> None:
-    path = song(error="no_decoder")
+@pytest.mark.parametrize("code", sorted(pipeline.DAMAGES))
+def test_a_damaged_file_is_remembered_with_what_is_wrong(
+    listening: Listening, song: Song, cache: Cache, code: str
+) -> None:
+    path = song(heard=[ROCK] * 5, error=code)
+    (first,) = scan([path], listening, cache=cache)
+    (second,) = scan([path], listening, cache=cache)
+    assert first.status == second.status == "failed"
+    assert first.error == second.error == Problem(code, f"it is {code} (mend it)")
+    assert first.duration_s is second.duration_s is None
+    assert first.probabilities == second.probabilities == {}
+    assert (first.from_cache, second.from_cache) == (False, True)
+    assert (len(listening.decoded), listening.n_digested) == (1, 1)
+
+
+def test_a_damaged_file_that_was_mended_is_heard(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    path = song("a.mp3", error="truncated")
+    scan([path], listening, cache=cache)
+    song("a.mp3", heard=[SLOW, SLOW])
+    (outcome,) = scan([path], listening, cache=cache)
+    assert outcome.chosen["MOOD"] == ("Slow",)
+
+
+def test_new_decoders_try_a_damaged_file_again_and_hear_nothing_else_anew(
+    listening: Listening, song: Song, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged, sound = song(error="no_decoder"), song()
+    scan([damaged, sound], listening, cache=cache)
+    monkeypatch.setattr(pipeline.importlib.metadata, "version", lambda name: "999")
+    scan([damaged, sound], listening, cache=cache)
+    assert sorted(listening.decoded) == [damaged.name, damaged.name, sound.name]
+
+
+@pytest.mark.parametrize("code", ["io", "permission", "not_found", "changed"])
+def test_a_failure_that_may_pass_is_not_remembered(
+    listening: Listening, song: Song, cache: Cache, code: str
+) -> None:
+    path = song(error=code)
     scan([path], listening, cache=cache)
     scan([path], listening, cache=cache)
     assert len(listening.decoded) == 2
+
+
+def test_which_decoder_gave_the_music_is_in_the_log(
+    listening: Listening, song: Song, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = [song(), song(error="corrupt")]
+    with caplog.at_level("DEBUG", logger="musictag"):
+        scan(paths, listening)
+    for path in paths:
+        assert f"{path}: decoded by ffmpeg" in caplog.messages
 
 
 # ---------------------------------------------------------------- written
@@ -518,7 +609,7 @@ def test_only_fields_that_change_are_handed_to_the_writer(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[Any, Any]] = []
-    monkeypatch.setattr(pipeline.metadata, "write", lambda *a, **k: written.append((a, k)))
+    monkeypatch.setattr(pipeline.metadata, "write", lambda *a, **k: written.append((a, k)) or True)
     path = song(heard=[(0.75, 0.75, 0.0)], metadata={"MOOD": ["Sad"]})
     settings = Settings(device="cpu", preserve_mtime=True)
     scan([path], listening, settings, write=True)
@@ -526,6 +617,7 @@ def test_only_fields_that_change_are_handed_to_the_writer(
         (
             (path, {"GENRE": ("Rock",)}),
             {
+                "expected": {"GENRE": ()},
                 "preserve_mtime": True,
                 "join": None,
                 "payload_digest": pipeline.audio.payload_digest,
@@ -546,6 +638,27 @@ def test_joined_values_are_taken_apart_before_they_are_compared(
     scan([path], listening, settings, write=True)
     assert json.loads(path.read_text())["metadata"]["GENRE"] == new
     assert statuses(scan([path], listening, settings, write=True)) == ["unchanged"]
+
+
+@pytest.mark.parametrize("policy", ["keep", "merge", "replace"])
+@pytest.mark.parametrize("join", [None, "; "])
+def test_values_set_just_before_ours_are_written_stay(
+    listening: Listening, song: Song, policy: str, join: str | None
+) -> None:
+    path = song(metadata={} if policy == "keep" else {"GENRE": ["Pop; Jazz"]})
+    listening.on_write = lambda path: retag(path, GENRE=["Opera, I say"])
+    settings = Settings(device="cpu", join=join, existing={"GENRE": policy})
+    (outcome,) = scan([path], listening, settings, write=True)
+    assert outcome.status == "failed"
+    assert outcome.error == Problem("changed", "somebody set GENRE")
+    assert json.loads(path.read_text())["metadata"] == {"GENRE": ["Opera, I say"]}
+
+
+def test_what_the_writer_finds_there_already_is_unchanged(
+    listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline.metadata, "write", lambda *a, **k: False)
+    assert statuses(scan([song()], listening, write=True)) == ["unchanged"]
 
 
 def test_a_file_that_cannot_be_written_is_reported_with_what_was_heard(
