@@ -601,6 +601,8 @@ def _audioread(path: Path, start_s: float) -> Iterator[_Block]:
             source = audioread.audio_open(os.fspath(path.absolute()), backends)
     except audioread.NoBackendError as error:
         raise _GaveUp("no decoder of this platform knows it") from error
+    except ImportError as error:  # before 3.1 it needs modules that Python 3.13 has no more
+        raise _GaveUp(f"does not run here: {error}") from error
     except (audioread.DecodeError, OSError, EOFError) as error:
         raise _GaveUp(str(error) or "unknown format") from error
     with source:

@@ -694,6 +694,21 @@ def test_the_message_names_every_door_and_its_reason(tmp_path: Path) -> None:
     )
 
 
+def test_an_audioread_that_does_not_run_here_is_one_door_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before 3.1 it imports what Python 3.13 has no more."""
+
+    def failing() -> None:
+        raise ModuleNotFoundError("No module named 'aifc'")
+
+    monkeypatch.setattr("audioread.available_backends", failing)
+    path = tmp_path / "x.m4a"
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+    assert error(path).code == "no_decoder"
+    assert error(path).reason.endswith("audioread: does not run here: No module named 'aifc')")
+
+
 def test_a_picture_under_the_name_of_music_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.mp3"
     path.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(500))
