@@ -20,9 +20,11 @@ from typing import BinaryIO
 from musictag.errors import FileError, UsageError
 
 EXTENSIONS = frozenset(
-    {".mp3", ".mp2", ".flac", ".ogg", ".oga", ".opus", ".spx", ".wav", ".w64", ".aiff", ".aif"}
-    | {".aifc", ".au", ".caf", ".m4a", ".m4b", ".aac", ".alac", ".wma", ".asf", ".ape", ".wv"}
-    | {".mpc", ".mp+", ".tta", ".tak", ".ofr", ".shn", ".dsf", ".dff", ".mka", ".ac3", ".dts"}
+    {".mp3", ".mp2", ".mp1", ".mpga", ".mpa", ".flac", ".ogg", ".oga", ".opus", ".spx"}
+    | {".wav", ".wave", ".bwf", ".rf64", ".w64", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf"}
+    | {".m4a", ".m4b", ".m4r", ".aac", ".adts", ".alac", ".wma", ".asf", ".mka"}
+    | {".ape", ".wv", ".mpc", ".mp+", ".tta", ".tak", ".ofr", ".ofs", ".shn", ".dsf", ".dff"}
+    | {".ac3", ".eac3", ".dts"}
 )
 """What a walk looks for. Containers that mostly hold films (.mp4, .mkv) are heard when named."""
 
@@ -67,6 +69,21 @@ def walk(roots: Iterable[Path], *, exclude: Sequence[str] = ()) -> Iterator[Path
     return _Walk(exclude).over(roots)
 
 
+def excluded(path: Path, exclude: Sequence[str]) -> bool:
+    """Whether a pattern matches this file, or a folder that its path names: `walk`'s rule.
+
+    For files that were listed and not found below a root: the pattern with a
+    slash is compared with the path as it was listed, from its beginning.
+    """
+    names = [name for name in path.parts if name != path.anchor]
+    return any(_matches(name, "/".join(names[: i + 1]), exclude) for i, name in enumerate(names))
+
+
+def _matches(name: str, relative: str, exclude: Sequence[str]) -> bool:
+    patterns = (pattern.strip("/") for pattern in exclude)
+    return any(fnmatchcase(relative if "/" in p else name, p) for p in patterns)
+
+
 def read_list(stream: BinaryIO, *, null: bool) -> Iterator[Path]:
     """Paths from a list, as they come: one per line, or (`null`) with a zero byte after each.
 
@@ -96,8 +113,7 @@ class _Walk:
     """The memory of one walk: one entry per folder and per link to a file, none per file."""
 
     def __init__(self, exclude: Sequence[str]) -> None:
-        self._names = [pattern.strip("/") for pattern in exclude if "/" not in pattern.strip("/")]
-        self._paths = [pattern.strip("/") for pattern in exclude if "/" in pattern.strip("/")]
+        self._exclude = exclude
         self._walked: dict[tuple[int, int], str | None] = {}
         """Folders seen, by device and inode: their path from the root; None if not listed."""
         self._taken: set[str] = set()
@@ -106,7 +122,7 @@ class _Walk:
     def over(self, roots: Iterable[Path]) -> Iterator[Path | FileError]:
         for root in roots:
             if not os.path.isdir(root):  # noqa: PTH112  (Path.is_dir raises where it may not look)
-                if not self._excluded(root.name, root.name) and self._takes(root):
+                if not excluded(Path(root.name), self._exclude) and self._takes(root):
                     yield root
             else:
                 yield from self._folder(root)
@@ -159,16 +175,11 @@ class _Walk:
         return _Level(folder, relative, entries)
 
     def _wants(self, name: str, relative: str, *, is_folder: bool) -> bool:
-        if _hidden(name) or self._excluded(name, relative):
+        if _hidden(name) or _matches(name, relative, self._exclude):
             return False
         if is_folder:
             return name.lower() not in SYSTEM
         return os.path.splitext(name)[1].lower() in EXTENSIONS  # noqa: PTH122  (a million times)
-
-    def _excluded(self, name: str, relative: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in self._names) or any(
-            fnmatchcase(relative, pattern) for pattern in self._paths
-        )
 
     def _takes(self, path: Path) -> bool:
         """Whether to give this file, met as a root or by a link: not if the walk met it or will."""

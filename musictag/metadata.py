@@ -198,8 +198,11 @@ def _check(
             raise _Refusal(
                 "bad_header", f"its sound could not be compared: {error.reason}"
             ) from error
-        if not intact:
-            raise _Refusal("bad_header", "its sound would not survive a change of its tags")
+        if not intact:  # with nothing else different: the digest may well be one of the whole file
+            raise _Refusal(
+                "bad_header",
+                "its sound cannot be told from its tags, or would not survive a change of them",
+            )
 
 
 def _finish(copy: Path, original: Path, seen: os.stat_result, *, preserve_mtime: bool) -> None:
@@ -1029,7 +1032,7 @@ class Container:
     mutagen: Any = None
 
 
-_OGG = (".oga", ".ogg", ".ogx", ".opus", ".spx")
+_OGG = (".oga", ".ogg", ".opus", ".spx")
 _MPEG = Container(
     "MPEG audio",
     (".mp3", ".mp2", ".mp1", ".mpga", ".mpa"),
@@ -1038,7 +1041,7 @@ _MPEG = Container(
     mutagen.mp3.MP3,
 )
 CONTAINERS = (
-    Container("FLAC", (".flac", ".fla"), rb"fLaC", _FLAC, mutagen.flac.FLAC),
+    Container("FLAC", (".flac",), rb"fLaC", _FLAC, mutagen.flac.FLAC),
     Container("Theora video", (".ogv",), rb"OggS.*\x80theora"),
     Container(
         "Ogg Vorbis", (".ogg", *_OGG), rb"OggS.*\x01vorbis", _Ogg, mutagen.oggvorbis.OggVorbis
@@ -1063,9 +1066,7 @@ CONTAINERS = (
     Container("True Audio", (".tta",), rb"TTA[12]", _ID3, mutagen.trueaudio.TrueAudio),
     Container("Monkey's Audio", (".ape",), rb"MAC ", _APEv2, mutagen.monkeysaudio.MonkeysAudio),
     Container("WavPack", (".wv",), rb"wvpk", _APEv2, mutagen.wavpack.WavPack),
-    Container(
-        "Musepack", (".mpc", ".mp+", ".mpp"), rb"MP\+|MPCK", _APEv2, mutagen.musepack.Musepack
-    ),
+    Container("Musepack", (".mpc", ".mp+"), rb"MP\+|MPCK", _APEv2, mutagen.musepack.Musepack),
     Container("TAK", (".tak",), rb"tBaK", _APEv2, mutagen.tak.TAK),
     Container("OptimFROG", (".ofr", ".ofs"), rb"OFR ", _APEv2, mutagen.optimfrog.OptimFROG),
     Container("AAC without a container", (".aac", ".adts"), rb"\xff[\xf0\xf1\xf8\xf9]|ADIF"),

@@ -120,6 +120,44 @@ def test_exclusions_also_meet_the_files_that_are_named(tmp_path: Path) -> None:
     assert found(tmp_path / "a.mp3", tmp_path / "b.mp3", exclude=("b*",)) == ["a.mp3"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "listed", "out"),
+    [
+        ("*.wav", "a/4.wav", True),
+        ("*.wav", "a/4.wav.mp3", False),
+        ("live", "a/live/2.mp3", True),
+        ("live/", "live/3.mp3", True),
+        ("LIVE", "live/3.mp3", False),
+        ("live", "alive/3.mp3", False),
+        ("a/live", "a/live/2.mp3", True),
+        ("a/live", "b/a/live/2.mp3", False),
+        ("/a/live", "/a/live/2.mp3", True),
+        ("a/live", "/a/live/2.mp3", True),
+        ("*/live", "/m/a/live/2.mp3", True),
+        ("*/live", "live/3.mp3", False),
+        ("a/*.mp3", "a/1.mp3", True),
+        ("/", "/a/1.mp3", False),
+        ("a", "./a/1.mp3", True),
+    ],
+)
+def test_listed_files_are_excluded_by_the_rule_of_the_walk(
+    pattern: str, listed: str, out: bool
+) -> None:
+    assert files.excluded(Path(listed), ["no match", pattern]) is out
+    assert not files.excluded(Path(listed), [])
+
+
+def test_what_is_listed_below_a_root_is_excluded_as_the_walk_excludes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree(tmp_path, "a/1.mp3", "a/live/2.mp3", "live/3.mp3", "a/4.wav"))
+    everything = found(Path())
+    assert len(everything) == 4
+    for pattern in ("*.wav", "live", "a/live", "*/live", "a/*.mp3", "[0-3].*", "a", "*"):
+        left = [path for path in everything if not files.excluded(Path(path), [pattern])]
+        assert left == found(Path(), exclude=(pattern,)), pattern
+
+
 def test_a_file_that_is_named_is_taken_whatever_it_is_called(tmp_path: Path) -> None:
     tree(tmp_path, "film.mp4", ".hidden")
     assert found(tmp_path / "film.mp4", tmp_path / ".hidden") == ["film.mp4", ".hidden"]

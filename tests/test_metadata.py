@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import inspect
 import os
 import shutil
 import struct
@@ -28,7 +29,7 @@ from containers import frame, id3, id3v1, splice, text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from musictag import audio, metadata
+from musictag import audio, files, metadata
 from musictag.errors import AudioError, MetadataError
 
 NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(metadata.FIELDS, ())
@@ -70,6 +71,19 @@ def test_the_table_has_every_container_that_can_be_tagged() -> None:
     ours = {row for row, sound in sounds.CONTAINERS.items() if sound.taggable}
     same = {"mp3-libsndfile", "flac-libsndfile", "wav-24"}  # as another row, other encoder
     assert ours - same <= set(FAMILIES)
+
+
+NOT_WALKED = {
+    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".ogv", ".wmv"),  # mostly films
+    ".m4p",  # protected: nobody but iTunes can hear it
+    *(".amr", ".awb"),  # telephone speech
+    *(".mid", ".midi"),  # notes, no sound
+}
+
+
+def test_a_walk_finds_every_container_of_music_by_all_its_names() -> None:
+    known = {suffix for container in metadata.CONTAINERS for suffix in container.suffixes}
+    assert known - files.EXTENSIONS == NOT_WALKED
 
 
 @cache
@@ -1112,6 +1126,39 @@ def test_other_sound_in_the_copy_stops_it(tmp_path: Path) -> None:
     with pytest.raises(MetadataError, match=r"track\.flac.*nobody can read it"):
         metadata.write(path, FULL, payload_digest=broken)
     assert path.read_bytes() == before
+
+
+def test_sound_that_cannot_be_told_from_the_tags_is_not_said_to_be_lost(tmp_path: Path) -> None:
+    """ffmpeg knows no OptimFROG: the digest is one of the whole file."""
+    path = track(tmp_path, "ofr")
+    before = path.read_bytes()
+    with pytest.raises(MetadataError, match="its sound cannot be told from its tags"):
+        metadata.write(path, FULL, payload_digest=audio.payload_digest)
+    assert path.read_bytes() == before
+
+
+PRIVATE = {
+    # a part of mutagen that it does not promise: what we do that needs it
+    "frames of the other version are written": (mutagen.id3.ID3, "_unknown_v2_version"),
+    "atoms are handed through": (mutagen.mp4.MP4Tags, "_failed_atoms"),
+}
+
+
+@pytest.mark.parametrize("what", PRIVATE)
+def test_mutagens_private_parts_are_where_we_reach_for_them(what: str) -> None:
+    """An update that moves them would lose tags in silence: here it is noticed first."""
+    kind, name = PRIVATE[what]
+    assert hasattr(kind(), name)
+
+
+def test_mutagen_still_loads_a_list_of_atoms_as_we_override_it() -> None:
+    assert list(inspect.signature(mutagen.mp4.MP4Tags.load).parameters) == [
+        *("self", "atoms", "fileobj"),
+    ]
+    assert (mutagen.mp4.MP4.MP4Tags, mutagen.mp4.MP4.MP4Chapters) == (
+        mutagen.mp4.MP4Tags,
+        mutagen.mp4.MP4Chapters,
+    )
 
 
 CARELESS: dict[str, Callable[[Any], Any]] = {
