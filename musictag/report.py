@@ -47,6 +47,9 @@ COLUMNS = (
 
 PIPE_WIDTH = 100
 """Of a table that goes to no terminal, unless COLUMNS says otherwise."""
+MIN_WIDTH = 20
+MAX_WIDTH = 9999
+"""What COLUMNS may say; it is anybody's, and may hold anything."""
 
 
 class Report:
@@ -261,12 +264,7 @@ class Table:
     def __init__(self, fields: Sequence[str], stdout: TextIO, *, verbose: bool = False) -> None:
         self._fields = fields
         self._verbose = verbose
-        terminal = stdout.isatty()
-        self._console = Console(
-            file=stdout,
-            width=None if terminal else int(os.environ.get("COLUMNS") or PIPE_WIDTH),
-            highlight=False,
-        )
+        self._console = Console(file=stdout, width=_width(stdout), highlight=False)
         plain = "utf" not in (stdout.encoding or "utf").lower()
         self._arrow, self._none, self._cut = ("->", "-", "~") if plain else ("→", "–", "…")
         self._folder: str | None = None
@@ -330,6 +328,15 @@ class Table:
         with self._console.capture() as captured:
             self._console.print(text, soft_wrap=True, end="")
         return captured.get()
+
+
+def _width(stream: TextIO) -> int | None:
+    """In columns; None: rich asks the terminal, at every line anew."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and MIN_WIDTH <= int(columns) <= MAX_WIDTH:
+        return int(columns)
+    # rich takes every COLUMNS made of digits
+    return None if stream.isatty() and not columns.isdigit() else PIPE_WIDTH
 
 
 class Tally:
@@ -406,7 +413,7 @@ class Bar:
         self._lock = lock
         self._count = count
         self._total: int | None = None
-        self._console = Console(file=stderr, highlight=False)
+        self._console = Console(file=stderr, width=_width(stderr), highlight=False)
         self._on_screen = False
         self._ended = threading.Event()
         self._drawn_s = 0.0

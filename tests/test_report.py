@@ -231,6 +231,22 @@ def test_a_narrow_table_wraps_values_and_cuts_names(monkeypatch: pytest.MonkeyPa
     ]
 
 
+@pytest.mark.parametrize("columns", ["wide", "0", "-1", "3", "", "80.5", "99999"])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_width_that_is_none_is_ignored(
+    monkeypatch: pytest.MonkeyPatch, columns: str, terminal: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    usual = told([PLANNED, REPLACED])[0].splitlines()
+    monkeypatch.setenv("COLUMNS", columns)
+    stdout, _ = told([PLANNED, REPLACED], terminal=terminal)
+    if terminal:
+        assert "Opera" in stdout
+        assert max(map(len, stdout.splitlines())) > 50
+    else:
+        assert stdout.splitlines() == usual
+
+
 def test_wide_characters_take_two_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     outcome = Outcome(Path("完全な音楽の名前が.mp3"), "planned", fields=PLANNED.fields)
