@@ -13,6 +13,7 @@ A name or value that is not understood is an error, never a guess.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 import sys
@@ -166,9 +167,26 @@ def _word(value: object) -> str:
 
 
 def _separator(value: object) -> str:
-    if not _word(value):
+    """What is written joined must come apart into the same values, or twice is not once."""
+    join = _word(value)
+    if not join:
         raise ValueError("expected at least one character between the values")
-    return _word(value)
+    if not set(join).isdisjoint("\0\r\n") or not _is_utf8(join):
+        raise ValueError(f"{join!r} cannot stand between values in every kind of file")
+    values = [value for values in FIELD_TAGS.values() for value in values]
+    for pair in itertools.permutations(values, 2):
+        if tuple(part.strip() for part in join.join(pair).split(join)) != pair:
+            one = next((value for value in pair if join in value), join.join(pair))
+            raise ValueError(f"{join!r} cannot be told from what is in {one!r}")
+    return join
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _home(value: object) -> str:

@@ -90,6 +90,19 @@ def test_what_is_not_understood_is_named_with_file_and_key(
         assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("join", [" ", "o", "Age", "\0", ";\0", "\n", ", \r\n", "kk", "\udce9"])
+def test_what_could_not_be_taken_apart_again_joins_nothing(join: str) -> None:
+    """The second scan would find other values than the first one wrote."""
+    with pytest.raises(UsageError, match=r"^--join: .*\S") as caught:
+        config.override(Settings(), {"join": join})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("join", ["; ", ", ", "/", " / ", "\\\\", "|", "\t", "; and ", "、"])
+def test_what_can_be_taken_apart_again_joins(join: str) -> None:
+    assert config.override(Settings(), {"join": join}).join == join
+
+
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(b"\xff\xfe\x00")
