@@ -206,6 +206,7 @@ class _Scanner:
             track.old = metadata.read(track.path)
         except FileError as error:
             if error.code != "no_tags":
+                _check_sound(track.path)
                 raise
             track.untaggable = Problem.of(error)
         if track.content is None:
@@ -365,6 +366,16 @@ def _explained(path: Path, error: OSError) -> FileError:
         cure = "check the permissions of the file and its folder"
         return FileError(path, "permission", "may not be read", cure=cure)
     return FileError(path, "io", f"cannot be opened: {error.strerror or error}")
+
+
+def _check_sound(path: Path) -> None:
+    """FileError if there is no music in it: says more than tags that cannot be parsed."""
+    try:
+        for _ in audio.Track(path).segments():
+            break
+    except FileError as error:
+        if error.code in DAMAGES:
+            raise
 
 
 def _decoders() -> str:

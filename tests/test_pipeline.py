@@ -337,9 +337,29 @@ def test_a_broken_file_does_not_stop_the_folder(
 def test_a_file_whose_metadata_cannot_be_parsed_is_not_heard(
     listening: Listening, song: Song
 ) -> None:
-    scan([song(metadata="bad_header")], listening)
-    assert listening.decoded == []
-    assert listening.n_digested == 0
+    path = song(heard=[ROCK] * 5, metadata="bad_header")
+    begun: list[int] = []
+    listening.on_segment = lambda path, number: begun.append(number)
+    scan([path], listening)
+    assert begun == [0]  # to see whether there is music in it
+    assert (listening.batches, listening.n_digested) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("heard", "error", "code"),
+    [
+        ([], "no_decoder", "no_decoder"),
+        ([], "truncated", "truncated"),
+        ([], "silent", "bad_header"),
+        ([ROCK], "corrupt", "bad_header"),
+    ],
+)
+def test_of_a_file_without_music_that_is_said_and_not_what_its_tags_look_like(
+    listening: Listening, song: Song, heard: Any, error: str, code: str
+) -> None:
+    (outcome,) = scan([song(heard=heard, error=error, metadata="bad_header")], listening)
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code) == ("failed", code)
 
 
 @pytest.mark.parametrize("write", [False, True])
