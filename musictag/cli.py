@@ -19,19 +19,20 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from musictag import __version__, config
-from musictag.errors import FileError, MusictagError, UsageError
+from musictag.errors import CheckpointError, DataSetError, FileError, MusictagError, UsageError
 
 if TYPE_CHECKING:
     from musictag.report import Report
 
 DEFAULTS = config.Settings()
+DEVICES = "auto, cpu, cuda, cuda:N or mps."
 
 log = logging.getLogger("musictag")
 
 app = typer.Typer(
     help="Hears a music library and writes genre, mood, instruments and vocals into its files.",
-    epilog="Exit codes: 0 all well, 1 some files failed, 2 wrong usage or settings, "
-    "130 interrupted.",
+    epilog="Exit codes: 0 all well, 1 some files failed, 2 wrong usage, settings, model or data "
+    "set, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     # Plain help and plain tracebacks: nothing to load for colours, nothing hidden.
@@ -44,8 +45,10 @@ def main() -> None:
     """The program `musictag`."""
     # A kill unwinds like an exception, so that temporary files go and threads end.
     for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+        number = getattr(signal, name, None)
+        # Ignored from the start is how nohup says that we shall outlive the terminal.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     app(prog_name="musictag")
 
 
@@ -153,7 +156,7 @@ def scan(  # noqa: PLR0913  # one argument per option
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps. [default: auto]"),
+        typer.Option(metavar="NAME", help=f"{DEVICES} [default: auto]"),
     ] = None,
     jobs: Annotated[
         int | None,
@@ -262,21 +265,26 @@ def _listed(
     if files_from == "-":
         # Not sys.stdin: at an interrupt the thread that waits for a name would hold its lock, and
         # Python dies of that.
-        return files.read_list(open(0, "rb", closefd=False), null=null), None
+        return _entries(open(0, "rb", closefd=False), null, exclude), None
     listing = Path(files_from)
     try:
         stream = listing.open("rb")
     except OSError as error:
         raise UsageError(f"--files-from {files_from}: {error.strerror}") from error
-    again = (lambda: _length(_entries(listing.open("rb"), null))) if listing.is_file() else None
-    return _entries(stream, null), again
+    if not listing.is_file():
+        return _entries(stream, null, exclude), None
+    return _entries(stream, null, exclude), lambda: _length(
+        _entries(listing.open("rb"), null, exclude)
+    )
 
 
-def _entries(stream: BinaryIO, null: bool) -> Iterator[Path]:
+def _entries(stream: BinaryIO, null: bool, exclude: tuple[str, ...]) -> Iterator[Path]:
     from musictag import files  # noqa: PLC0415
 
     with stream:
-        yield from files.read_list(stream, null=null)
+        for path in files.read_list(stream, null=null):
+            if not files.excluded(path, exclude):
+                yield path
 
 
 def _length(items: Iterable[object]) -> int:
@@ -379,9 +387,7 @@ def train(  # noqa: PLR0913  # one argument per option
         Path | None,
         typer.Option(metavar="DIR", help="Where features are kept. [default: in the output]"),
     ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N.")
-    ] = "auto",
+    device: Annotated[str, typer.Option(metavar="NAME", help=DEVICES)] = "auto",
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Decoding threads. [default: one per core]")
     ] = None,
@@ -449,9 +455,7 @@ def evaluate(
     level: Annotated[
         str, typer.Option(metavar="NAME", help="segment, or track: the mean over its segments.")
     ] = "segment",
-    device: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N.")
-    ] = "auto",
+    device: Annotated[str, typer.Option(metavar="NAME", help=DEVICES)] = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="Everything, as one JSON object.")
     ] = False,
@@ -489,9 +493,12 @@ def _endings() -> Iterator[None]:
     """How a command ends before its end: one line on stderr and the right exit code."""
     try:
         yield
-    except MusictagError as error:
+    except (UsageError, CheckpointError, DataSetError) as error:  # what was asked is at fault
         _complain(str(error))
         raise typer.Exit(2) from None
+    except MusictagError as error:
+        _complain(str(error))
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except BrokenPipeError:
@@ -510,6 +517,11 @@ def _complain(message: str) -> None:
 @contextlib.contextmanager
 def _logging(told: Report, *, quiet: bool, verbose: bool, log_file: Path | None) -> Iterator[None]:
     """Warnings go to stderr through the report, everything into the log file."""
+    from musictag.report import visible  # noqa: PLC0415
+
+    class Line(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return visible(super().format(record))  # a name with a line break stays one line
 
     class Teller(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -522,7 +534,7 @@ def _logging(told: Report, *, quiet: bool, verbose: bool, log_file: Path | None)
             book = logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise UsageError(f"--log-file {log_file}: {error.strerror}") from error
-        book.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        book.setFormatter(Line("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(book)
     log.setLevel(logging.DEBUG if log_file is not None else teller.level)
     for handler in handlers:

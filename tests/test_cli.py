@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import inspect
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +19,21 @@ from typing import Any
 import pytest
 import sounds
 import torch
+import typer
 
 from musictag import __version__, audio, checkpoint, cli, config, metadata
 from musictag.decision import FIELD_TAGS
+from musictag.errors import (
+    AudioError,
+    CheckpointError,
+    DataSetError,
+    MetadataError,
+    MusictagError,
+    UsageError,
+)
 from musictag.model import Architecture, Tagger
 from musictag.scattering import FrontEnd
+from musictag.training.train import TrainSettings
 
 TAGS = tuple(tag for values in FIELD_TAGS.values() for tags in values.values() for tag in tags)
 ALWAYS = {"Rock": 0.0, "Slow": 0.0, "Guitar": 0.0, "Female": 0.0}
@@ -233,6 +245,22 @@ def test_what_is_excluded_is_not_scanned(musictag: Run, library: Path) -> None:
     assert "1.ogg" in result.stdout
 
 
+@pytest.mark.parametrize("on_stdin", [False, True])
+def test_what_is_excluded_is_not_scanned_from_a_list_either(
+    musictag: Run, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_stdin: bool
+) -> None:
+    listed = tmp_path / "list"
+    listed.write_text(f"{library}/Abba/1.flac\n{library}/Abba/2.mp3\n{library}/Bach/1.ogg\n")
+    options = ("--exclude", "*.mp3", "--exclude", "Bach", "--format", "jsonl")
+    if on_stdin:
+        with listed.open("rb") as stream:
+            monkeypatch.setattr(cli, "open", lambda *_, **__: stream, raising=False)
+            result = musictag("scan", "--files-from", "-", *options)
+    else:
+        result = musictag("scan", "--files-from", listed, *options)
+    assert [record["path"] for record in result.records] == [f"{library}/Abba/1.flac"]
+
+
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names are UTF-8 there")
 @pytest.mark.parametrize("form", ["table", "jsonl", "csv", "tsv"])
 def test_a_name_that_is_not_utf8_goes_all_the_way(musictag: Run, library: Path, form: str) -> None:
@@ -337,7 +365,48 @@ def test_damaged_weights_end_the_scan_with_one_line(
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("no such option"), 2),
+        (CheckpointError("no such model"), 2),
+        (DataSetError("no such data set"), 2),
+        (MusictagError("training diverged"), 1),
+        (AudioError(Path("a.mp3"), "truncated", "cut short"), 1),
+        (MetadataError(Path("a.mp3"), "no_space", "no room"), 1),
+    ],
+)
+def test_wrong_asking_is_exit_code_2_and_what_went_wrong_1(
+    error: MusictagError, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as ended, cli._endings():
+        raise error
+    assert ended.value.exit_code == code
+    assert capsys.readouterr().err == f"musictag: {error}\n"
+
+
 # ---------------------------------------------------------------- pipes and signals
+
+
+@pytest.fixture
+def only_signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`cli.main` sets its signals and does nothing else; afterwards they are as before."""
+    monkeypatch.setattr(cli, "app", lambda **_: None)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+@pytest.mark.usefixtures("only_signals")
+def test_a_scan_under_nohup_outlives_its_terminal() -> None:
+    """nohup has the program started with SIGHUP ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    cli.main()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    assert callable(signal.getsignal(signal.SIGTERM))
 
 
 def read_a_record(process: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -487,6 +556,18 @@ def test_the_log_file_says_what_happened_to_each_file(
     assert f"failed; {library}/Abba/0.mp3; the file is empty (restore it or delete it)" in lines
 
 
+def test_the_log_file_says_which_decoder_was_taken_on_one_line_per_file(
+    musictag: Run, library: Path, tmp_path: Path
+) -> None:
+    odd = (library / "Abba/1.flac").rename(library / "Abba/two\nlines.flac")
+    log = tmp_path / "log"
+    result = musictag("scan", odd, "-v", "--log-file", log)
+    text = log.read_text(encoding="utf-8")
+    assert f"DEBUG {library}/Abba/two\\nlines.flac: decoded by libsndfile\n" in text
+    assert all(" DEBUG " in line or " INFO " in line for line in text.splitlines())
+    assert "decoded by" not in result.stderr
+
+
 def test_verbose_says_which_device_was_taken(musictag: Run, library: Path) -> None:
     result = musictag("scan", library, "-v", "--device", "cpu")
     assert "musictag: hearing with the model tiny on cpu\n" in result.stderr
@@ -509,6 +590,12 @@ def test_help_names_every_setting(musictag: Run) -> None:
     text = musictag("scan", "--help").stdout
     for field in dataclasses.fields(config.Settings):
         assert "--" + field.name.replace("_", "-") in text
+
+
+@pytest.mark.parametrize("command", ["scan", "train", "evaluate"])
+def test_help_lists_every_device(musictag: Run, command: str) -> None:
+    text = " ".join(musictag(command, "--help").stdout.split())
+    assert "auto, cpu, cuda, cuda:N or mps." in text
 
 
 def test_a_model_says_what_it_is(musictag: Run, tiny: Path) -> None:
@@ -564,6 +651,31 @@ def test_a_model_is_trained_judged_and_used(musictag: Run, data_set: Path, tmp_p
 
     (record,) = musictag("scan", data_set / "4.flac", "--model", made, "--format", "jsonl").records
     assert (record["model"], set(record["probabilities"])) == ("ours", {"rock", "slow"})
+
+
+def test_options_of_training_have_the_defaults_of_its_settings() -> None:
+    """The command cannot ask for them: the help would load torch."""
+    options = inspect.signature(cli.train).parameters
+    for field in dataclasses.fields(TrainSettings):
+        option = options.get(field.name.removeprefix("n_"))
+        if option is not None and field.name != "device":  # there, a name is found for it
+            default = inspect.Parameter.empty
+            assert option.default == (
+                default if field.default is dataclasses.MISSING else field.default
+            ), field.name
+
+
+def test_an_example_that_cannot_be_read_is_no_wrong_usage(
+    musictag: Run, data_set: Path, tiny: Path, tmp_path: Path
+) -> None:
+    directory = shutil.copytree(data_set, tmp_path / "damaged")
+    labels = ",".join(TAGS)
+    rows = [f"{i}" + ",1" * len(TAGS) for i in range(6)]
+    (directory / "soft_labels.csv").write_text("\n".join([f"id,{labels}", *rows]) + "\n")
+    (directory / "4.flac").write_bytes(b"not music at all")
+    result = musictag("evaluate", "--dataset", directory, "--model", tiny)
+    assert (result.code, result.stdout) == (1, "")
+    assert str(directory / "4.flac") in result.stderr
 
 
 # arguments, and what the complaint must name
