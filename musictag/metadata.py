@@ -447,7 +447,9 @@ class _ID3(_WithTail):
     relative, if every frame has a successor there. A file without ID3v2 gets 2.4: several values
     and MOOD are standard only there, and a player too old for it sees what it saw before.
     Where there was only ID3v1, its title, artist and so on come along into the new
-    ID3v2, since many players look no further once they have found one.
+    ID3v2, since many players look no further once they have found one. But ID3v1 names no
+    alphabet: a text that is neither ASCII nor UTF-8 may be Latin-1 as well as cp1251, and
+    ID3v2 would have to say which. It stays where it is, where a player guesses as before.
     """
 
     def __init__(self, path: Path, kind: Any) -> None:
@@ -540,6 +542,12 @@ class _ID3(_WithTail):
         tags: Any = _id3.ID3(BytesIO(self.tail[-128:]), translate=False)
         if "TCON" in tags:
             tags["TCON"].genres = tags["TCON"].genres
+        for key, frame in list(tags.items()):
+            text = _known_text(str(frame).encode("latin-1"))  # mutagen took every byte for a letter
+            if text is None:
+                del tags[key]
+            elif not text.isascii():
+                frame.encoding, frame.text = _id3.Encoding.UTF8, [text]
         return _rendered(tags, 4)
 
     def _frames_of_v22(self, file: BinaryIO, n_frames: int) -> list[bytes]:
@@ -601,6 +609,18 @@ def _genres(frame: Any) -> list[str]:
     """Numbers as names; 255 is ID3's "none"."""
     texts = [text for text in frame.text if text.strip("()") != "255"]
     return list(_id3.TCON(text=texts).genres) if texts else []
+
+
+def _known_text(stored: bytes) -> str | None:
+    """ASCII or UTF-8, perhaps cut off where ID3v1 has no more room; None if it is neither."""
+    with suppress(UnicodeDecodeError):
+        return stored.decode()
+    if len(stored) >= 28:  # of a comment; the others have 30
+        for end in (-1, -2, -3):
+            with suppress(UnicodeDecodeError):
+                text = stored[:end].decode()
+                return None if text.isascii() else text  # one odd byte in it proves nothing
+    return None
 
 
 def _parsed_frame(version: int, frame: bytes) -> Any:

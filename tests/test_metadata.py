@@ -433,6 +433,32 @@ def test_id3v1_alone_comes_along_into_the_new_tag(tmp_path: Path) -> None:
     assert path.read_bytes().endswith(id3v1())
 
 
+V1_TEXTS = {
+    # 30 bytes of ID3v1: what the new ID3v2 says, None where it leaves that to ID3v1
+    "ASCII": (b"Title", "Title"),
+    "UTF-8": ("Música".encode(), "Música"),
+    "UTF-8, cut off inside a letter": (("x" + "ы" * 15).encode()[:30], "x" + "ы" * 14),
+    "Latin-1 or cp1250": (b"Dvo\xf8\xe1k", None),
+    "cp1251": ("Музыка".encode("cp1251"), None),
+    "cp1251, full": (("x" + "ы" * 29).encode("cp1251"), None),
+    "Shift-JIS": ("音楽".encode("shift-jis"), None),
+}
+
+
+@pytest.mark.parametrize("what", V1_TEXTS)
+def test_id3v1_text_comes_along_only_in_letters_that_are_known(tmp_path: Path, what: str) -> None:
+    stored, title = V1_TEXTS[what]
+    path = mp3(tmp_path, after=id3v1(title=stored))
+    metadata.write(path, {"MOOD": ("Slow",)})
+    tags = mutagen.id3.ID3(path, load_v1=False, translate=False)
+    assert [str(frame) for frame in tags.getall("TIT2")] == ([title] if title else [])
+    assert str(tags["TPE1"]) == "Artist"
+    assert path.read_bytes().endswith(id3v1(title=stored))
+    once = path.read_bytes()
+    metadata.write(path, {"MOOD": ("Slow",)})
+    assert path.read_bytes() == once
+
+
 @pytest.mark.parametrize(
     ("values", "number"), [(("Choral", "Pop"), 13), (("Choral",), 255), ((), 255)]
 )
