@@ -187,6 +187,10 @@ def _check(
 ) -> None:
     """The copy, read anew: our fields as intended, and nothing else different."""
     after = _open(copy)
+    for field in FIELDS:
+        if not goal[field] and _cleaned(after.elsewhere(field)):
+            reason = f"its {field} stands in another tag of the file as well, which musictag keeps"
+            raise _Refusal("bad_header", reason, "remove that tag with the program that wrote it")
     if after.values() != goal:
         raise _Refusal("bad_header", "the fields would not read back as they were written")
     if after.rest() != _open(original).rest():
@@ -362,7 +366,13 @@ class _Family(ABC):
         self.file = kind(path)
 
     def values(self) -> dict[str, tuple[str, ...]]:
-        return {field: _cleaned(self.get(field)) for field in FIELDS}
+        return {
+            field: _cleaned(self.get(field)) or _cleaned(self.elsewhere(field)) for field in FIELDS
+        }
+
+    def elsewhere(self, field: str) -> list[str]:
+        """What other tags in the file say, which are read where ours say nothing, never written."""
+        return []
 
     @abstractmethod
     def get(self, field: str) -> list[str]:
@@ -450,6 +460,7 @@ class _ID3(_WithTail):
     ID3v2, since many players look no further once they have found one. But ID3v1 names no
     alphabet: a text that is neither ASCII nor UTF-8 may be Latin-1 as well as cp1251, and
     ID3v2 would have to say which. It stays where it is, where a player guesses as before.
+    An APEv2 tag at the end is read for fields that ID3 lacks, as players do, and never written.
     """
 
     def __init__(self, path: Path, kind: Any) -> None:
@@ -477,6 +488,21 @@ class _ID3(_WithTail):
         if field != "GENRE":
             return [str(text) for frame in frames for text in frame.text]
         return [name for frame in frames for name in _genres(frame)] or self._genre_of_v1()
+
+    def elsewhere(self, field: str) -> list[str]:
+        """In an APEv2 tag before ID3v1; damage in it is no reason to leave ID3 alone."""
+        key = KEYS["APEv2"][field].upper().encode()
+        with self.path.open("rb") as file:
+            end = _size(file) - len(self.tail)
+            footer = _read_at(file, max(0, end - 32), 32)
+            size = int.from_bytes(footer[12:16], "little")
+            if not footer.startswith(b"APETAGEX") or not 32 <= size <= end:
+                return []
+            data = _read_at(file, end - size, size - 32)
+        with suppress(ValueError, struct.error):
+            texts = [(name, text) for name, kind, text in _ape_items(data) if not kind]
+            return [text.decode("utf-8", "replace") for name, text in texts if name.upper() == key]
+        return []
 
     def set(self, field: str, values: tuple[str, ...]) -> None:
         name, _, description = KEYS[f"ID3v2.{self.version}"][field].partition(":")
@@ -574,9 +600,18 @@ class _ID3(_WithTail):
 
 
 class _ID3InChunk(_ID3):
-    """ID3v2 in a chunk of WAV, AIFF or DSDIFF; a WAV's LIST INFO stays as it is and is not read."""
+    """ID3v2 in a chunk of WAV, AIFF or DSDIFF; the genre in a WAV's LIST INFO is read, not written."""
 
     def _read_tail(self) -> None: ...
+
+    def elsewhere(self, field: str) -> list[str]:
+        if field != "GENRE":
+            return []
+        with self.path.open("rb") as file:
+            places = [(start, end) for name, start, end in _chunks(file) if name == b"LIST"]
+            chunks = [_read_at(file, start, min(end - start, 1 << 20)) for start, end in places]
+        texts = [text for data in chunks if data[:4] == b"INFO" for text in _info(data, b"IGNR")]
+        return [_known_text(text) or text.decode("latin-1") for text in texts]
 
     def _refuse_strays(self, file: BinaryIO) -> None:
         if any(name == b"ID3" and end > start for name, start, end in _chunks(file)):
@@ -600,6 +635,16 @@ class _ID3AtPointer(_ID3):
 
     def _outside(self, file: BinaryIO) -> Any:
         return _digest(file, 28, self._place(file) or _size(file))
+
+
+def _info(data: bytes, wanted: bytes) -> Iterator[bytes]:
+    """The texts of this name in a RIFF file's LIST INFO."""
+    place = 4
+    while place + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, place)
+        if name == wanted:
+            yield data[place + 8 : place + 8 + size].rstrip(b"\0")
+        place += 8 + size + size % 2
 
 
 _GENRES: list[str] = _id3.TCON.GENRES
@@ -973,15 +1018,16 @@ class _APEv2(_WithTail):
 
     def _rest(self, file: BinaryIO) -> Any:
         start = self.end - self._size_of_tag()
-        items = sorted(_ape_items(_read_at(file, start, max(0, self._size_of_tag() - 32))))
+        ours = {KEYS["APEv2"][field].encode().upper() for field in FIELDS}
+        data = _read_at(file, start, max(0, self._size_of_tag() - 32))
+        items = sorted(item for item in _ape_items(data) if item[0].upper() not in ours)
         if self._size_of_tag() and _read_at(file, start - 32, 8) == b"APETAGEX":
             start -= 32
         return items, self.tail[:-1], _digest(file, 0, start)
 
 
 def _ape_items(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
-    """Key, type and value of the items that are not ours, however many the footer counts."""
-    ours = {KEYS["APEv2"][field].encode().upper() for field in FIELDS}
+    """Key, type and value of the items, however many the footer counts."""
     place = 0
     while place < len(data):
         size, flags = struct.unpack_from("<II", data, place)
@@ -990,8 +1036,7 @@ def _ape_items(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
         place = start + size
         if place > len(data):
             raise ValueError("an item ends after its tag")
-        if key.upper() not in ours:
-            yield key, flags & 0b110, data[start:place]
+        yield key, flags & 0b110, data[start:place]
 
 
 # ---------------------------------------------------------------- bytes

@@ -626,6 +626,82 @@ def test_apev2_and_lyrics_beside_id3_stay(tmp_path: Path) -> None:
     assert path.read_bytes().endswith(encoded("mp3")[1] + end + id3v1(genre=13))
 
 
+def apev2(folder: Path, **items: str) -> bytes:
+    beside = folder / "beside"
+    tags = mutagen.apev2.APEv2()
+    tags.update(items)
+    tags.save(beside)
+    content = beside.read_bytes()
+    beside.unlink()
+    return content
+
+
+@pytest.mark.parametrize("v1", [b"", id3v1(genre=255)], ids=["", "and ID3v1"])
+def test_fields_in_apev2_beside_id3_count_until_id3_has_its_own(tmp_path: Path, v1: bytes) -> None:
+    """As players join the two; what is written is ID3's, APEv2 stays as it is."""
+    end = apev2(tmp_path, GENRE="Jazz", Mood="Fast\0Loud", instrument="Harp", VOCALS="Male") + v1
+    path = mp3(tmp_path, after=end)
+    there = fields(GENRE=("Jazz",), MOOD=("Fast", "Loud"), INSTRUMENT=("Harp",), VOCALS=("Male",))
+    assert metadata.read(path) == there
+    assert not metadata.write(path, {"GENRE": ("Jazz",)})
+    assert metadata.write(path, {"GENRE": ("Jazz", "Rock"), "MOOD": ("Slow",)})
+    after = {**there, "GENRE": ("Jazz", "Rock"), "MOOD": ("Slow",)}
+    assert metadata.read(path) == after
+    assert apev2(tmp_path, GENRE="Jazz", Mood="Fast\0Loud", instrument="Harp", VOCALS="Male") in (
+        path.read_bytes()
+    )
+    assert not metadata.write(path, after)
+    with pytest.raises(MetadataError, match=r"its MOOD .* as well") as caught:
+        metadata.write(path, {"MOOD": ()})
+    assert caught.value.cure
+    assert metadata.read(path) == after
+
+
+def test_the_genre_of_id3v1_comes_before_that_of_apev2(tmp_path: Path) -> None:
+    path = mp3(tmp_path, after=apev2(tmp_path, Genre="Jazz") + id3v1())
+    assert metadata.read(path)["GENRE"] == ("Rock",)
+    metadata.write(path, {"MOOD": ("Slow",)})
+    assert metadata.read(path) == fields(GENRE=("Rock",), MOOD=("Slow",))
+
+
+def test_damage_in_apev2_beside_id3_does_not_matter(tmp_path: Path) -> None:
+    end = bytearray(apev2(tmp_path, Genre="Jazz"))
+    end[32] = 200  # the first item's length
+    path = mp3(tmp_path, after=bytes(end))
+    metadata.write(path, FULL)
+    assert metadata.read(path) == FULL
+    assert path.read_bytes().endswith(bytes(end))
+
+
+def with_chunk(path: Path, name: bytes, data: bytes) -> Path:
+    body = path.read_bytes()[8:] + struct.pack("<4sI", name, len(data)) + data
+    body += bytes(len(data) % 2)
+    path.write_bytes(struct.pack("<4sI", b"RIFF", len(body)) + body)
+    return path
+
+
+INFOS = {
+    "IGNR": (b"ISFT\x03\0\0\0abc\0IGNR\x06\0\0\0Jazz\0\0", ("Jazz",)),
+    "UTF-8": (b"IGNR\x05\0\0\0Fl\xc3\xbbt\0", ("Flût",)),
+    "Latin-1": (b"IGNR\x04\0\0\0Fl\xfbt", ("Flût",)),
+    "empty": (b"IGNR\x01\0\0\0\0\0", ()),
+    "beyond its end": (b"IGNR\xff\0\0\0Jazz", ("Jazz",)),
+    "half a header": (b"IGNR\xff", ()),
+}
+
+
+@pytest.mark.parametrize("what", INFOS)
+def test_the_genre_in_a_wav_files_info_counts_until_id3_has_one(tmp_path: Path, what: str) -> None:
+    info, genre = INFOS[what]
+    path = with_chunk(track(tmp_path, "wav"), b"LIST", b"INFO" + info)
+    assert metadata.read(path) == fields(GENRE=genre)
+    metadata.write(path, {"MOOD": ("Slow",)})
+    assert metadata.read(path) == fields(GENRE=genre, MOOD=("Slow",))
+    metadata.write(path, {"GENRE": ("Rock",)})
+    assert metadata.read(path) == fields(GENRE=("Rock",), MOOD=("Slow",))
+    assert b"INFO" + info in path.read_bytes()
+
+
 def test_two_frames_are_no_mp3(tmp_path: Path) -> None:
     content = encoded("mp3-no-xing")[1]
     path = tmp_path / "track.mp3"
