@@ -875,21 +875,39 @@ def _mp3_promise_s(file: BinaryIO) -> float | None:
 
 
 def _wav_promise_s(file: BinaryIO) -> float | None:
-    """From the size of the data chunk, unless it is one that streaming programs put there."""
-    position, bytes_per_s = 12, 0
+    """From the size of the data chunk, unless it is one that streaming programs put there.
+
+    The byte rate in the header is nobody's guide and often wrong. Of compressed sound a size
+    says nothing: if the chunk is whole, so is the sound, else the fact chunk counts its samples.
+    """
+    position, rate_hz, bytes_per_sample, n_samples = 12, 0, 0, 0
+    end = file.seek(0, io.SEEK_END)
     for _ in range(1000):
         file.seek(position)
         head = file.read(8)
         if len(head) < 8:
             break
         name, size = head[:4], struct.unpack("<I", head[4:])[0]
-        if name == b"fmt ":
-            fields = file.read(16)
-            bytes_per_s = struct.unpack("<I", fields[8:12])[0] if len(fields) == 16 else 0
+        if name == b"fmt " and len(fields := file.read(min(size, 26))) >= 16:
+            kind, _, rate_hz, _, align = struct.unpack("<HHIIH", fields[:14])
+            if kind == _WAV_EXTENSIBLE and len(fields) == 26:
+                kind = struct.unpack("<H", fields[24:])[0]
+            bytes_per_sample = align if kind in _WAV_PLAIN else 0
+        if name == b"fact" and size >= 4 and len(count := file.read(4)) == 4:
+            n_samples = struct.unpack("<I", count)[0]
         if name == b"data":
-            return size / bytes_per_s if bytes_per_s and 0 < size < 0x7FFFF000 else None
+            if not (rate_hz and 0 < size < 0x7FFFF000):
+                return None
+            if bytes_per_sample:
+                return float(size / bytes_per_sample / rate_hz)
+            is_whole = position + 8 + size <= end
+            return None if is_whole or n_samples == 0xFFFFFFFF else n_samples / rate_hz or None
         position += 8 + size + size % 2
     return None
+
+
+_WAV_EXTENSIBLE = 0xFFFE
+_WAV_PLAIN = frozenset({1, 3, 6, 7})  # PCM, float, A-law, µ-law: so many bytes for every sample
 
 
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")

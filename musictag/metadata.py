@@ -370,7 +370,7 @@ class _Family(ABC):
             field: _cleaned(self.get(field)) or _cleaned(self.elsewhere(field)) for field in FIELDS
         }
 
-    def elsewhere(self, field: str) -> list[str]:
+    def elsewhere(self, field: str) -> list[str]:  # noqa: ARG002 — most have one tag only
         """What other tags in the file say, which are read where ours say nothing, never written."""
         return []
 
@@ -600,7 +600,7 @@ class _ID3(_WithTail):
 
 
 class _ID3InChunk(_ID3):
-    """ID3v2 in a chunk of WAV, AIFF or DSDIFF; the genre in a WAV's LIST INFO is read, not written."""
+    """ID3v2 in a chunk of WAV, AIFF or DSDIFF; the genre in a WAV's LIST INFO is only read."""
 
     def _read_tail(self) -> None: ...
 

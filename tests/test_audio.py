@@ -556,6 +556,40 @@ def test_a_stream_recorded_to_wav_without_a_length_is_no_false_alarm(tmp_path: P
         assert len(heard(path)) == 1
 
 
+def compressed_wav(path: Path, codec: str, *, seconds: float = 10) -> Path:
+    """A WAV file whose byte rate, as some versions of ffmpeg write it, is nonsense."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="wav") as output:
+        stream = output.add_stream(codec, rate=44_100, layout="stereo")
+        samples = sounds.chord(seconds)
+        for start in range(0, len(samples), 1017):  # a block of Microsoft's ADPCM is 1012 or so
+            numbers = (samples[start : start + 1017] * 32_767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(numbers.reshape(1, -1), format="s16")
+            frame.sample_rate, frame.pts = 44_100, start
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    data = bytearray(file.getvalue())
+    at = data.index(b"fmt ") + 16
+    data[at : at + 4] = struct.pack("<I", 16_000)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("n_segments", [None, 1])
+@pytest.mark.parametrize("codec", ["adpcm_ms", "pcm_s16le"])
+def test_a_wav_file_is_not_measured_by_a_wrong_byte_rate(
+    codec: str, n_segments: int | None, tmp_path: Path
+) -> None:
+    track = Track(compressed_wav(tmp_path / "x.wav", codec), n_segments=n_segments)
+    assert len(list(track.segments())) == 1
+    assert track.duration_s == pytest.approx(10, abs=0.1)
+
+
+def test_compressed_wav_cut_short_is_noticed_by_its_number_of_samples(tmp_path: Path) -> None:
+    path = cut(compressed_wav(tmp_path / "x.wav", "adpcm_ms"), 0.5)
+    assert error(path).reason == "only 5.0 s of 10.0 s are in it: cut short or damaged"
+
+
 @pytest.mark.parametrize("kind", ["noise", "zeros", "an ID3 tag", "half a frame missing"])
 def test_junk_inside_an_mp3_is_stepped_over(
     kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
