@@ -159,7 +159,11 @@ def _copy_beside(original: Path) -> Iterator[Path]:
     room = (longest if longest > 0 else 255) - len(os.fsencode(f"..musictag-XXXXXXXX{suffix}"))
     while len(os.fsencode(stem)) > room:
         stem = stem[:-1]  # whole characters: some file systems refuse half of one
-    handle, name = tempfile.mkstemp(suffix, f".{stem}.musictag-", original.parent)
+    try:
+        handle, name = tempfile.mkstemp(suffix, f".{stem}.musictag-", original.parent)
+    except PermissionError as error:
+        reason = f"{original.parent} may not be written to, where its new version is made first"
+        raise _Refusal("permission", reason, "allow writing to the folder") from error
     os.close(handle)
     copy = Path(name)
     try:
@@ -307,7 +311,7 @@ def _parsing() -> Iterator[None]:
             if isinstance(link, OSError) and link.errno not in (None, errno.EINVAL):
                 raise link from error
             link = link.__cause__ or link.__context__
-        reason = str(error) or type(error).__name__
+        reason = str(error) or "they are damaged or cut short"
         raise _Refusal("bad_header", f"its tags cannot be parsed: {reason}") from error
 
 
@@ -602,6 +606,15 @@ class _ID3(_WithTail):
 class _ID3InChunk(_ID3):
     """ID3v2 in a chunk of WAV, AIFF or DSDIFF; the genre in a WAV's LIST INFO is only read."""
 
+    def __init__(self, path: Path, kind: Any) -> None:
+        with path.open("rb") as file:
+            if _was_streamed(file):
+                reason = (
+                    "its header does not say how long it is: a tag behind it would not be found"
+                )
+                raise _Refusal("no_tags", reason, f"{_FFMPEG_COPY}, and tag the copy")
+        super().__init__(path, kind)
+
     def _read_tail(self) -> None: ...
 
     def elsewhere(self, field: str) -> list[str]:
@@ -635,6 +648,23 @@ class _ID3AtPointer(_ID3):
 
     def _outside(self, file: BinaryIO) -> Any:
         return _digest(file, 28, self._place(file) or _size(file))
+
+
+_FFMPEG_COPY = "copy it with ffmpeg -i OLD -c copy NEW"
+
+
+def _was_streamed(file: BinaryIO) -> bool:
+    """Whether a WAV file's lengths are what programs put there that could not go back to them."""
+    head = _read_at(file, 0, 8)
+    if not head.startswith(b"RIFF"):
+        return False
+    if head[4:] in (b"\0\0\0\0", b"\xff\xff\xff\xff"):
+        return True
+    for name, start, _ in _chunks(file):
+        if name == b"DATA":
+            size = int.from_bytes(_read_at(file, start - 4, 4), "little")
+            return size >= 0x7FFFF000 and start + size > _size(file)
+    return False
 
 
 def _info(data: bytes, wanted: bytes) -> Iterator[bytes]:
@@ -839,6 +869,26 @@ class _MP4(_Family):
     A numeric genre (`gnre`) is read as its name, and gives way to the first genre that is written.
     """
 
+    def __init__(self, path: Path, kind: Any) -> None:
+        with path.open("rb") as file:
+            self._refuse_halves(file)
+            self._refuse_fragments(file)
+        super().__init__(path, kind)
+
+    def _refuse_halves(self, file: BinaryIO) -> None:
+        """Of what ends before its index does, often its last part; else the sound will tell."""
+        ends = {name: end for name, _, end in _boxes(file, 0, _size(file))}
+        if b"moov" not in ends or ends[b"moov"] > _size(file):
+            reason = "the file is cut short: its index is missing"
+            raise _Refusal("truncated", reason, "copy or download it again")
+
+    def _refuse_fragments(self, file: BinaryIO) -> None:
+        """Of places in the file, which a longer tag would make wrong, mutagen mends only some."""
+        for name, start, end in _boxes(file, 0, _size(file)):
+            if name == b"mfra" or (name == b"moof" and _says_where_it_is(file, start, end)):
+                reason = "it is in fragments that would not be found behind a longer tag"
+                raise _Refusal("no_tags", reason, f"{_FFMPEG_COPY}, and tag the copy")
+
     def get(self, field: str) -> list[str]:
         tags: Any = self.file.tags
         parts = [part for key in self._keys(field) for part in tags[key]]
@@ -893,6 +943,19 @@ def _atoms(
     Tables of places in the file may change, since the music moves; whether they
     still lead to it is what the payload's digest tells.
     """
+    for name, inside, claimed_end in _boxes(file, start, end):
+        path, after = (*parents, name), min(claimed_end, end)
+        if path in _ATOM_PARENTS or path[-1] in _ATOM_TABLES:
+            yield from _atoms(file, inside + (4 if name == b"meta" else 0), after, path)
+        elif parents[-1:] == (b"ilst",):
+            if name != b"gnre" and not _mp4_field(name, _read_at(file, inside, after - inside)):
+                yield path, _digest(file, inside, after)
+        elif name not in _ATOMS_THAT_MOVE and path != (b"moov", b"udta", b"meta", b"hdlr"):
+            yield path, _digest(file, inside, after)
+
+
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of the atoms between these places; the last may claim to end later."""
     while start + 8 <= end:
         size, name = struct.unpack(">I4s", _read_at(file, start, 8))
         header = 8
@@ -901,16 +964,18 @@ def _atoms(
         size = size or end - start
         if size < header:
             raise ValueError("an atom is shorter than its header")
-        path = (*parents, name)
-        inside, after = start + header, min(start + size, end)
-        if path in _ATOM_PARENTS or path[-1] in _ATOM_TABLES:
-            yield from _atoms(file, inside + (4 if name == b"meta" else 0), after, path)
-        elif parents[-1:] == (b"ilst",):
-            if name != b"gnre" and not _mp4_field(name, _read_at(file, inside, after - inside)):
-                yield path, _digest(file, inside, after)
-        elif name not in _ATOMS_THAT_MOVE and path != (b"moov", b"udta", b"meta", b"hdlr"):
-            yield path, _digest(file, inside, after)
+        yield name, start + header, start + size
         start += size
+
+
+def _says_where_it_is(file: BinaryIO, start: int, end: int) -> bool:
+    """Whether a fragment counts places from the file's beginning and not from its own."""
+    for name, inside, after in _boxes(file, start, end):
+        if name == b"traf" and _says_where_it_is(file, inside, after):
+            return True
+        if name == b"tfhd" and int.from_bytes(_read_at(file, inside, 4), "big") & 1:
+            return True
+    return False
 
 
 _ATOM_PARENTS = {
