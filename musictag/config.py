@@ -26,6 +26,8 @@ from musictag.decision import FIELD_TAGS, POLICIES
 from musictag.errors import UsageError
 
 FIELDS = tuple(FIELD_TAGS)
+MOST_JOBS = 256
+"""More decoding threads only wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def load(path: Path | None = None) -> Settings:
     """The defaults with the user's settings file over them; a missing file is no error."""
     path = default_path() if path is None else path
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")  # editors on Windows mark it
     except FileNotFoundError:
         return Settings()
     except OSError as error:
@@ -160,6 +162,12 @@ def _count(value: object) -> int:
     return value
 
 
+def _jobs(value: object) -> int:
+    if _count(value) > MOST_JOBS:
+        raise ValueError(f"expected at most {MOST_JOBS}, not {value!r}")
+    return _count(value)
+
+
 def _word(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"expected a text, not {value!r}")
@@ -189,7 +197,9 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _home(value: object) -> str:
+def _model(value: object) -> str:
+    if not _word(value):
+        raise ValueError("the name is empty")
     return os.path.expanduser(_word(value))  # noqa: PTH111  # stays a name when it is one
 
 
@@ -219,9 +229,9 @@ _CHECKS: Mapping[str, Callable[[object], object]] = {
     "max_instruments": _count,
     "max_vocals": _count,
     "segments": _count,
-    "model": _home,
+    "model": _model,
     "device": _device,
-    "jobs": _count,
+    "jobs": _jobs,
     "batch_size": _count,
     "exclude": _list_of_words,
     "join": _separator,

@@ -67,6 +67,8 @@ def test_a_setting_there_is_has_a_check_and_every_check_a_setting() -> None:
         ("max_genres = '2'", ["max_genres", "whole number", "'2'"]),
         ("jobs = true", ["jobs", "whole number"]),
         ("jobs = 1.5", ["jobs", "whole number"]),
+        ("jobs = 999999", ["jobs", "at most 256", "999999"]),
+        ('model = ""', ["model", "empty"]),
         ('fields = ["artist"]', ["fields", "'artist'", "genre, mood, instrument, vocals"]),
         ("fields = []", ["fields", "at least one"]),
         ("fields = 3", ["fields", "list"]),
@@ -108,6 +110,12 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="UTF-8"):
         config.load(path)
+
+
+def test_a_file_as_windows_editors_save_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xef\xbb\xbfmax_genres = 1\r\n")
+    assert config.load(path).max_genres == 1
 
 
 def test_a_folder_in_the_files_place_is_named(tmp_path: Path) -> None:
