@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
 
 import typer
 
@@ -43,13 +43,107 @@ app = typer.Typer(
 
 def main() -> None:
     """The program `musictag`."""
+    _prepare_streams()
     # A kill unwinds like an exception, so that temporary files go and threads end.
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         # Ignored from the start is how nohup says that we shall outlive the terminal.
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
-    app(prog_name="musictag")
+    try:
+        app(prog_name="musictag")
+    except _StdoutError as error:
+        _give_up_stdout()
+        typer.echo(f"musictag: standard output: {error}", err=True)
+        sys.exit(1)
+
+
+class _StdoutError(Exception):
+    """Results cannot be written: no file's fault and no bug, wherever in the program it is seen."""
+
+
+class _Stdout(io.TextIOWrapper):
+    def write(self, text: str) -> int:
+        with self._named():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with self._named():
+            super().flush()
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:  # that is somebody who has seen enough
+            raise
+        except OSError as error:
+            raise _StdoutError(error.strerror or error) from error
+
+
+class _Stderr(io.TextIOWrapper):
+    """What cannot be said is no reason to stop: results still come, with their exit code."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
+
+
+def _prepare_streams() -> None:
+    """Each standard stream is open, and one that takes nothing is no bug of ours.
+
+    What is opened next would take the place of a closed one, and a library's
+    word to standard error would land in a music file.
+    """
+    for descriptor in (0, 1, 2):
+        if not _is_open(descriptor):
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # to the end
+    elif sys.stderr is sys.__stderr__:
+        sys.stderr = _like(sys.stderr, _Stderr)
+    if sys.stdout is None:
+        typer.echo("musictag: standard output is closed", err=True)
+        sys.exit(1)
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _like(sys.stdout, _Stdout)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _like(stream: TextIO | None, kind: type[io.TextIOWrapper]) -> io.TextIOWrapper:
+    assert isinstance(stream, io.TextIOWrapper)
+    return kind(
+        stream.buffer,
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def _give_up_stdout() -> None:
+    """At exit Python tries again what it could not write, and would complain once more."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _path(text: str) -> Path:
+    """Path("") would be the current folder, and nobody who left out a name asked for that."""
+    if not text:
+        raise typer.BadParameter("the name is empty (a variable that is not set?)")
+    return Path(text)
 
 
 def _print_version(wanted: bool) -> None:
@@ -82,7 +176,9 @@ _OUTPUT = "What to print"
 def scan(  # noqa: PLR0913  # one argument per option
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH", help="Music files and folders.", show_default=False),
+        typer.Argument(
+            metavar="PATH", help="Music files and folders.", show_default=False, parser=_path
+        ),
     ] = None,
     *,
     write: Annotated[
@@ -182,7 +278,8 @@ def scan(  # noqa: PLR0913  # one argument per option
         bool, typer.Option("--verbose", "-v", help="Also show tracks that stay as they are.")
     ] = False,
     log_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Append what happened to FILE.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Append what happened to FILE.", parser=_path),
     ] = None,
 ) -> None:
     """Hear music and show what would be written; with --write, write it.
@@ -242,7 +339,8 @@ def scan(  # noqa: PLR0913  # one argument per option
         ):
             for outcome in outcomes:
                 told.add(outcome)
-                log.debug("%s", report.log_line(outcome))
+                level = logging.ERROR if outcome.status == "failed" else logging.INFO
+                log.log(level, "%s", report.log_line(outcome), extra=_TOLD)
         raise typer.Exit(1 if told.n_failed else 0)
 
 
@@ -263,6 +361,8 @@ def _listed(
     if paths:
         raise UsageError("either name files and folders, or give a list with --files-from")
     if files_from == "-":
+        if sys.stdin is None:
+            raise UsageError("--files-from -: standard input is closed")
         # Not sys.stdin: at an interrupt the thread that waits for a name would hold its lock, and
         # Python dies of that.
         return _entries(open(0, "rb", closefd=False), null, exclude), None
@@ -352,12 +452,18 @@ def train(  # noqa: PLR0913  # one argument per option
             help="Folder with clips.csv (id, file, start, duration, track, split) and "
             "soft_labels.csv (id, one column per tag).",
             show_default=False,
+            parser=_path,
         ),
     ],
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="Where the run is kept.", show_default=False
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Where the run is kept.",
+            show_default=False,
+            parser=_path,
         ),
     ],
     name: Annotated[str, typer.Option(metavar="NAME", help="The model's name.")] = "my-model",
@@ -385,7 +491,9 @@ def train(  # noqa: PLR0913  # one argument per option
     ] = False,
     features: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where features are kept. [default: in the output]"),
+        typer.Option(
+            metavar="DIR", help="Where features are kept. [default: in the output]", parser=_path
+        ),
     ] = None,
     device: Annotated[str, typer.Option(metavar="NAME", help=DEVICES)] = "auto",
     workers: Annotated[
@@ -445,7 +553,9 @@ def evaluate(
     *,
     dataset: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="A data set as for training.", show_default=False),
+        typer.Option(
+            metavar="DIR", help="A data set as for training.", show_default=False, parser=_path
+        ),
     ],
     model: Annotated[
         str | None,
@@ -502,9 +612,7 @@ def _endings() -> Iterator[None]:
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except BrokenPipeError:
-        # Who read our output has seen enough. Python would complain once more at exit.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()  # who read it has seen enough
         raise typer.Exit(128 + 13) from None
 
 
@@ -512,6 +620,10 @@ def _complain(message: str) -> None:
     from musictag.report import visible  # noqa: PLC0415
 
     typer.echo(f"musictag: {visible(message)}", err=True)
+
+
+_TOLD = {"told": True}
+"""Marks what the report has said already."""
 
 
 @contextlib.contextmanager
@@ -527,11 +639,31 @@ def _logging(told: Report, *, quiet: bool, verbose: bool, log_file: Path | None)
         def emit(self, record: logging.LogRecord) -> None:
             told.say(f"musictag: {record.getMessage()}")
 
+    class Book(logging.FileHandler):
+        full = False
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if not self.full:
+                super().emit(record)
+
+        def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+            error = sys.exc_info()[1]
+            if not isinstance(error, OSError):
+                raise  # noqa: PLE0704  # called from an except of emit
+            self.full = True
+            reason = error.strerror or error
+            told.say(f"musictag: --log-file {log_file}: {reason}; going on without it")
+
+        def close(self) -> None:
+            with contextlib.suppress(OSError):  # it tries again what it could not write
+                super().close()
+
     teller = Teller(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
+    teller.addFilter(lambda record: not hasattr(record, "told"))
     handlers: list[logging.Handler] = [teller]
     if log_file is not None:
         try:
-            book = logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace")
+            book = Book(log_file, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise UsageError(f"--log-file {log_file}: {error.strerror}") from error
         book.setFormatter(Line("%(asctime)s %(levelname)s %(message)s"))

@@ -34,7 +34,7 @@ from musictag import audio, decision, metadata
 from musictag.cache import Cache, Heard
 from musictag.config import Settings
 from musictag.decision import Change
-from musictag.errors import FileError, UsageError
+from musictag.errors import CheckpointError, FileError, MusictagError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,6 +121,12 @@ def scan(
     when the first segment is there, so a library that is remembered whole
     needs no torch; only a device asked for by name is looked for at once.
     """
+    n_samples = checkpoint.front_end.get("n_samples", audio.SEGMENT_LENGTH)
+    if n_samples != audio.SEGMENT_LENGTH:
+        raise CheckpointError(
+            f"{checkpoint.name}: this model hears segments of {n_samples} samples, "
+            f"musictag cuts {audio.SEGMENT_LENGTH}"
+        )
     if settings.device not in ("auto", "cpu"):
         find_device(settings.device)
     jobs = settings.jobs or n_cores()
@@ -236,7 +242,12 @@ class _Scanner:
         device = find_device(self._settings.device)
         log.info("hearing with the model %s on %s", self._checkpoint.name, device)
         size = self._settings.batch_size or (CPU_BATCH if device == "cpu" else GPU_BATCH)
-        return self._checkpoint.load(device), size
+        try:
+            return self._checkpoint.load(device), size
+        except UsageError:
+            raise
+        except MusictagError as error:  # not one file's fault: the scan cannot go on
+            raise CheckpointError(str(error)) from error
 
     def outcome(self, track: _Track) -> Outcome:
         """Probabilities → tags → fields, and into the file if so asked."""

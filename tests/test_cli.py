@@ -8,6 +8,7 @@ import inspect
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -329,9 +330,39 @@ def test_wrong_usage_ends_at_once_with_one_line(
     assert message in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--no-such-option"], ["--jobs", "many"], ["listen"]])
-def test_an_option_that_does_not_exist_ends_at_once(musictag: Run, arguments: list[str]) -> None:
-    assert musictag("scan", *arguments).code == 2
+@pytest.mark.parametrize(
+    "arguments", [["scan", "--no-such-option"], ["scan", "--jobs", "many"], ["listen"], ["--loud"]]
+)
+def test_an_option_or_command_that_does_not_exist_ends_at_once(
+    musictag: Run, arguments: list[str]
+) -> None:
+    result = musictag(*arguments)
+    assert (result.code, result.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("scan", "", "--write"),
+        ("scan", ".", "", "--write"),
+        ("scan", ".", "--log-file", ""),
+        ("scan", ".", "--model", ""),
+        ("scan", "--files-from", ""),
+        ("model", ""),
+        ("train", "--dataset", "", "-o", "run"),
+        ("train", "--dataset", ".", "-o", ""),
+        ("evaluate", "--dataset", ""),
+    ],
+)
+def test_an_empty_name_is_not_the_current_folder(
+    musictag: Run, library: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """It is what a shell makes of a variable that is not set."""
+    monkeypatch.chdir(library)
+    before = {path: path.read_bytes() for path in library.rglob("*.*")}
+    result = musictag(*arguments)
+    assert (result.code, result.stdout) == (2, "")
+    assert {path: path.read_bytes() for path in library.rglob("*.*")} == before
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -363,6 +394,35 @@ def test_damaged_weights_end_the_scan_with_one_line(
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"musictag: {damaged}/weights.safetensors: ")
     assert result.stderr.count("\n") == 1
+
+
+def test_a_model_that_hears_other_segments_ends_the_scan_before_it_begins(
+    musictag: Run, library: Path, tiny: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(tiny, tmp_path / "other")
+    described = json.loads((other / "config.json").read_text())
+    described["front_end"]["n_samples"] = 480_000
+    (other / "config.json").write_text(json.dumps(described))
+    result = musictag("scan", library, "--model", other, "--format", "csv")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "musictag: tiny: this model hears segments of 480000 samples, musictag cuts 464000\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MusictagError("out of memory"), CheckpointError("damaged"), UsageError("no such device")],
+)
+def test_a_model_that_cannot_be_loaded_ends_the_scan_with_one_line(
+    musictag: Run, library: Path, monkeypatch: pytest.MonkeyPatch, error: MusictagError
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(checkpoint.Checkpoint, "load", refuse)
+    result = musictag("scan", library, "--format", "csv")
+    assert (result.code, result.stdout, result.stderr) == (2, "", f"musictag: {error}\n")
 
 
 @pytest.mark.parametrize(
@@ -482,6 +542,77 @@ def test_a_reader_who_has_seen_enough_gets_no_traceback(
     assert streaming.stderr.read() == b""
 
 
+def shell(line: str, library: Path, unbuffered: str = "") -> Result:
+    """`musictag` and `$MUSIC` in a shell, with streams as only a shell can make them."""
+    line = f'musictag() {{ {shlex.quote(sys.executable)} -m musictag "$@"; }}\n{line}'
+    environment = {**os.environ, "MUSIC": os.fspath(library), "PYTHONUNBUFFERED": unbuffered}
+    ended = subprocess.run(["sh", "-c", line], capture_output=True, check=False, env=environment)
+    return Result(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="no such shell")
+FULL = "musictag: standard output: No space left on device\n"
+CLOSED = "musictag: standard output is closed\n"
+
+
+# what is run, its exit code, what is said
+BROKEN_STREAMS = [
+    pytest.param('scan "$MUSIC" --format csv >&-', 1, CLOSED, marks=posix),
+    pytest.param('scan "$MUSIC" --write >&-', 1, CLOSED, marks=posix),
+    pytest.param('scan "$MUSIC" >&- 2>&-', 1, "", marks=posix),
+    pytest.param("--help >&-", 1, CLOSED, marks=posix),
+    pytest.param(
+        "scan --files-from - <&-",
+        2,
+        "musictag: --files-from -: standard input is closed\n",
+        marks=posix,
+    ),
+    pytest.param('scan "$MUSIC" >/dev/full', 1, FULL, marks=full),
+    pytest.param('scan "$MUSIC" --format csv >/dev/full', 1, FULL, marks=full),
+    pytest.param('scan "$MUSIC" --format jsonl >/dev/full', 1, FULL, marks=full),
+    pytest.param("--help >/dev/full", 1, FULL, marks=full),
+    pytest.param("model >/dev/full", 1, FULL, marks=full),
+    pytest.param("--help >/dev/full 2>/dev/full", 1, "", marks=full),
+    pytest.param("scan >/dev/full 2>/dev/full", 2, "", marks=full),
+    pytest.param("--loud 2>/dev/full", 2, "", marks=full),
+]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("line", "code", "said"), BROKEN_STREAMS)
+def test_a_stream_that_takes_nothing_is_one_line(
+    musictag: Run, library: Path, line: str, code: int, said: str, unbuffered: str
+) -> None:
+    musictag("scan", library, "-q")  # so that it is remembered, and the next one soon over
+    before = {path: path.read_bytes() for path in library.rglob("*.*")}
+    assert shell(f"musictag {line}", library, unbuffered) == Result(code, "", said)
+    assert {path: path.read_bytes() for path in library.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize(
+    "stderr", [pytest.param("2>&-", marks=posix), pytest.param("2>/dev/full", marks=full)]
+)
+def test_with_nobody_to_tell_results_still_come(musictag: Run, library: Path, stderr: str) -> None:
+    expected = musictag("scan", library, "--format", "jsonl")
+    result = shell(f'musictag scan "$MUSIC" --format jsonl {stderr}', library)
+    assert result == Result(0, expected.stdout, "")
+    (library / "Abba/0.mp3").touch()
+    result = shell(f'musictag scan "$MUSIC" --format jsonl {stderr}', library)
+    assert (result.code, len(result.records)) == (1, 4)
+
+
+@posix
+def test_what_is_opened_does_not_take_the_place_of_a_closed_stream(
+    musictag: Run, library: Path
+) -> None:
+    """A library's word to descriptor 2 would land in a music file."""
+    script = "import sys, os; from musictag import cli; cli.app = lambda **_: None; cli.main(); "
+    script += "sys.exit(open(os.devnull).fileno())"
+    line = f"{shlex.quote(sys.executable)} -c {shlex.quote(script)} <&- 2>&-"
+    assert shell(line, library).code > 2
+
+
 def test_a_remembered_library_needs_no_torch(musictag: Run, library: Path, use_tiny: None) -> None:
     musictag("scan", library)
     script = (
@@ -566,6 +697,30 @@ def test_the_log_file_says_which_decoder_was_taken_on_one_line_per_file(
     assert f"DEBUG {library}/Abba/two\\nlines.flac: decoded by libsndfile\n" in text
     assert all(" DEBUG " in line or " INFO " in line for line in text.splitlines())
     assert "decoded by" not in result.stderr
+
+
+def test_the_log_file_calls_a_failure_an_error_and_stderr_says_it_once(
+    musictag: Run, library: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    (library / "Abba/0.mp3").touch()
+    result = musictag("scan", library, "--log-file", log)
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert [line.split(" ", 3)[3] for line in lines if " ERROR " in line] == [
+        f"failed; {library}/Abba/0.mp3; the file is empty (restore it or delete it)"
+    ]
+    assert sum(" INFO planned; " in line for line in lines) == 3
+    assert result.stderr.count("0.mp3") == 1
+
+
+@full
+def test_a_log_file_that_takes_nothing_is_said_once(musictag: Run, library: Path) -> None:
+    result = musictag("scan", library, "--log-file", "/dev/full", "--format", "jsonl")
+    assert (result.code, len(result.records)) == (0, 3)
+    said = "musictag: --log-file /dev/full: No space left on device; going on without it"
+    assert result.stderr.splitlines()[0] == said
+    assert len(result.stderr.splitlines()) == 1 + 3
+    assert "Logging error" not in result.stderr
 
 
 def test_verbose_says_which_device_was_taken(musictag: Run, library: Path) -> None:

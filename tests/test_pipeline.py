@@ -41,6 +41,7 @@ class Listening:
 
     name: str = "fake"
     digest: str = "d1"
+    front_end: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = TAGS
     thresholds: dict[str, float] = field(default_factory=lambda: dict(THRESHOLDS))
     decoded: list[str] = field(default_factory=list)
