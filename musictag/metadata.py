@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -53,6 +55,8 @@ import mutagen.wave
 import mutagen.wavpack
 
 from musictag.errors import FileError, MetadataError
+
+log = logging.getLogger(__name__)
 
 FIELDS = ("GENRE", "MOOD", "INSTRUMENT", "VOCALS")
 
@@ -167,10 +171,42 @@ def _copy_beside(original: Path) -> Iterator[Path]:
     os.close(handle)
     copy = Path(name)
     try:
+        _clear_leftovers(original.parent)
         shutil.copyfile(original, copy)
         yield copy
     finally:
         copy.unlink(missing_ok=True)
+
+
+LEFT_OVER_S = 3600
+"""No process is at one file for so long without touching its copy."""
+
+
+_LEFT_OVER = re.compile(r"\.(.+)\.musictag-[a-z0-9_]{8}(\.[^.]*)?", re.DOTALL)
+
+
+@lru_cache(maxsize=256)  # once per folder, not once per file in it
+def _clear_leftovers(folder: Path) -> None:
+    """Remove the copies that killed runs left here, each only if its original stands beside it.
+
+    Told by age alone, since another machine may be at work here too. By ctime, as nobody can
+    set it and copies get their originals' times; against the newest, that of the copy just made,
+    so that only the clock of the disk counts.
+    """
+    with suppress(OSError):  # clearing away is no reason to fail
+        with os.scandir(folder) as entries:
+            copies = [
+                (Path(entry), entry.stat(follow_symlinks=False).st_ctime, match)
+                for entry in entries
+                if (match := _LEFT_OVER.fullmatch(entry.name))
+                and entry.is_file(follow_symlinks=False)
+            ]
+        now = max((changed for _, changed, _ in copies), default=0)
+        for copy, changed, match in copies:
+            original = folder / (match[1] + (match[2] or ""))
+            if now - changed > LEFT_OVER_S and original.is_file():
+                copy.unlink()
+                log.info("%s: removed, a copy left by a run that was killed", copy)
 
 
 def _set_fields(copy: Path, now: Values, wanted: Values) -> None:

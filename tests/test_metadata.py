@@ -1413,6 +1413,62 @@ def test_a_write_protected_file_is_somebodys_wish(
     assert metadata.read(path) == NOTHING
 
 
+def test_what_a_killed_run_left_is_cleared_away_by_the_next_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only copies of ours, whose original stands beside them, untouched for an hour."""
+    path = track(tmp_path, "flac")
+    left = tmp_path / ".track.musictag-ab3_xyz9.flac"
+    others = [
+        tmp_path / name
+        for name in (
+            ".gone.musictag-ab3_xyz9.flac",  # the only copy there is
+            ".track.musictag-ab3.flac",
+            ".track.musictag-ab3_xyz9.mp3",
+            "track.musictag-ab3_xyz9.flac",
+            ".track.flac",
+        )
+    ]
+    for file in (left, *others):
+        file.write_bytes(b"half a copy")
+    (tmp_path / ".track.musictag-folder__.flac").mkdir()
+    (tmp_path / ".track.musictag-linklink.flac").symlink_to(path)
+    caplog.set_level("INFO", "musictag")
+    metadata.write(path, {"MOOD": ("Slow",)})  # a process that lives could be at it
+    assert left.exists()
+    assert not caplog.records
+    later = tmp_path / "later"
+    while not later.exists() or later.stat().st_ctime <= left.stat().st_ctime:
+        later.write_bytes(b"")  # until the disk's clock has ticked
+    later.unlink()
+    monkeypatch.setattr(metadata, "LEFT_OVER_S", 0)
+    metadata._clear_leftovers.cache_clear()
+    metadata.write(path, {"MOOD": ("Fast",)})
+    assert not left.exists()
+    assert sorted(tmp_path.iterdir()) == sorted(
+        [
+            path,
+            *others,
+            tmp_path / ".track.musictag-folder__.flac",
+            tmp_path / ".track.musictag-linklink.flac",
+        ]
+    )
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{left}: removed, a copy left by a run that was killed"
+    ]
+    assert metadata.read(path) == fields(MOOD=("Fast",))
+
+
+def test_old_times_do_not_make_a_leftover(tmp_path: Path) -> None:
+    """With --preserve-mtime a copy gets its original's time while a process is still at it."""
+    path = track(tmp_path, "flac")
+    copy = tmp_path / ".track.musictag-ab3_xyz9.flac"
+    copy.write_bytes(b"half a copy")
+    os.utime(copy, (0, 0))
+    metadata.write(path, FULL)
+    assert copy.exists()
+
+
 def test_a_folder_that_cannot_be_synced_is_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
