@@ -6,7 +6,8 @@ audio. So a moved or retagged file costs one reading, an untouched one none.
 
 The cache is a comfort and never a reason to stop: whatever goes wrong with it
 (no room, no right to write, a damaged file) is said once and the scan goes on
-without it. A damaged or foreign file is set aside and a new one begun.
+without it. A damaged or foreign file is set aside and a new one begun; a
+damaged row is not remembered.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import array
 import contextlib
 import logging
+import math
 import os
 import sqlite3
 import sys
@@ -72,6 +74,7 @@ class Cache:
         self._path = path
         self._one_at_a_time = threading.Lock()
         self._database: sqlite3.Connection | None = None
+        self._begun_anew = False
         if path is not None:
             with self._or_go_on_without():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +86,7 @@ class Cache:
             "SELECT digest FROM content WHERE path = ? AND size = ? AND mtime_ns = ?",
             _seen(path, stat),
         )
-        return None if row is None else row[0]
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
 
     def remember_content(self, path: Path, stat: os.stat_result, content: bytes) -> None:
         """What is in the file from now on, instead of what was known of this path before."""
@@ -99,7 +102,7 @@ class Cache:
             "WHERE digest = ? AND key = ?",
             (content, key),
         )
-        return None if row is None else Heard(row[0], _unpacked(row[1]), *row[2:])
+        return None if row is None else _restored(*row)
 
     def remember_heard(self, content: bytes, key: str, heard: Heard) -> None:
         self._row(
@@ -141,10 +144,13 @@ class Cache:
             if database is not None:
                 with contextlib.suppress(sqlite3.Error):
                     database.close()
+            # A second time it is not the file that is at fault, but the disk.
+            if _damaged(error) and self._path is not None and not self._begun_anew:
+                self._begun_anew = True
+                with contextlib.suppress(OSError, sqlite3.Error):
+                    self._database = _anew(self._path, error)
+                    return
             log.warning("%s: going on without the cache: %s", self._path, error)
-            if _damaged(error) and self._path is not None:
-                with contextlib.suppress(OSError):
-                    _set_aside(self._path)
 
 
 def default_path() -> Path:
@@ -159,9 +165,14 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if not _damaged(error):
             raise
-        aside = _set_aside(path)
-        log.warning("%s: %s; set aside as %s and begun anew", path, error, aside.name)
-        return _connected(path)
+        return _anew(path, error)
+
+
+def _anew(path: Path, error: Exception) -> sqlite3.Connection:
+    aside = _set_aside(path)
+    database = _connected(path)
+    log.warning("%s: %s; set aside as %s and begun anew", path, error, aside.name)
+    return database
 
 
 def _connected(path: Path) -> sqlite3.Connection:
@@ -172,10 +183,11 @@ def _connected(path: Path) -> sqlite3.Connection:
     kill at any moment loses nothing that was remembered.
     """
     database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    database.text_factory = lambda text: text.decode(errors="replace")  # damaged text is no error
     try:
         with _transaction(database, "DEFERRED"):  # in one look: another process may be at it
             identity = _identity(database)
-        if identity != _EMPTY and identity[:2] != (APPLICATION, SCHEMA):
+        if identity not in (_EMPTY, _OURS):
             raise sqlite3.DatabaseError("not a cache of this version of musictag")
         _write_ahead(database)
         database.execute("PRAGMA synchronous = NORMAL")
@@ -217,6 +229,7 @@ def _transaction(database: sqlite3.Connection, kind: str) -> Iterator[None]:
 
 
 _EMPTY = (0, 0, 0)
+_OURS = (APPLICATION, SCHEMA, 2)
 
 
 def _identity(database: sqlite3.Connection) -> tuple[int, ...]:
@@ -263,8 +276,15 @@ def _packed(probabilities: tuple[float, ...]) -> bytes:
     return values.tobytes()
 
 
-def _unpacked(blob: bytes) -> tuple[float, ...]:
+def _restored(duration_s: object, blob: object, code: object, message: object) -> Heard | None:
+    """A row as it was remembered; None for one that cannot have been."""
+    if not (isinstance(duration_s, float) and isinstance(blob, bytes)):
+        return None
+    if not (isinstance(code, str) and isinstance(message, str)) or len(blob) % 4:
+        return None
     values = array.array("f", blob)
     if sys.byteorder == "big":
         values.byteswap()
-    return tuple(values)
+    if not 0 <= duration_s < math.inf or not all(0 <= value <= 1 for value in values):
+        return None
+    return Heard(duration_s, tuple(values), code, message)

@@ -217,9 +217,7 @@ class _Scanner:
             track.untaggable = Problem.of(error)
         if track.content is None:
             track.content = audio.payload_digest(track.path)
-        track.heard = self._cache.heard(track.content, self._key) or self._cache.heard(
-            track.content, self._key_of_damage
-        )
+        track.heard = self._heard_before(track.content)
         if track.heard is not None:
             track.from_cache = True
             return
@@ -236,6 +234,16 @@ class _Scanner:
         finally:
             log.debug("%s: decoded by %s", track.path, music.decoder or "nobody")
         track.duration_s = music.duration_s
+
+    def _heard_before(self, content: bytes) -> Heard | None:
+        """What is remembered, if this model can have heard it: the cache may be damaged."""
+        for key, codes in ((self._key, {"", *SILENCES}), (self._key_of_damage, DAMAGES)):
+            heard = self._cache.heard(content, key)
+            if heard is not None and heard.code in codes:
+                n_tags = 0 if heard.code else len(self._checkpoint.tags)
+                if len(heard.probabilities) == n_tags:
+                    return heard
+        return None
 
     def ear(self) -> tuple[Ear, int]:
         """The model in memory, and how many segments it hears at once."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import logging
+import math
 import multiprocessing
 import os
 import sqlite3
@@ -112,7 +114,14 @@ def later_version(path: Path) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("spoil", [garbage, other_program, later_version])
+def half_a_schema(path: Path) -> None:
+    Cache(path).close()
+    database = sqlite3.connect(path)
+    database.execute("DROP TABLE heard")
+    database.close()
+
+
+@pytest.mark.parametrize("spoil", [garbage, other_program, later_version, half_a_schema])
 def test_a_file_that_is_not_ours_is_set_aside_whole_and_a_new_one_begun(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: object
 ) -> None:
@@ -128,7 +137,7 @@ def test_a_file_that_is_not_ours_is_set_aside_whole_and_a_new_one_begun(
     assert "set aside" in caplog.text
 
 
-def test_damage_found_in_the_middle_is_said_once_and_the_next_run_begins_anew(
+def test_damage_found_in_the_middle_is_said_once_and_a_new_cache_begun(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "heard.sqlite"
@@ -142,11 +151,78 @@ def test_damage_found_in_the_middle_is_said_once_and_the_next_run_begins_anew(
         for number in range(500):
             assert remembered.heard(b"%d" % number, "model") is None
             remembered.remember_heard(b"%d" % number, "model", HEARD)
+            assert remembered.heard(b"%d" % number, "model") == HEARD
     assert len(caplog.records) == 1
-    assert "without the cache" in caplog.text
+    assert "set aside as heard.sqlite.damaged and begun anew" in caplog.text
+    assert (tmp_path / "heard.sqlite.damaged").read_bytes() == data
     with Cache(path) as remembered:
-        remembered.remember_heard(b"digest", "model", HEARD)
-        assert remembered.heard(b"digest", "model") == HEARD
+        assert remembered.heard(b"499", "model") == HEARD
+    assert len(caplog.records) == 1
+
+
+def test_a_disk_that_damages_every_cache_is_not_given_one_after_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        for _ in range(2):
+            with remembered._or_go_on_without():
+                raise sqlite3.DatabaseError("database disk image is malformed")
+        assert remembered.heard(b"digest", "model") is None
+    assert len(caplog.records) == 2
+    assert "going on without the cache" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("probabilities", b"\0\0\0"),
+        ("probabilities", "text"),
+        ("probabilities", 3),
+        ("probabilities", array.array("f", [0.5, math.nan]).tobytes()),
+        ("probabilities", array.array("f", [0.5, 1.5]).tobytes()),
+        ("probabilities", array.array("f", [-math.inf]).tobytes()),
+        ("duration_s", "long"),
+        ("duration_s", math.inf),
+        ("duration_s", -1.0),
+        ("code", b"\xff"),
+        ("message", b"\xff"),
+    ],
+)
+def test_a_damaged_row_is_not_remembered_and_can_be_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, column: str, value: object
+) -> None:
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_heard(b"d", "k", HEARD)
+        remembered.remember_heard(b"other", "k", HEARD)
+        assert remembered._database is not None
+        remembered._database.execute(
+            f"UPDATE heard SET {column} = ? WHERE digest = ?", (value, b"d")
+        )
+        assert remembered.heard(b"d", "k") is None
+        assert remembered.heard(b"other", "k") == HEARD
+        remembered.remember_heard(b"d", "k", HEARD)
+        assert remembered.heard(b"d", "k") == HEARD
+    assert caplog.text == ""
+
+
+def test_text_that_is_not_utf8_in_a_row_is_no_reason_to_go_on_without(tmp_path: Path) -> None:
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_heard(b"d", "k", HEARD)
+        assert remembered._database is not None
+        remembered._database.execute("UPDATE heard SET message = CAST(x'ff' AS TEXT)")
+        remembered.heard(b"d", "k")
+        remembered.remember_heard(b"d", "k", HEARD)
+        assert remembered.heard(b"d", "k") == HEARD
+
+
+@pytest.mark.parametrize("digest", ["text", 3, 0.5])
+def test_a_digest_that_is_none_is_not_known(tmp_path: Path, digest: object) -> None:
+    song = a_file(tmp_path)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_content(song, song.stat(), b"digest")
+        assert remembered._database is not None
+        remembered._database.execute("UPDATE content SET digest = ?", (digest,))
+        assert remembered.content(song, song.stat()) is None
 
 
 def test_a_cache_folder_that_cannot_be_made_is_said_once(

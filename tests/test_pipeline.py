@@ -7,11 +7,13 @@ the model, and counts what they are asked to do.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import hashlib
 import itertools
 import json
 import os
+import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -585,6 +587,31 @@ def test_new_decoders_try_a_damaged_file_again_and_hear_nothing_else_anew(
     monkeypatch.setattr(pipeline.importlib.metadata, "version", lambda name: "999")
     scan([damaged, sound], listening, cache=cache)
     assert sorted(listening.decoded) == [damaged.name, damaged.name, sound.name]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "code"),
+    [((0.5, 0.5), ""), ((), ""), ((0.5,) * 3, "silent"), ((), "nonsense"), ((), "truncated")],
+)
+def test_what_the_model_cannot_have_heard_is_heard_again(
+    listening: Listening,
+    song: Song,
+    tmp_path: Path,
+    probabilities: tuple[float, ...],
+    code: str,
+) -> None:
+    path = song()
+    with Cache(tmp_path / "cache") as cache:
+        (expected,) = scan([path], listening, cache=cache)
+        database = sqlite3.connect(tmp_path / "cache")
+        blob = array.array("f", probabilities).tobytes()
+        with database:
+            database.execute("UPDATE heard SET probabilities = ?, code = ?", (blob, code))
+        database.close()
+        assert scan([path], listening, cache=cache) == [expected]
+        (third,) = scan([path], listening, cache=cache)
+    assert third.from_cache
+    assert third.probabilities == expected.probabilities
 
 
 @pytest.mark.parametrize("code", ["io", "permission", "not_found", "changed"])
