@@ -258,8 +258,10 @@ class Table:
     """
 
     GAP = 2
+    MIN_TRACK = 8
     MIN_FIELD = 14
-    """Wide enough for the longest value and the comma after it."""
+    """Wide enough for the longest value and the comma after it; less only where there is no room,
+    and then long values are cut."""
 
     def __init__(self, fields: Sequence[str], stdout: TextIO, *, verbose: bool = False) -> None:
         self._fields = fields
@@ -277,12 +279,14 @@ class Table:
         widths = self._widths()
         rows: list[list[Text]] = []
         if self._folder is None:
-            rows.append([Text(name, "bold") for name in ("Track", *map(str.title, self._fields))])
+            names = zip(("Track", *map(str.title, self._fields)), widths, strict=True)
+            rows.append([Text(self._shortened(name, width), "bold") for name, width in names])
         if self._folder != os.fspath(outcome.path.parent):
             self._folder = os.fspath(outcome.path.parent)
             rows.append([Text(visible(self._folder) + os.sep, "dim")])
         name = Text("  " + self._shortened(visible(outcome.path.name), widths[0] - 2))
-        rows.append([name, *(self._change(outcome.fields.get(field)) for field in self._fields)])
+        changes = (outcome.fields.get(field) for field in self._fields)
+        rows.append([name, *map(self._change, changes, widths[1:])])
         return [line for row in rows for line in self._laid_out(row, widths)]
 
     def _widths(self) -> list[int]:
@@ -291,12 +295,17 @@ class Table:
         room = self._console.width - self.GAP * n
         track = max(room // 4, min(room * 2 // 5, room - self.MIN_FIELD * n))
         each = max(self.MIN_FIELD, (room - track) // n)
-        return [max(8, room - each * n), *[each] * n]
+        each = max(self.MIN_TRACK // 2, min(each, (room - self.MIN_TRACK) // n))
+        return [max(self.MIN_TRACK, room - each * n), *[each] * n]
 
-    def _change(self, change: Change | None) -> Text:
+    def _change(self, change: Change | None, width: int) -> Text:
+        """Wrapped, a cell is to break between words only: so a word that is wider is cut."""
         if change is None:
             return Text()
-        old, new = (", ".join(map(visible, values)) for values in (change.old, change.new))
+        old, new = (
+            " ".join(self._shortened(word, width) for word in visible(", ".join(values)).split(" "))
+            for values in (change.old, change.new)
+        )
         if not change.changed:
             return Text(old or self._none, "dim")
         return Text.assemble(

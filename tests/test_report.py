@@ -231,6 +231,51 @@ def test_a_narrow_table_wraps_values_and_cuts_names(monkeypatch: pytest.MonkeyPa
     ]
 
 
+FOUR = Outcome(
+    Path("Purcell/Dido/01 Overture.flac"),
+    "planned",
+    fields={
+        "GENRE": Change((), ("Electronic", "New Age")),
+        "MOOD": Change(("Sad",), ("Sad", "Quiet")),
+        "INSTRUMENT": Change((), ("Harpsichord", "Strings", "Cello")),
+        "VOCALS": Change(("Instrumental",), ("Female", "Male")),
+    },
+)
+
+
+def test_four_fields_fit_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    stdout = Pipe()
+    with Report("table", report.FIELDS, stdout=stdout, stderr=Pipe()) as teller:
+        teller.add(FOUR)
+    assert stdout.getvalue().splitlines() == [
+        "Track     Genre        Mood         Instrument   Vocals",
+        "Purcell/Dido/",
+        "  01 Ov…  – →          Sad → Sad,   – →          Instrument…",
+        "          Electronic,  Quiet        Harpsichor…  → Female,",
+        "          New Age                   Strings,     Male",
+        "                                    Cello",
+    ]
+
+
+@pytest.mark.parametrize("columns", range(40, 130))
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_no_line_is_wider_than_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int, encoding: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stdout = Pipe()
+    monkeypatch.setattr(stdout, "encoding", encoding, raising=False)
+    with Report("table", report.FIELDS, stdout=stdout, stderr=Pipe()) as teller:
+        teller.add(FOUR)
+    lines = stdout.getvalue().splitlines()
+    assert max(map(len, lines)) <= columns
+    assert stdout.getvalue().isascii() == (encoding == "ascii")
+    words = " ".join(lines)
+    assert "Male" in words
+    assert "Female" in words or columns < 48
+
+
 @pytest.mark.parametrize("columns", ["wide", "0", "-1", "3", "", "80.5", "99999"])
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_width_that_is_none_is_ignored(
