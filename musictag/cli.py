@@ -256,7 +256,12 @@ def scan(  # noqa: PLR0913  # one argument per option
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", metavar="N", help="Decoding threads. [default: one per core]"),
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            help=f"Decoding threads, at most {config.MOST_JOBS}. [default: one per core]",
+        ),
     ] = None,
     batch_size: Annotated[
         int | None,
