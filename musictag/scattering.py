@@ -63,7 +63,7 @@ class Exactness:
     slack: float
 
 
-EXACTNESS = {"fast": Exactness(reach=4.5, slack=1.0), "high": Exactness(reach=5.0, slack=2.0)}
+EXACTNESS = {"fast": Exactness(reach=4.5, slack=1.0), "high": Exactness(reach=5.5, slack=2.0)}
 
 NORMALISATIONS = ("none", "log", "log-renormalised")
 
@@ -444,7 +444,7 @@ def _cropped(band: Band, reach: float) -> Band:
 
 # -- The steps: how a plan is computed -----------------------------------------------------------
 
-POINTS_PER_STEP = 2**20
+POINTS_PER_STEP = 2**21
 """Complex points of one batched FFT, at most: about what a processor's cache holds."""
 
 POINTS_ON_GPU = 2**27

@@ -67,14 +67,14 @@ def reference(front_end: FrontEnd, samples: torch.Tensor) -> torch.Tensor:
     plan = paper_plan(front_end)
     return torch.from_numpy(
         reference_scattering.scattering(
-            samples.double().numpy(),
+            samples.double().numpy()[None],
             T=front_end.T,
             hop=front_end.hop,
             Q=front_end.Q,
             n_hops=plan.n_hops,
             pad_left=plan.pad_left,
             n_frames=plan.n_frames,
-        )
+        )[0]
     )
 
 
