@@ -40,11 +40,12 @@ def scattering(
             rate //= 2
         n_left = n_hops * rate
         low = (torch.fft.rfft(signal) * lowpass)[:, : n_left // 2 + 1] * (n_left / n)
-        return torch.fft.irfft(low, n=n_left)[:, ::rate][:, pad_left // hop :][:, :n_frames]
+        kept: torch.Tensor = torch.fft.irfft(low, n=n_left)[:, ::rate]
+        return kept[:, pad_left // hop :][:, :n_frames]
 
     def envelope(spectrum: torch.Tensor, psi: torch.Tensor) -> torch.Tensor:
         band = torch.fft.ifft(spectrum * psi)
-        return torch.hypot(band.real, band.imag)
+        return torch.hypot(torch.real(band), torch.imag(band))
 
     order0 = [frames(padded, phi0)]
     order1, order2 = [], []

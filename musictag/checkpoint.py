@@ -16,7 +16,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -185,9 +185,9 @@ def read(directory: Path) -> Checkpoint:
             directory=directory,
             front_end=_typed(config["front_end"], dict),
             architecture=_typed(config["architecture"], dict),
-            tags=tuple(_typed(tag, str) for tag in _typed(config["tags"], list)),
+            tags=_distinct(_typed(tag, str) for tag in _typed(config["tags"], list)),
             thresholds={
-                value: float(threshold)
+                value: _probability(threshold)
                 for value, threshold in _typed(config["thresholds"], dict).items()
             },
             weights_sha256=_typed(config["weights_sha256"], str),
@@ -273,6 +273,20 @@ def _typed(value: Any, kind: type[_Settings]) -> _Settings:
     if not isinstance(value, kind):
         raise TypeError(f"{value!r:.60} should be a {kind.__name__}")
     return value
+
+
+def _probability(value: Any) -> float:
+    number = float(value)
+    if not 0 <= number <= 1:  # NaN too
+        raise ValueError(f"a threshold of {number}")
+    return number
+
+
+def _distinct(tags: Iterable[str]) -> tuple[str, ...]:
+    tags = tuple(tags)
+    if len(set(tags)) < len(tags):
+        raise ValueError("a tag stands in it twice")
+    return tags
 
 
 def _model_directories() -> list[Path]:

@@ -499,7 +499,8 @@ class _ID3(_WithTail):
     Where there was only ID3v1, its title, artist and so on come along into the new
     ID3v2, since many players look no further once they have found one. But ID3v1 names no
     alphabet: a text that is neither ASCII nor UTF-8 may be Latin-1 as well as cp1251, and
-    ID3v2 would have to say which. It stays where it is, where a player guesses as before.
+    ID3v2 would have to say which. Such a file is left alone: a new ID3v2 would hide what a
+    player makes of the old text, or show it wrong.
     An APEv2 tag at the end is read for fields that ID3 lacks, as players do, and never written.
     """
 
@@ -608,11 +609,15 @@ class _ID3(_WithTail):
         tags: Any = _id3.ID3(BytesIO(self.tail[-128:]), translate=False)
         if "TCON" in tags:
             tags["TCON"].genres = tags["TCON"].genres
-        for key, frame in list(tags.items()):
+        for frame in tags.values():
             text = _known_text(str(frame).encode("latin-1"))  # mutagen took every byte for a letter
             if text is None:
-                del tags[key]
-            elif not text.isascii():
+                raise _Refusal(
+                    "no_tags",
+                    "its only tag is ID3v1, in letters of an unknown alphabet",
+                    "give it an ID3v2 tag first, in a program where the letters look right",
+                )
+            if not text.isascii():
                 frame.encoding, frame.text = _id3.Encoding.UTF8, [text]
         return _rendered(tags, 4)
 

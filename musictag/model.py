@@ -33,8 +33,10 @@ class Architecture:
     def __post_init__(self) -> None:
         for name, most in (("n_layers", 100), *((n, 2**20) for n in _SIZES)):
             value = getattr(self, name)
-            if not isinstance(value, int) or not 1 <= value <= most:
+            if type(value) is not int or not 1 <= value <= most:
                 raise ValueError(f"{name} is {value!r}, must be a whole number from 1 to {most}")
+        if not isinstance(self.bidirectional, bool):
+            raise ValueError(f"bidirectional is {self.bidirectional!r}, must be true or false")
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout!r}, must be at least 0 and less than 1")
         if self.cell not in ("gru", "lstm"):

@@ -93,7 +93,7 @@ class FrontEnd:
 
 
 def _check_whole(name: str, value: object, least: int, most: int) -> None:
-    if not isinstance(value, int) or not least <= value <= most:
+    if type(value) is not int or not least <= value <= most:
         raise ValueError(f"{name} is {value!r}, must be a whole number from {least} to {most}")
 
 

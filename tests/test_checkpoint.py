@@ -148,6 +148,15 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         "is missing",
     ),
     "too few tags": (edited(lambda c: c.update(tags=["rock"])), "1 tags, the network has 3"),
+    "a tag twice": (edited(lambda c: c.update(tags=["rock"] * 3)), "a tag stands in it twice"),
+    "a threshold of nothing": (
+        edited(lambda c: c.update(thresholds={"Rock": float("nan")})),
+        "threshold of nan",
+    ),
+    "a truth for a number": (
+        edited(lambda c: c["architecture"].update(n_layers=True)),  # type: ignore[attr-defined]
+        "n_layers is True",
+    ),
     "no layers": (
         edited(lambda c: c["architecture"].update(n_layers=0)),  # type: ignore[attr-defined]
         "n_layers is 0",

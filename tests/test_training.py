@@ -675,9 +675,10 @@ def test_a_threshold_lies_between_those_that_carry_the_tag_and_those_that_do_not
     dataset = data_set(labels, tracks="abcdefghijklmnopqrst", shares=(0.2, 0.2, 0.1))
     thresholds = choose_thresholds(heard, dataset, range(20))
     assert thresholds == {
-        "Rock": pytest.approx(0.6),  # midway between 0.8 and 0.4
-        "Classical": pytest.approx(0.5),
-        "Instrumental": 0.2,  # all carry it and sound 0.2: midway to 0 would be too low
+        # each then moves to the middle of the empty hundredth above it
+        "Rock": pytest.approx(0.605),  # midway between 0.8 and 0.4
+        "Classical": pytest.approx(0.505),
+        "Instrumental": pytest.approx(0.205),  # all sound 0.2: midway to 0 would be too low
     }
 
 
@@ -686,7 +687,16 @@ def test_a_sure_label_counts_also_beyond_the_prevalence() -> None:
     labels = [[0.9, 0.1, 0]] * 2 + [[0.3, 0.1, 0]] * 8 + [[0.1, 0.1, 0]] * 10
     heard = np.array([[0.8, 0.1, 0]] * 2 + [[0.5, 0.1, 0]] * 8 + [[0.3, 0.1, 0]] * 10)
     dataset = data_set(labels, tracks="abcdefghijklmnopqrst", shares=(0.1, 0.1, 0.1))
-    assert choose_thresholds(heard, dataset, range(20))["Rock"] == pytest.approx(0.4)
+    assert choose_thresholds(heard, dataset, range(20))["Rock"] == pytest.approx(0.405)
+
+
+def test_a_threshold_stands_where_no_rounding_moves_a_track_across() -> None:
+    labels = [[0.9, 0.1, 0.5]] * 10 + [[0.1, 0.9, 0.5]] * 10
+    heard = np.array([[0.8, 0.3, 0.2]] * 10 + [[0.4, 0.7, 0.2]] * 10)
+    heard[3:5, 0] = 0.6001, 0.6021  # right above the middle of 0.4 and 0.8
+    dataset = data_set(labels, tracks="abcdefghijklmnopqrst", shares=(0.2, 0.2, 0.1))
+    threshold = choose_thresholds(heard, dataset, range(20))["Rock"]
+    assert np.abs(heard[:, 0] - threshold).min() > 0.003
 
 
 @pytest.mark.parametrize(("share", "lowest"), [(0.05, 0.2), (0.2, 0.4), (0.4, 0.5)])
@@ -695,7 +705,7 @@ def test_no_threshold_is_below_twice_the_prevalence_or_a_fifth(share: float, low
     labels = [[0.9, 0.1, 0.5]] * 5 + [[0.1, 0.9, 0.5]] * 15
     heard = np.array([[0.1, 0.5, 0.2]] * 5 + [[0.05, 0.5, 0.2]] * 15)
     dataset = data_set(labels, tracks="abcdefghijklmnopqrst", shares=(share, 0.4, 0.1))
-    assert choose_thresholds(heard, dataset, range(20))["Rock"] == lowest
+    assert choose_thresholds(heard, dataset, range(20))["Rock"] == pytest.approx(lowest + 0.005)
 
 
 def test_tracks_that_would_get_other_values_are_counted() -> None:

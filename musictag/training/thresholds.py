@@ -34,7 +34,9 @@ def choose_thresholds(
     for in resampled sets of tracks and the median taken.
 
     Never below LOWEST, nor below twice the prevalence (as far as 0.5): a word
-    that fits any track nearly as well says nothing about this one.
+    that fits any track nearly as well says nothing about this one. At last each
+    threshold moves into a gap between two tracks, so that no rounding moves a
+    track across it.
     """
     tracks = [dataset.examples[row].track for row in rows]
     heard, names = _merged(np.asarray(probabilities, dtype=np.float64), dataset, tracks)
@@ -48,8 +50,18 @@ def choose_thresholds(
         found = [_best_threshold(heard[draw, v], positive[draw, v]) for draw in draws]
         known = [threshold for threshold in found if threshold is not None]
         best = float(np.median(known)) if known else 0.5
-        thresholds[name] = round(max(best, LOWEST, min(2 * shares[name], 0.5)), 4)
+        lowest = max(best, LOWEST, min(2 * shares[name], 0.5))
+        thresholds[name] = round(_in_a_gap(lowest, heard[:, v]), 5)
     return thresholds
+
+
+def _in_a_gap(threshold: float, heard: NDArray[np.float64], *, width: float = 0.01) -> float:
+    """The middle of the widest gap within `width` above the threshold."""
+    ends = (threshold, threshold + width)
+    inside = heard[(heard > ends[0]) & (heard < ends[1])]
+    points = np.sort(np.concatenate([inside, ends]))
+    widest = int(np.argmax(np.diff(points)))
+    return float(points[widest] + points[widest + 1]) / 2
 
 
 def _merged(table: Table, dataset: DataSet, tracks: Sequence[str]) -> tuple[Table, list[str]]:

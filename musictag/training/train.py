@@ -173,6 +173,7 @@ class Run:
         self.settings = settings
         self.dataset = dataset
         self.device = torch.device(settings.device)
+        self.commit = _commit()  # now: the checkout may move on while this runs
         self.broken = features.broken
         self.rows = {
             split: [r for r in dataset.rows(split) if dataset.examples[r].id not in features.broken]
@@ -398,7 +399,7 @@ class Run:
             "settings": _plain(asdict(self.settings)),
             "versions": {
                 "musictag": musictag.__version__,
-                "commit": _commit(),
+                "commit": self.commit,
                 "python": platform.python_version(),
                 "torch": torch.__version__,
                 "numpy": np.__version__,
