@@ -834,11 +834,11 @@ def _before_tags(file: BinaryIO) -> int:
     for _ in range(8):
         file.seek(max(0, end - 160))
         tail = file.read(min(end, 160))
-        if tail[-128:-125] == b"TAG":
-            length = 128
-        elif tail[-32:-24] == b"APETAGEX":
+        if tail[-32:-24] == b"APETAGEX":
             size, _, flags = struct.unpack("<III", tail[-20:-8])
             length = size + (32 if flags >> 31 else 0)  # with or without a header of its own
+        elif tail[-128:-125] == b"TAG":  # only now: 128 bytes from its end, APEv2 may say "TAG" too
+            length = 128
         elif tail[-9:] == b"LYRICS200" and tail[-15:-9].isdigit():
             length = int(tail[-15:-9]) + 15
         else:

@@ -450,7 +450,8 @@ class _WithTail(_Family):
         with self.path.open("rb") as file:
             start = max(0, _size(file) - 128)
             v1 = _read_at(file, start, 128)
-            if len(v1) < 128 or not v1.startswith(b"TAG"):
+            # an APEv2 tag of 131 bytes has its "APETAGEX" just where "TAG" would be
+            if len(v1) < 128 or not v1.startswith(b"TAG") or v1[-32:-24] == b"APETAGEX":
                 return
             end_mark = _read_at(file, max(0, start - 15), 15)
             if re.fullmatch(rb"\d{6}LYRICS200", end_mark):
@@ -839,7 +840,10 @@ class _Ogg(_Vorbis):
     }
 
     def _rest(self, file: BinaryIO) -> Any:
-        """Comments, then all other packets in a row: pages may have been cut and numbered anew."""
+        """Comments, then all other packets in a row: pages may have been cut and numbered anew.
+
+        Of the pages' positions those count that tell a time; headers have none.
+        """
         comments: list[bytes] | None = None
         pages: list[Any] = []
         sound = hashlib.blake2b()
@@ -858,7 +862,8 @@ class _Ogg(_Vorbis):
                     sound.update(b"".join(more))
                 else:
                     sound.update(b"".join(page.packets))
-                    ends.append((page.serial, page.position))
+                    if page.position > 0:
+                        ends.append((page.serial, page.position))
         return comments, sound.digest(), ends, _digest(file, place, _size(file))
 
 

@@ -934,3 +934,17 @@ def test_a_view_of_a_file_ends_where_the_tags_begin(tmp_path: Path) -> None:
         assert view.read(10) == b""
         view.seek(95)
         assert view.read(10) == b"m" * 5
+
+
+@pytest.mark.parametrize("container", ["mp3", "ape", "wavpack"])
+def test_an_apev2_tag_of_131_bytes_is_not_taken_for_id3v1(container: str, tmp_path: Path) -> None:
+    """Its "APETAGEX" begins 131 bytes from the end: 128 from the end stands "TAG"."""
+    path = sounds.make(tmp_path, container)
+    tags = mutagen.apev2.APEv2()
+    tags["Title"] = "x"
+    tags.save(path)
+    digest = audio.payload_digest(path)
+    tags["Title"] = "x" * 53
+    tags.save(path)
+    assert path.read_bytes()[-128:].startswith(b"TAGEX")
+    assert audio.payload_digest(path) == digest

@@ -1509,3 +1509,32 @@ def test_what_is_no_file_is_said_so(tmp_path: Path) -> None:
             with pytest.raises(MetadataError) as caught:
                 action(tmp_path / name)
             assert caught.value.code == code
+
+
+# -- files that were refused without need ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("container", ["wavpack", "ape"])
+def test_an_apev2_tag_of_131_bytes_is_not_taken_for_id3v1(tmp_path: Path, container: str) -> None:
+    """Its "APETAGEX" begins 131 bytes from the end: 128 from the end stands "TAG"."""
+    path = track(tmp_path, container)
+    tags = mutagen.apev2.APEv2()
+    tags["Title"] = "x" * 53
+    tags.save(path)
+    assert path.read_bytes()[-128:].startswith(b"TAGEX")
+    assert metadata.write(path, {"MOOD": ("Slow",)})
+    assert metadata.read(path)["MOOD"] == ("Slow",)
+    tags = mutagen.apev2.APEv2(path)
+    assert str(tags["Title"]) == "x" * 53
+
+
+def test_an_ogg_file_is_written_whose_headers_take_more_pages_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mutagen leaves more padding in larger files: in one of 5 MB, more than a page holds."""
+    monkeypatch.setattr(mutagen.PaddingInfo, "get_default_padding", lambda self: 6000)
+    path = track(tmp_path, "ogg")
+    before = sound_of(path)
+    assert metadata.write(path, {"GENRE": ("Rock",)}, payload_digest=audio.payload_digest)
+    assert metadata.read(path)["GENRE"] == ("Rock",)
+    assert sound_of(path) == before
