@@ -46,3 +46,8 @@ def test_it_lists_the_values_that_there_are(field: str) -> None:
 def test_all_links_to_files_lead_somewhere() -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (Path(__file__).parents[1] / target).exists(), target
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
+def test_nothing_is_left_to_fill_in(name: str) -> None:
+    assert "@@" not in (Path(__file__).parents[1] / name).read_text(encoding="utf-8")
