@@ -13,9 +13,32 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from musictag.scattering import FrontEnd, paper_plan
+
 Float64 = NDArray[np.float64]
 
 S0 = 2 / math.sqrt(3)
+
+
+def by_definition(front_end: FrontEnd, samples: torch.Tensor) -> torch.Tensor:
+    """(B, N) -> (B, C, T) float64. Of our plan only the padding is used, so that the ends agree."""
+    plan = paper_plan(front_end)
+    reference = scattering(
+        samples.double().numpy(),
+        T=front_end.T,
+        hop=front_end.hop,
+        Q=front_end.Q,
+        n_hops=plan.n_hops,
+        pad_left=plan.pad_left,
+        n_frames=plan.n_frames,
+    )
+    return torch.from_numpy(reference)
+
+
+def relative_error(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """‖found − wanted‖ / ‖wanted‖, over everything at once."""
+    found, wanted = found.double().cpu(), wanted.double().cpu()
+    return float((found - wanted).norm() / wanted.norm())
 
 
 def scattering(

@@ -24,10 +24,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import reference_scattering
 import torch
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 from numpy.typing import NDArray
+from reference_scattering import by_definition, relative_error
 
 from musictag import audio
 from musictag.scattering import FrontEnd, Scattering, kymatio_plan
@@ -87,13 +87,13 @@ def measure(music: Path | None, device: str, n_runs: int) -> dict[str, float | s
     results["ratio_alone"] = kymatio_s / statistics.median(per_segment["ours_alone"])
     results["same_plan_ratio"] = kymatio_s / statistics.median(per_segment["same_plan"])
     wanted = theirs(segment)
-    results["same_plan_difference"] = relative(same(segment[None])[0], wanted.double())
+    results["same_plan_difference"] = relative_error(same(segment[None])[0], wanted)
     all_signals = torch.stack(list(signals.values()))
-    reference = by_definition(ours, all_signals)
+    reference = by_definition(FrontEnd(), all_signals)
     fast, exact = ours(all_signals.to(device)), high(all_signals.to(device))
     for row, name in enumerate(signals):
-        results[f"error_{name}"] = relative(fast[row], reference[row])
-        results[f"error_{name}_high"] = relative(exact[row], reference[row])
+        results[f"error_{name}"] = relative_error(fast[row], reference[row])
+        results[f"error_{name}_high"] = relative_error(exact[row], reference[row])
     results["build_s"] = build_s
     results["memory_gb"] = memory
     results["music"] = music.name if music else "made"
@@ -161,20 +161,6 @@ def made_music(g: np.random.Generator) -> NDArray[np.float64]:
     return np.asarray(0.3 * x / np.abs(x).max())
 
 
-def by_definition(ours: Scattering, samples: torch.Tensor) -> torch.Tensor:
-    front_end, plan = FrontEnd(), ours.plan
-    reference = reference_scattering.scattering(
-        samples.double().numpy(),
-        T=front_end.T,
-        hop=front_end.hop,
-        Q=front_end.Q,
-        n_hops=plan.n_hops,
-        pad_left=plan.pad_left,
-        n_frames=plan.n_frames,
-    )
-    return torch.from_numpy(reference)
-
-
 def timed(
     what: dict[str, Callable[[], object]], n_runs: int, device: str
 ) -> dict[str, list[float]]:
@@ -189,11 +175,6 @@ def timed(
             if turn:  # the first warms up
                 times[name].append(time.perf_counter() - began)
     return times
-
-
-def relative(found: torch.Tensor, wanted: torch.Tensor) -> float:
-    found, wanted = found.double().cpu(), wanted.cpu()
-    return float((found - wanted).norm() / wanted.norm())
 
 
 def peak_memory_gb() -> float:

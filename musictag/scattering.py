@@ -445,7 +445,8 @@ def _cropped(band: Band, reach: float) -> Band:
 # -- The steps: how a plan is computed -----------------------------------------------------------
 
 POINTS_PER_STEP = 2**21
-"""Complex points of one batched FFT, at most: about what a processor's cache holds."""
+"""Complex points of one batched FFT on a CPU, at most. Measured on two cores: an eighth of it is
+nearly twice as slow, twice as many gain nothing."""
 
 POINTS_ON_GPU = 2**27
 """The same over a batch of segments where memory is plenty and launches cost: 1 GiB."""

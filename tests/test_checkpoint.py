@@ -111,6 +111,17 @@ def edited(change: Callable[[dict[str, object]], object]) -> Callable[[Path], No
     return edit
 
 
+def section(name: str, **settings: object) -> Callable[[Path], None]:
+    """One section of config.json, with other settings in it."""
+
+    def change(config: dict[str, object]) -> None:
+        part = config[name]
+        assert isinstance(part, dict)
+        part.update(settings)
+
+    return edited(change)
+
+
 def spoil_weights(directory: Path) -> None:
     path = directory / "weights.safetensors"
     content = bytearray(path.read_bytes())
@@ -136,15 +147,15 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an unknown cell": (edited(lambda c: c.update(architecture={"cell": "rnn"})), "rnn"),
     "a network of another size": (
-        edited(lambda c: c["architecture"].update(n_units=16)),  # type: ignore[attr-defined]
+        section("architecture", n_units=16),
         "has shape",
     ),
     "a network that would fill the memory": (
-        edited(lambda c: c["architecture"].update(n_units=10**6)),  # type: ignore[attr-defined]
+        section("architecture", n_units=10**6),
         "has shape",
     ),
     "a network of another depth": (
-        edited(lambda c: c["architecture"].update(n_layers=3)),  # type: ignore[attr-defined]
+        section("architecture", n_layers=3),
         "is missing",
     ),
     "too few tags": (edited(lambda c: c.update(tags=["rock"])), "1 tags, the network has 3"),
@@ -154,27 +165,27 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         "threshold of nan",
     ),
     "a truth for a number": (
-        edited(lambda c: c["architecture"].update(n_layers=True)),  # type: ignore[attr-defined]
+        section("architecture", n_layers=True),
         "n_layers is True",
     ),
     "no layers": (
-        edited(lambda c: c["architecture"].update(n_layers=0)),  # type: ignore[attr-defined]
+        section("architecture", n_layers=0),
         "n_layers is 0",
     ),
     "a size in words": (
-        edited(lambda c: c["architecture"].update(n_units="4")),  # type: ignore[attr-defined]
+        section("architecture", n_units="4"),
         "n_units is '4'",
     ),
     "no hop": (
-        edited(lambda c: c["front_end"].update(hop=0)),  # type: ignore[attr-defined]
+        section("front_end", hop=0),
         "hop is 0",
     ),
     "a segment that would fill the memory": (
-        edited(lambda c: c["front_end"].update(n_samples=10**12)),  # type: ignore[attr-defined]
+        section("front_end", n_samples=10**12),
         "n_samples is 1000000000000",
     ),
     "a front end of another size": (
-        edited(lambda c: c["front_end"].update(T=1024)),  # type: ignore[attr-defined]
+        section("front_end", T=1024),
         "coefficients",
     ),
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import musictag
+from musictag import decision, metadata
 
 PACKAGE = Path(musictag.__file__).parent
 MODULES = sorted(
@@ -122,3 +123,7 @@ def test_starting_the_program_loads_nothing_heavy(start: str) -> None:
     loaded = {name.split(".")[0] for name in result.stderr.decode().split()}
     assert "typer" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_stages_that_do_not_know_each_other_mean_the_same_fields() -> None:
+    assert tuple(decision.FIELD_TAGS) == metadata.FIELDS
