@@ -54,7 +54,7 @@ DOORS = {
     "av": {"audio"},
     "kymatio": {"scattering"},
     "mutagen": {"metadata"},
-    "platformdirs": {"cache", "config"},
+    "platformdirs": {"cache", "config", "training/magnatagatune"},
     "rich": {"report"},
     "safetensors": {"checkpoint"},
     "soundfile": {"audio"},

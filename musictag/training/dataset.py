@@ -15,7 +15,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,10 @@ class DataSet:
     examples: tuple[Example, ...]
     labels: NDArray[np.float32]  # (n_examples, K)
     shares: Mapping[str, float]  # tag → share of all music that carries it
+    untagged: Mapping[str, int] = field(default_factory=dict)
+    """Split → clips that were dropped because they carry none of the tags."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Id → why a clip that is known to be broken was left out."""
 
     def rows(self, split: str) -> list[int]:
         """Where the examples of one split stand, in order."""
@@ -62,6 +66,15 @@ class DataSet:
             state.update(json.dumps({**asdict(example), "path": example.path.name}).encode())
         state.update(np.ascontiguousarray(self.labels).tobytes())
         return state.hexdigest()
+
+
+def open_dataset(directory: Path) -> DataSet:
+    """The data set in `directory`, of either layout: this module's or MagnaTagATune's."""
+    from musictag.training import magnatagatune  # noqa: PLC0415  # it makes our DataSet
+
+    if magnatagatune.is_in(directory):
+        return magnatagatune.read(directory)
+    return read_folder(directory)
 
 
 def read_folder(directory: Path) -> DataSet:

@@ -35,7 +35,7 @@ from musictag.model import Architecture, Tagger, flush_subnormals, initialise, n
 from musictag.scattering import FrontEnd
 from musictag.training import augment
 from musictag.training.batches import Examples
-from musictag.training.dataset import DataSet, read_folder
+from musictag.training.dataset import DataSet, open_dataset
 from musictag.training.features import Features, prepare
 from musictag.training.scores import binarise, correlation, mean, roc_auc
 from musictag.training.thresholds import choose_thresholds, n_decided_otherwise
@@ -128,7 +128,7 @@ def train(settings: TrainSettings, *, tell: Tell | None = None) -> Path:
         return settings.output / "model"
     settings.output.mkdir(parents=True, exist_ok=True)
 
-    dataset = read_folder(settings.dataset)
+    dataset = open_dataset(settings.dataset)
     features = _features(settings, dataset, tell)
     run = Run(settings, dataset, features)
     with torch.random.fork_rng([run.device] if run.device.type == "cuda" else []):
