@@ -65,14 +65,29 @@ class Checkpoint:
         Raises CheckpointError when the weights are not those that config.json
         names, or do not fit its architecture.
         """
+        from musictag.scattering import FrontEnd, Scattering  # noqa: PLC0415
+
+        model = self.network()
+        try:
+            transform = Scattering(self._settings(FrontEnd, self.front_end))
+        except ValueError as error:
+            raise CheckpointError(f"{self.directory / CONFIG}: {error}") from error
+        n_coefficients = model.architecture.n_coefficients
+        if transform.n_coefficients != n_coefficients:
+            raise CheckpointError(
+                f"{self.directory / CONFIG}: the front end gives {transform.n_coefficients} "
+                f"coefficients, the network takes {n_coefficients}"
+            )
+        return Ear(transform, model, device)
+
+    def network(self) -> Tagger:
+        """The network alone, for who has the coefficients already; errors as in `load`."""
         from safetensors import SafetensorError  # noqa: PLC0415
         from safetensors.torch import load  # noqa: PLC0415
 
         from musictag.model import Architecture, Tagger  # noqa: PLC0415
-        from musictag.scattering import FrontEnd, Scattering  # noqa: PLC0415
 
         architecture = self._settings(Architecture, self.architecture)
-        front_end = self._settings(FrontEnd, self.front_end)
         if len(self.tags) != architecture.n_tags:
             raise CheckpointError(
                 f"{self.directory / CONFIG}: {len(self.tags)} tags, "
@@ -86,16 +101,7 @@ class Checkpoint:
         model = _empty(Tagger, architecture)
         _check_shapes(self.directory / WEIGHTS, tensors, model.state_dict())
         model.load_state_dict({name: t.float() for name, t in tensors.items()}, assign=True)
-        try:
-            transform = Scattering(front_end)
-        except ValueError as error:
-            raise CheckpointError(f"{self.directory / CONFIG}: {error}") from error
-        if transform.n_coefficients != architecture.n_coefficients:
-            raise CheckpointError(
-                f"{self.directory / CONFIG}: the front end gives {transform.n_coefficients} "
-                f"coefficients, the network takes {architecture.n_coefficients}"
-            )
-        return Ear(transform, model, device)
+        return model.eval()
 
     def _verified_weights(self) -> bytes:
         path = self.directory / WEIGHTS

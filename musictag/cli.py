@@ -517,7 +517,12 @@ def train(  # noqa: PLR0913  # one argument per option
         from musictag import pipeline  # noqa: PLC0415
 
         found = pipeline.find_device(config.override(config.load(), {"device": device}).device)
-        from musictag.training.train import EpochResult, FeatureProgress, TrainSettings  # noqa: PLC0415
+        from musictag.training.train import (  # noqa: PLC0415
+            AUGMENTATIONS,
+            EpochResult,
+            FeatureProgress,
+            TrainSettings,
+        )
         from musictag.training.train import train as run  # noqa: PLC0415
 
         settings = TrainSettings(
@@ -529,7 +534,7 @@ def train(  # noqa: PLR0913  # one argument per option
             learning_rate=learning_rate,
             seed=seed,
             n_variants=variants,
-            augment=augment,
+            augmentations=AUGMENTATIONS if augment else (),
             patience=patience,
             bfloat16=bfloat16,
             features=features,

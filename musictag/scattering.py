@@ -65,7 +65,12 @@ class Exactness:
 
 EXACTNESS = {"fast": Exactness(reach=4.5, slack=1.0), "high": Exactness(reach=5.5, slack=2.0)}
 
-NORMALISATIONS = ("none", "log", "log-renormalised")
+NORMALISATIONS = ("none", "log", "log-renormalised", "paper", "log-paper")
+"""- log: the logarithm of the coefficients as defined;
+- log-renormalised: that of order 2 over its order-1 parent, and of orders 0 and 1;
+- paper: order 2 over its parent, order 1 over the average of |x| (Song et al., section 3; Andén
+  and Mallat, eq. 16 and 17), so that gain and equaliser matter less;
+- log-paper: the logarithm of that."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +134,13 @@ class Scattering(nn.Module):
         coefficients = self.transform(samples)
         if self.normalisation == "none":
             return coefficients
-        return normalise(
-            coefficients, self.get_buffer("_parents"), over_parent=self.normalisation != "log"
-        )
+        level = self._level(samples) if self.normalisation.endswith("paper") else None
+        return normalise(coefficients, self.get_buffer("_parents"), self.normalisation, level)
+
+    @torch.no_grad()
+    def _level(self, samples: Tensor) -> Tensor:
+        """|x| ⋆ φ: (B, N) -> (B, 1, T)"""
+        return self._average(self._padded(samples).abs(), self.get_buffer("_taps0"))[:, None]
 
     @torch.no_grad()
     def transform(self, samples: Tensor) -> Tensor:
@@ -140,9 +149,7 @@ class Scattering(nn.Module):
         if samples.ndim != 2 or samples.shape[1] != plan.n_samples:
             shape = tuple(samples.shape)
             raise ValueError(f"samples have shape {shape}, the plan wants (B, {plan.n_samples})")
-        padded = functional.pad(
-            samples.float()[:, None], (plan.pad_left, plan.pad_right), mode="reflect"
-        )[:, 0]  # (B, n_padded)
+        padded = self._padded(samples)
         out = padded.new_empty(len(padded), plan.n_coefficients, plan.n_frames)
         out[:, 0] = self._average(padded, self.get_buffer("_taps0"))
         spectrum = torch.fft.rfft(padded, norm="forward")
@@ -152,6 +159,11 @@ class Scattering(nn.Module):
             for some, into in zip(torch.split(spectrum, n), torch.split(out, n), strict=True):
                 self._execute(step, some, into)
         return out.index_select(1, self.get_buffer("_order"))
+
+    def _padded(self, samples: Tensor) -> Tensor:
+        """(B, N) -> (B, n_padded), by reflection at both ends."""
+        ends = (self.plan.pad_left, self.plan.pad_right)
+        return functional.pad(samples.float()[:, None], ends, mode="reflect")[:, 0]
 
     def _execute(self, step: _Step, spectrum: Tensor, out: Tensor) -> None:
         """Some first-order filters, and everything that descends from them."""
@@ -201,19 +213,27 @@ def _modulus(signal: Tensor) -> Tensor:
     return parts[..., 0].square().addcmul_(parts[..., 1], parts[..., 1]).sqrt_()
 
 
-def normalise(coefficients: Tensor, parents: Tensor, *, over_parent: bool) -> Tensor:
-    """Logarithms; before them, order 2 over its order-1 parent (Andén and Mallat, eq. 17).
+def normalise(
+    coefficients: Tensor, parents: Tensor, how: str, level: Tensor | None = None
+) -> Tensor:
+    """(B, C, T) -> same, normalised in one of the ways of NORMALISATIONS.
 
-    `parents` holds, for each scattering path, the row of its first wavelet.
-    The floors keep silence finite: -100 dB of full scale for orders 0 and 1,
-    a thousandth of the parent for order 2.
+    `parents` holds, for each scattering path, the row of its first wavelet;
+    `level` the average of |x|, (B, 1, T), for the ways that want it. The floors
+    keep silence finite: -100 dB of full scale for orders 0 and 1, a thousandth
+    of what a coefficient is divided by.
     """
-    first, second = coefficients.tensor_split([coefficients.shape[1] - len(parents)], dim=1)
-    if over_parent:
-        second = second / (first.index_select(1, parents) + 1e-5) + 1e-3
-    else:
+    zeroth, first, second = coefficients.tensor_split(
+        [1, coefficients.shape[1] - len(parents)], dim=1
+    )
+    if how == "log":
         second = second + 1e-5
-    return torch.cat([(first.abs() + 1e-5).log(), second.abs().log()], dim=1)
+    else:
+        second = second / (first.index_select(1, parents - 1) + 1e-5) + 1e-3
+    first = first + 1e-5 if level is None else first / (level + 1e-5) + 1e-3
+    if how == "paper":
+        return torch.cat([zeroth, first, second], dim=1)
+    return torch.cat([(zeroth.abs() + 1e-5).log(), first.abs().log(), second.abs().log()], dim=1)
 
 
 # -- The plan: which filters, which scattering paths ---------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,13 @@ from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 from reference_scattering import by_definition, relative_error
 
 from musictag import audio
-from musictag.scattering import FrontEnd, Scattering, kymatio_plan, paper_plan
+from musictag.scattering import (
+    NORMALISATIONS,
+    FrontEnd,
+    Scattering,
+    kymatio_plan,
+    paper_plan,
+)
 
 PAPER = FrontEnd(normalisation="none")
 # the same transform sixteen times shorter, for what does not depend on the size
@@ -245,7 +252,20 @@ def test_order_2_is_divided_by_its_parent_before_the_logarithm(small: Scattering
         torch.testing.assert_close(found[n_first + row], wanted, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("normalisation", ["log", "log-renormalised"])
+def test_the_papers_normalisation_takes_gain_out_of_order_1_as_well(small: Scattering) -> None:
+    x = noise()[None]
+    front_end = FrontEnd(n_samples=29_000, T=512, hop=256, normalisation="paper")
+    found = Scattering(front_end)(x)[0]
+    louder = Scattering(front_end)(4 * x)[0]
+    torch.testing.assert_close(louder[1:], found[1:], rtol=1e-2, atol=1e-2)
+    plain, level = small(x)[0], small(x.abs())[0, 0]  # order 0 of |x|
+    torch.testing.assert_close(found[0], plain[0])
+    torch.testing.assert_close(found[1], plain[1] / (level + 1e-5) + 1e-3)
+    logarithm = Scattering(replace(front_end, normalisation="log-paper"))(x)[0]
+    torch.testing.assert_close(logarithm[1:], found[1:].log())
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
 def test_silence_stays_finite(normalisation: str) -> None:
     front_end = FrontEnd(n_samples=29_000, T=512, hop=256, normalisation=normalisation)
     assert bool(Scattering(front_end)(torch.zeros(1, 29_000)).isfinite().all())

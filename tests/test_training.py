@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -28,10 +29,12 @@ from musictag.training.features import prepare
 from musictag.training.scores import binarise, correlation, pr_auc, roc_auc
 from musictag.training.thresholds import choose_thresholds, n_decided_otherwise
 from musictag.training.train import (
+    AUGMENTATIONS,
     EpochResult,
     FeatureProgress,
     Run,
     TrainSettings,
+    hear,
     one_cycle,
     train,
 )
@@ -411,7 +414,7 @@ def test_training_learns_what_can_be_learned_and_leaves_a_checkpoint(
     learnable: TrainSettings,
 ) -> None:
     told: list[FeatureProgress | EpochResult] = []
-    settings = dataclasses.replace(learnable, epochs=25, mixing=0.0)
+    settings = dataclasses.replace(learnable, epochs=25, augmentations=("shift", "knobs", "mask"))
     directory = train(settings, tell=told.append)
     results = [value for value in told if isinstance(value, EpochResult)]
     assert [r.epoch for r in results] == list(range(1, 26))
@@ -484,6 +487,68 @@ def test_another_seed_makes_another_model(learnable: TrainSettings, tmp_path: Pa
         train(settings, tell=lambda v, to=losses: to.append(v.loss))  # type: ignore[misc]
         results.append(losses)
     assert results[0] == results[1] != results[2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"people": 0.5},
+        {"smoothing": 0.5},
+        {"schedule": "constant"},
+        {"averaging": 0.0},
+        *({"augmentations": (name,)} for name in AUGMENTATIONS),
+    ],
+    ids=str,
+)
+def test_every_setting_makes_another_model(
+    learnable: TrainSettings, tmp_path: Path, change: dict[str, object]
+) -> None:
+    table = learnable.dataset / "clips.csv"
+    table.write_text(re.sub(",train,$", ",train,rock", table.read_text(), flags=re.MULTILINE))
+    plain = dataclasses.replace(learnable, augmentations=(), epochs=2)
+    other = dataclasses.replace(plain, **change, output=tmp_path / "other")  # type: ignore[arg-type]
+    one, two = (load_file(train(s) / "weights.safetensors") for s in (plain, other))
+    assert any(not torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_model_learns_from_models_before_it(learnable: TrainSettings, tmp_path: Path) -> None:
+    teacher = train(learnable)
+    taught = dataclasses.replace(
+        learnable, output=tmp_path / "pupil", teachers=(teacher,), teaching=1.0
+    )
+    dataset = read_folder(taught.dataset)
+    run = Run(taught, dataset, prepare(dataset, FrontEnd(), taught.features or Path()))
+    opinion = hear(checkpoint.read(teacher).network(), run.training)
+    np.testing.assert_allclose(run.training.labels.numpy(), opinion, rtol=1e-5)
+    record = checkpoint.read(train(taught)).training
+    assert record["teachers"] == [learnable.name]
+    assert str(tmp_path) not in json.dumps(record)
+
+
+def test_a_teacher_with_another_front_end_is_refused(
+    learnable: TrainSettings, tmp_path: Path
+) -> None:
+    teacher = train(learnable)
+    config = json.loads((teacher / "config.json").read_text())
+    config["front_end"]["exactness"] = "high"
+    (teacher / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UsageError, match=f"{learnable.name} cannot teach"):
+        train(dataclasses.replace(learnable, output=tmp_path / "pupil", teachers=(teacher,)))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"people": 1.5}, "people must be from 0 to 1"),
+        ({"schedule": "cosine"}, "one-cycle, exponential, constant"),
+        ({"augmentations": ("echo",)}, "no augmentation echo"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(
+    learnable: TrainSettings, change: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        dataclasses.replace(learnable, **change)  # type: ignore[arg-type]
 
 
 def test_resuming_with_other_settings_is_refused_by_name(learnable: TrainSettings) -> None:

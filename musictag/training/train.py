@@ -30,10 +30,11 @@ from torch import Tensor, nn
 
 import musictag
 from musictag import checkpoint
+from musictag.checkpoint import Checkpoint
 from musictag.errors import DataSetError, MusictagError, UsageError
 from musictag.model import Architecture, Tagger, flush_subnormals, initialise, n_parameters
 from musictag.scattering import FrontEnd
-from musictag.training import augment
+from musictag.training import augment, labels
 from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, open_dataset
 from musictag.training.features import Features, prepare
@@ -41,6 +42,9 @@ from musictag.training.scores import binarise, correlation, mean, roc_auc
 from musictag.training.thresholds import choose_thresholds, n_decided_otherwise
 
 log = logging.getLogger(__name__)
+
+
+AUGMENTATIONS = ("shift", "knobs", "mix", "mask")
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,13 @@ class TrainSettings:
     averaging: float = 0.99  # of the weights, per step; 0 takes them as they are
     patience: int = 0  # epochs without a better validation score before stopping; 0: never stop
     seed: int = 0
-    augment: bool = True
-    mixing: float = 0.4  # Beta of the share of a second example; 0: none
+    schedule: str = "one-cycle"  # of the learning rate: "one-cycle", "exponential", "constant"
+    augmentations: tuple[str, ...] = AUGMENTATIONS  # of coefficients, anew in every epoch
+    mixing: float = 0.4  # Beta of the share of a second example
+    people: float = 0.0  # how far genres given by people move the training labels
+    teachers: tuple[Path, ...] = ()  # checkpoints whose opinion is taught as well
+    teaching: float = 0.5  # how far the teachers move the training labels
+    smoothing: float = 0.0  # how far each label is moved to its tag's mean
     n_variants: int = 3  # of each training example's audio, the plain one included
     half: bool = True  # the checkpoint's weights as float16, if that changes no decision
     device: str = "cpu"
@@ -79,6 +88,13 @@ class TrainSettings:
             raise UsageError("workers must be at least 1")
         if not 0 <= self.averaging < 1:
             raise UsageError("averaging must be at least 0 and less than 1")
+        for name in ("people", "teaching", "smoothing"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} must be from 0 to 1")
+        if self.schedule not in SCHEDULES:
+            raise UsageError(f"schedule must be one of {', '.join(SCHEDULES)}")
+        if unknown := set(self.augmentations) - set(AUGMENTATIONS):
+            raise UsageError(f"there is no augmentation {', '.join(sorted(unknown))}")
 
 
 @dataclass(frozen=True)
@@ -185,6 +201,8 @@ class Run:
         self.training = Examples(dataset, features, self.rows["train"], self.device)
         self.validation = Examples(dataset, features, self.rows["validation"], self.device)
         self.responses = features.responses.to(self.device)
+        self.teachers = [checkpoint.read(directory) for directory in settings.teachers]
+        self.training.labels = torch.from_numpy(self._targets()).to(self.device)
 
         architecture = replace(
             settings.architecture,
@@ -202,6 +220,24 @@ class Run:
         self.saved_at = time.monotonic()
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high")
+
+    def _targets(self) -> labels.Labels:
+        """What the training examples are to be heard as: (n, K)."""
+        settings, rows = self.settings, self.rows["train"]
+        targets = self.dataset.labels[rows]
+        if self.teachers:
+            opinions = [self._opinion(teacher) for teacher in self.teachers]
+            targets = labels.hear_teachers(targets, opinions, settings.teaching)
+        targets = labels.hear_people(targets, self.dataset, rows, settings.people)
+        return labels.doubt(targets, settings.smoothing)
+
+    def _opinion(self, teacher: Checkpoint) -> labels.Labels:
+        """A teacher's probabilities for the training examples: (n, K)."""
+        if teacher.tags != self.dataset.tags or teacher.front_end != asdict(
+            self.settings.front_end
+        ):
+            raise UsageError(f"{teacher.name} cannot teach: it has other tags or another front end")
+        return hear(teacher.network().to(self.device), self.training)
 
     # begin, epoch, save, finish: in this order
 
@@ -233,8 +269,8 @@ class Run:
         _seed(self.settings.seed, number)
         self.model.train()
         losses = [
-            self.step(features, labels) * len(labels)
-            for features, labels in self.training.batches(self.settings.batch_size)
+            self.step(features, targets) * len(targets)
+            for features, targets in self.training.batches(self.settings.batch_size)
         ]
         loss = float(torch.stack(losses).sum()) / len(self.training.labels)
         if not math.isfinite(loss):
@@ -259,24 +295,26 @@ class Run:
         self.history.append(result)
         return result
 
-    def step(self, features: Tensor, labels: Tensor) -> Tensor:
+    def step(self, features: Tensor, targets: Tensor) -> Tensor:
         """One batch: (B, C, T) float16 and (B, K) -> its loss; the weights have moved."""
         settings = self.settings
         features = features.float()
-        if settings.augment:
+        if "shift" in settings.augmentations:
             features = augment.shift(features)
+        if "knobs" in settings.augmentations:
             features = augment.turn_knobs(features, self.responses)
-            if settings.mixing > 0:
-                features, labels = augment.mix(features, labels, settings.mixing)
+        if "mix" in settings.augmentations:
+            features, targets = augment.mix(features, targets, settings.mixing)
+        if "mask" in settings.augmentations:
             features = augment.mask(features, self.model.mean)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.bfloat16):
             logits = self.model(features).float()
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
         steps_per_epoch = math.ceil(len(self.training.labels) / settings.batch_size)
-        rate = one_cycle(self.n_steps / (settings.epochs * steps_per_epoch))
+        rate = SCHEDULES[settings.schedule](self.n_steps / (settings.epochs * steps_per_epoch))
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate
         self.optimizer.step()
@@ -294,24 +332,14 @@ class Run:
 
     def evaluate(self) -> tuple[float, float]:
         """Macro ROC-AUC and mean correlation of the averaged weights on validation."""
-        heard = self.hear(self.validation).astype(np.float64)
-        labels = self.validation.labels.cpu().numpy().astype(np.float64)
-        positive = binarise(labels, [self.dataset.shares[tag] for tag in self.dataset.tags])
+        heard = hear(self.average, self.validation).astype(np.float64)
+        given = self.validation.labels.cpu().numpy().astype(np.float64)
+        positive = binarise(given, [self.dataset.shares[tag] for tag in self.dataset.tags])
         columns = range(heard.shape[1])
         return (
             mean([roc_auc(heard[:, k], positive[:, k]) for k in columns]),
-            mean([correlation(heard[:, k], labels[:, k]) for k in columns]),
+            mean([correlation(heard[:, k], given[:, k]) for k in columns]),
         )
-
-    @torch.inference_mode()
-    def hear(self, examples: Examples) -> NDArray[np.float32]:
-        """(n, K) probabilities from the averaged weights, in the examples' order."""
-        heard = [
-            self.average(features.float()).sigmoid().cpu()
-            for features, _ in examples.batches(256, shuffled=False)
-        ]
-        probabilities: NDArray[np.float32] = torch.cat(heard).numpy()
-        return probabilities
 
     def save(self) -> None:
         """The run record always, the state when the last one is old enough."""
@@ -349,25 +377,30 @@ class Run:
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on."""
-        where = {"dataset", "output", "features", "name", "half"}
+        where = {"dataset", "output", "features", "name", "half", "teachers"}
         how = {"device", "workers", "resume", "save_every_s"}
         plain = _plain(asdict(self.settings))
         fixed = {name: value for name, value in plain.items() if name not in where | how}
-        return {**fixed, "data": self.dataset.digest(), "broken": sorted(self.broken)}
+        return {
+            **fixed,
+            "taught by": [teacher.digest for teacher in self.teachers],
+            "data": self.dataset.digest(),
+            "broken": sorted(self.broken),
+        }
 
     def finish(self) -> Path:
         """The best epoch's weights, with thresholds chosen on validation, as a checkpoint."""
         self.average.load_state_dict(self.best)
         flush_subnormals(self.average)
         rows = self.rows["validation"]
-        heard = self.hear(self.validation)
+        heard = hear(self.average, self.validation)
         thresholds = choose_thresholds(heard, self.dataset, rows)
         half = self.settings.half
         if half:
             exact = {name: tensor.clone() for name, tensor in self.average.state_dict().items()}
             self.average.load_state_dict({k: v.half().float() for k, v in exact.items()})
             n_changed = n_decided_otherwise(
-                heard, self.hear(self.validation), self.dataset, rows, thresholds
+                heard, hear(self.average, self.validation), self.dataset, rows, thresholds
             )
             if n_changed:
                 log.warning("float16 would change what %d tracks get: kept float32", n_changed)
@@ -411,6 +444,7 @@ class Run:
                 "n_validation": len(self.rows["validation"]),
                 "broken": self.broken,
             },
+            "teachers": [teacher.name for teacher in self.teachers],
             "n_parameters": n_parameters(self.model),
             "n_parameters_paper": n_parameters(self.model, paper=True),
             "history": [asdict(result) for result in self.history],
@@ -422,12 +456,35 @@ class Run:
             temporary.write_text(json.dumps(self._record(outcome), indent=1), encoding="utf-8")
 
 
+@torch.inference_mode()
+def hear(model: nn.Module, examples: Examples) -> NDArray[np.float32]:
+    """(n, K) probabilities of the examples as they are, in their order."""
+    heard = [
+        model(features.float()).sigmoid().cpu()
+        for features, _ in examples.batches(256, shuffled=False)
+    ]
+    probabilities: NDArray[np.float32] = torch.cat(heard).numpy()
+    return probabilities
+
+
 def one_cycle(progress: float) -> float:
     """Learning rate over its highest: up over the first tenth, down to nothing as a cosine."""
     rise = 0.1
     if progress < rise:
         return 0.04 + 0.96 * progress / rise
     return (1 + math.cos(math.pi * (progress - rise) / (1 - rise))) / 2
+
+
+def exponential(progress: float) -> float:
+    """As the paper has it: from the highest down by the same factor each epoch, here to 1 %."""
+    return math.exp(math.log(0.01) * progress)
+
+
+SCHEDULES: Mapping[str, Callable[[float], float]] = {
+    "one-cycle": one_cycle,
+    "exponential": exponential,
+    "constant": lambda _: 1.0,
+}
 
 
 def _seed(seed: int, epoch: int) -> None:
@@ -439,7 +496,7 @@ def _for_strangers(record: Mapping[str, Any]) -> dict[str, Any]:
     settings = {
         name: value
         for name, value in record["settings"].items()
-        if name not in ("dataset", "output", "features")
+        if name not in ("dataset", "output", "features", "teachers")
     }
     short = {name: value for name, value in record.items() if name != "history"}
     return {**short, "settings": settings, "epochs": len(record["history"])}
@@ -448,7 +505,12 @@ def _for_strangers(record: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     """For JSON: paths as text."""
     return {
-        name: str(value) if isinstance(value, Path) else value for name, value in settings.items()
+        name: [str(path) for path in value]
+        if name == "teachers"
+        else str(value)
+        if isinstance(value, Path)
+        else value
+        for name, value in settings.items()
     }
 
 
