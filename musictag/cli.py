@@ -483,7 +483,15 @@ def train(  # noqa: PLR0913  # one argument per option
             help="Versions of each example's sound: itself, and N - 1 with other speed, equaliser, "
             "noise and bandwidth.",
         ),
-    ] = 3,
+    ] = 5,
+    people: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help="How far genres given by people (column genre of clips.csv) overrule the labels "
+            "of training examples, from 0 to 1.",
+        ),
+    ] = 0.8,
     augment: Annotated[
         bool, typer.Option(help="Vary coefficients anew in every epoch and mix examples.")
     ] = True,
@@ -534,6 +542,7 @@ def train(  # noqa: PLR0913  # one argument per option
             learning_rate=learning_rate,
             seed=seed,
             n_variants=variants,
+            people=people,
             augmentations=AUGMENTATIONS if augment else (),
             patience=patience,
             bfloat16=bfloat16,

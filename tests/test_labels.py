@@ -28,8 +28,14 @@ def test_a_genre_given_by_people_rises_and_those_it_rules_out_fall() -> None:
     np.testing.assert_allclose(found, [[0.7, 0.2, 0.2, 0.4, 0.4]])
 
 
-def test_genres_that_are_no_tags_or_unknown_change_nothing() -> None:
-    dataset = data_set("jazz", "", "pop")
+def test_a_genre_that_is_no_tag_still_rules_others_out() -> None:
+    dataset = data_set("funk")
+    found = labels.hear_people(dataset.labels, dataset, [0], 0.5)
+    np.testing.assert_allclose(found, [[0.4, 0.2, 0.2, 0.2, 0.4]])
+
+
+def test_unknown_genres_change_nothing() -> None:
+    dataset = data_set("polka", "", "80s")
     np.testing.assert_array_equal(
         labels.hear_people(dataset.labels, dataset, [0, 1, 2], 1.0), dataset.labels
     )

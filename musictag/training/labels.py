@@ -7,7 +7,7 @@ genres that people gave, the opinion of models trained before, and doubt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,27 +19,40 @@ from musictag.training.evaluate import COMPATIBLE_GENRES
 Labels = NDArray[np.float32]
 
 
+OTHER_GENRES: Mapping[str, frozenset[str]] = {
+    "jazz": frozenset(),
+    "hiphop": frozenset({"Dance", "Electronic", "Pop"}),
+    "rnb": frozenset({"Dance", "Pop"}),
+    "funk": frozenset({"Dance", "Pop", "Rock"}),
+    "folk": frozenset({"Country", "New Age"}),
+    "film": frozenset({"Ambient", "Choral", "Classical", "Electronic", "New Age", "Opera"}),
+}
+"""Genres by people that are no tags, and what a listener would let stand for them."""
+
+
 def hear_people(labels: Labels, dataset: DataSet, rows: Sequence[int], weight: float) -> Labels:
     """(n, K) -> same, moved by `weight` of the way towards the genres that people gave.
 
-    A genre that is a tag becomes likelier; the genres that a listener would not let stand for
-    it (COMPATIBLE_GENRES) become less so. What people did not say stays as it is.
+    A genre that is a tag becomes likelier; the genres that a listener would not
+    let stand for it become less so. Other genres and other tags stay as they are.
     """
     labels = labels.copy()
     columns = {tag: k for k, tag in enumerate(dataset.tags)}
+    compatible = {**OTHER_GENRES, **COMPATIBLE_GENRES}
     for i, row in enumerate(rows):
         genre = dataset.examples[row].genre
-        if genre not in COMPATIBLE_GENRES or genre not in columns:
+        if genre not in compatible:
             continue
         wrong = [
             columns[tag]
             for value, tags in FIELD_TAGS["GENRE"].items()
-            if value not in COMPATIBLE_GENRES[genre]
+            if value not in compatible[genre]
             for tag in tags
             if tag in columns
         ]
         labels[i, wrong] *= 1 - weight
-        labels[i, columns[genre]] += weight * (1 - labels[i, columns[genre]])
+        if genre in columns:
+            labels[i, columns[genre]] += weight * (1 - labels[i, columns[genre]])
     return labels
 
 
