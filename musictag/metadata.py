@@ -12,8 +12,10 @@ finds nothing changed but our fields. A tag that does not survive this is left a
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
+import json
 import logging
 import os
 import re
@@ -23,13 +25,14 @@ import struct
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import IO, Any, BinaryIO, ClassVar
 from uuid import UUID
 
 import mutagen.aiff
@@ -53,6 +56,7 @@ import mutagen.tak
 import mutagen.trueaudio
 import mutagen.wave
 import mutagen.wavpack
+from mutagen._util import delete_bytes
 
 from musictag.errors import FileError, MetadataError
 
@@ -80,6 +84,8 @@ KEYS: dict[str, dict[str, str]] = {
 # mutagen's types are half written; mypy takes the other half for untyped calls
 _id3: Any = mutagen.id3
 _ogg: Any = mutagen.ogg
+_mp4: Any = mutagen.mp4
+_asf: Any = mutagen.asf
 
 
 def read(path: Path) -> dict[str, tuple[str, ...]]:
@@ -92,6 +98,74 @@ def read(path: Path) -> dict[str, tuple[str, ...]]:
         return _open(path, named=path).values()
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """The four fields of one file as their raw entries: frames, comments, atoms, attributes, items.
+
+    Put back, a value has its old encoding, its key's spelling, its number for a genre. Two are
+    equal when the fields are, wherever among others they stand.
+    """
+
+    family: str
+    entries: tuple[tuple[str, bytes], ...] = ()
+    """Field and bytes, field by field, those of one in their order in the file."""
+    v1_genre: int | None = None
+    """The number in ID3v1, None without ID3v1."""
+    tagged: bool = dataclasses.field(default=False, compare=False)
+    """Whether there was a tag of this family at all: one of ours goes when its fields do."""
+    version: int = dataclasses.field(default=0, compare=False)
+    """ID3's major version as it is written: frames of one do not fit into a tag of another."""
+    places: tuple[int, ...] = dataclasses.field(default=(), compare=False)
+    """Where among all entries of the tag each of `entries` stood."""
+    size: int = dataclasses.field(default=0, compare=False)
+    """Of the file, in Ogg of the comments: put back, the fields leave as much padding as was."""
+
+    def values(self) -> dict[str, tuple[str, ...]]:
+        """For people; what only another tag of the file says is not among them."""
+        texts = _FAMILIES[self.family].texts
+        return {name: _cleaned(texts(self, name)) for name in FIELDS}
+
+    def raw(self, name: str) -> list[bytes]:
+        return [entry for of, entry in self.entries if of == name]
+
+    def to_json(self) -> str:
+        entries = [(of, b64encode(entry).decode()) for of, entry in self.entries]
+        return json.dumps({**dataclasses.asdict(self), "entries": entries})
+
+    @classmethod
+    def from_json(cls, text: str) -> Snapshot:
+        """What `to_json` gave; ValueError for anything else."""
+        try:
+            stored = json.loads(text)
+            stored["entries"] = tuple((of, b64decode(entry)) for of, entry in stored["entries"])
+            stored["places"] = tuple(stored["places"])
+            snapshot = cls(**stored)
+            snapshot.values()
+            if not {of for of, _ in snapshot.entries} <= {*FIELDS}:
+                raise ValueError("it has other fields")
+        except (TypeError, KeyError, AttributeError, *_DAMAGE) as error:
+            raise ValueError(f"not a snapshot of a file's fields: {error}") from error
+        return snapshot
+
+
+@dataclass(frozen=True)
+class Written:
+    """One file's change: what its fields were and are, and the digest of the sound that stayed."""
+
+    before: Snapshot
+    after: Snapshot
+    payload: bytes | None
+
+
+def snapshot(path: Path) -> Snapshot:
+    """The file's four fields, to be compared with and put back later."""
+    with _explained(path):
+        return _open(path, named=path).snapshot()
+
+
+HARDLINKS = ("refuse", "replace", "in-place")
+
+
 def write(
     path: Path,
     values: Values,
@@ -100,34 +174,137 @@ def write(
     join: str | None = None,
     payload_digest: Callable[[Path], bytes] | None = None,
     expected: Values | None = None,
-) -> bool:
+    hardlinks: str = "refuse",
+    about_to: Callable[[Written], None] | None = None,
+) -> Written | None:
     """Set the fields that are named in `values`, () removes one; all else in the file stays.
 
-    False: nothing at all was written, since the file already reads so. With `join`, a field's
+    None: nothing at all was written, since the file already reads so. With `join`, a field's
     values become one string. `payload_digest` must give the same for the file before and after.
     The fields named in `expected` must be as `read` gave them, or somebody else has set them since.
-    A symbolic link stays, the file it names is written; another hard link keeps the old file.
+    A symbolic link stays, the file it names is written. A file with other hard links is refused,
+    or replaced under this name alone, or written in place, under all its names. `about_to` is told
+    when the new file is on the disk and not yet under its name: what it raises stops the write.
     On any error, and on Ctrl-C, the file is as it was and nothing is left beside it.
     """
     wanted = _as_stored(values, join)
+
+    def edit(tagged: _Family) -> Values | None:
+        now = tagged.values()
+        for name, values_then in (expected or {}).items():
+            if now[name] != values_then:
+                raise _changed(name)
+        goal = {**now, **wanted}
+        if goal == now:
+            return None
+        for name, entries in wanted.items():
+            tagged.set(name, entries)
+        return goal
+
+    return _edited(
+        path,
+        edit,
+        preserve_mtime=preserve_mtime,
+        payload_digest=payload_digest,
+        hardlinks=hardlinks,
+        about_to=about_to,
+    )
+
+
+def restore(
+    path: Path,
+    snapshot: Snapshot,
+    *,
+    expected: Snapshot | None,
+    preserve_mtime: bool = False,
+    payload_digest: Callable[[Path], bytes] | None = None,
+    hardlinks: str = "refuse",
+    about_to: Callable[[Written], None] | None = None,
+) -> Written | None:
+    """Put exactly these fields back, by the way `write` takes; None if they stand there already.
+
+    The file's fields must be those `expected`; None takes whatever is there. A tag that a write
+    made goes again, unless somebody has put more into it. Where the file has by now an ID3 tag
+    of another version, its frames say the same values as that version does; a tag that was
+    ID3v2.2 stays the ID3v2.3 that writing made of it.
+    """
+
+    def edit(tagged: _Family) -> Values | None:
+        if expected is not None and tagged.snapshot() != expected:
+            raise _Refusal("changed", "its fields changed since they were written", _LOOK_FIRST)
+        if tagged.name != snapshot.family:
+            raise _Refusal("changed", "it is now another kind of file", _LOOK_FIRST)
+        if tagged.snapshot() == snapshot:
+            return None
+        tagged.put_back(snapshot)
+        return tagged.values()
+
+    return _edited(
+        path,
+        edit,
+        preserve_mtime=preserve_mtime,
+        payload_digest=payload_digest,
+        hardlinks=hardlinks,
+        about_to=about_to,
+    )
+
+
+_LOOK_FIRST = "look at it first"
+
+
+def _edited(
+    path: Path,
+    edit: Callable[[_Family], Values | None],
+    *,
+    preserve_mtime: bool,
+    payload_digest: Callable[[Path], bytes] | None,
+    hardlinks: str,
+    about_to: Callable[[Written], None] | None,
+) -> Written | None:
+    """The one way of every write: `edit` a copy in memory, save it, read it anew, put it in place.
+
+    `edit` gives the values that must be read then, None if there is nothing to do.
+    """
+    if hardlinks not in HARDLINKS:
+        raise ValueError(f"{hardlinks!r} is none of {HARDLINKS}")
     with _explained(path):
         original = Path(os.path.realpath(path))
         seen = original.stat()
-        now = _open(original, named=path).values()
-        for field, values_then in (expected or {}).items():
-            if now[field] != values_then:
-                raise _changed(field)
-        goal = {**now, **wanted}
-        if goal == now:
-            return False
+        opened = _open(original, named=path)
+        before = opened.snapshot()
+        if edit(opened) is None:
+            return None
         if not os.access(original, os.W_OK):
             raise PermissionError(errno.EACCES, "the file is write-protected")
+        if seen.st_nlink > 1 and hardlinks == "refuse":
+            raise _Refusal(
+                "hard_linked",
+                f"it is one file under {seen.st_nlink} names (hard links)",
+                "--hardlinks replace writes a new file under this name, in-place writes all names",
+            )
         with _copy_beside(original) as copy:
-            _set_fields(copy, now, wanted)
-            _check(copy, original, goal, payload_digest)
+            tagged = _open(copy)
+            _refuse_changes(before, tagged.snapshot())
+            goal = edit(tagged)
+            if goal is None:
+                raise AssertionError("one file, one answer")
+            intended = tagged.snapshot()
+            tagged.save()
+            after, payload = _check(copy, original, goal, intended, payload_digest)
             _finish(copy, original, seen, preserve_mtime=preserve_mtime)
+            written = Written(before, after, payload)
+            if about_to is not None:
+                about_to(written)
             _swap(copy, original, seen)
-    return True
+    return written
+
+
+def _refuse_changes(before: Snapshot, now: Snapshot) -> None:
+    """What another program did to the fields after we read them and before we copied them."""
+    then, values = before.values(), now.values()
+    for name in FIELDS:
+        if values[name] != then[name]:
+            raise _changed(name)
 
 
 def _as_stored(values: Values, join: str | None) -> dict[str, tuple[str, ...]]:
@@ -209,44 +386,36 @@ def _clear_leftovers(folder: Path) -> None:
                 log.info("%s: removed, a copy left by a run that was killed", copy)
 
 
-def _set_fields(copy: Path, now: Values, wanted: Values) -> None:
-    tagged = _open(copy)
-    for field, values in tagged.values().items():
-        if values != now[field]:  # set by another program after we read it and before we copied it
-            raise _changed(field)
-    for field, values in wanted.items():
-        tagged.set(field, values)
-    tagged.save()
-
-
 def _check(
     copy: Path,
     original: Path,
     goal: Values,
+    intended: Snapshot,
     payload_digest: Callable[[Path], bytes] | None,
-) -> None:
-    """The copy, read anew: our fields as intended, and nothing else different."""
+) -> tuple[Snapshot, bytes | None]:
+    """The copy, read anew: our fields as intended, nothing else different; they and its sound."""
     after = _open(copy)
-    for field in FIELDS:
-        if not goal[field] and _cleaned(after.elsewhere(field)):
-            reason = f"its {field} stands in another tag of the file as well, which musictag keeps"
+    for name in FIELDS:
+        if not goal[name] and _cleaned(after.elsewhere(name)):
+            reason = f"its {name} stands in another tag of the file as well, which musictag keeps"
             raise _Refusal("bad_header", reason, "remove that tag with the program that wrote it")
-    if after.values() != goal:
+    if after.values() != goal or after.snapshot() != intended:
         raise _Refusal("bad_header", "the fields would not read back as they were written")
     if after.rest() != _open(original).rest():
         raise _Refusal("bad_header", "something else in it would not survive a change of its tags")
-    if payload_digest is not None:
-        try:
-            intact = payload_digest(copy) == payload_digest(original)
-        except FileError as error:
-            raise _Refusal(
-                "bad_header", f"its sound could not be compared: {error.reason}"
-            ) from error
-        if not intact:  # with nothing else different: the digest may well be one of the whole file
-            raise _Refusal(
-                "bad_header",
-                "its sound cannot be told from its tags, or would not survive a change of them",
-            )
+    if payload_digest is None:
+        return after.snapshot(), None
+    try:
+        payload = payload_digest(copy)
+        intact = payload == payload_digest(original)
+    except FileError as error:
+        raise _Refusal("bad_header", f"its sound could not be compared: {error.reason}") from error
+    if not intact:  # with nothing else different: the digest may well be one of the whole file
+        raise _Refusal(
+            "bad_header",
+            "its sound cannot be told from its tags, or would not survive a change of them",
+        )
+    return after.snapshot(), payload
 
 
 def _finish(copy: Path, original: Path, seen: os.stat_result, *, preserve_mtime: bool) -> None:
@@ -398,34 +567,114 @@ def _recognised(path: Path) -> Container:
 # ---------------------------------------------------------------- families of tags
 
 
+_MOST_PADDING = 1 << 16
+
+
 class _Family(ABC):
-    """One open file's tags: our fields in the keys of one family, and the rest as it is."""
+    """One open file's tags of one family: every entry as bytes, and which field it holds."""
+
+    name: ClassVar[str]
+    version = 0
+    """Of ID3, which is written."""
+    v1_genre: int | None = None
 
     def __init__(self, path: Path, kind: Any) -> None:
         self.path = path
         self.file = kind(path)
+        self.size = path.stat().st_size
+        self.padding: Callable[[mutagen.PaddingInfo], int] | None = None
+        self.tagged = self.file.tags is not None
+        """Whether the file has a tag, or will when saved."""
+        with path.open("rb") as file:
+            self.entries: list[tuple[str | None, Any]] = self._entries(file)
+
+    @abstractmethod
+    def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:
+        """All entries of the tag in their order; None for what holds none of our fields."""
+
+    def snapshot(self) -> Snapshot:
+        ours = [
+            (place, name, entry)
+            for place, (name, entry) in enumerate(self.entries if self.tagged else ())
+            if name is not None
+        ]
+        ours.sort(key=lambda entry: FIELDS.index(entry[1]))
+        return Snapshot(
+            self.name,
+            tuple((name, entry) for _, name, entry in ours),
+            v1_genre=self.v1_genre,
+            tagged=self.tagged,
+            version=self.version if self.tagged else 0,
+            places=tuple(place for place, _, _ in ours),
+            size=self.size,
+        )
 
     def values(self) -> dict[str, tuple[str, ...]]:
-        return {
-            field: _cleaned(self.get(field)) or _cleaned(self.elsewhere(field)) for field in FIELDS
-        }
+        own = self.snapshot().values()
+        return {name: own[name] or _cleaned(self.elsewhere(name)) for name in FIELDS}
+
+    @staticmethod
+    @abstractmethod
+    def texts(snapshot: Snapshot, field: str) -> list[str]:
+        """The texts under the field's key, as they are."""
 
     def elsewhere(self, field: str) -> list[str]:  # noqa: ARG002 — most have one tag only
         """What other tags in the file say, which are read where ours say nothing, never written."""
         return []
 
-    @abstractmethod
-    def get(self, field: str) -> list[str]:
-        """The texts under the field's key, as they are."""
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        """These values and no others under the field's key, in memory; in the old ones' place."""
+        kept = [(name, entry) for name, entry in self.entries if name != field]
+        names = [name for name, _ in self.entries]
+        place = names.index(field) if field in names else len(kept)
+        new = self._rendered(field, values) if values else []
+        self.entries = [*kept[:place], *((field, entry) for entry in new), *kept[place:]]
+        self.tagged = True
 
     @abstractmethod
-    def set(self, field: str, values: tuple[str, ...]) -> None:
-        """These values and no others under the field's key, in memory."""
+    def _rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+        """Entries that say this."""
+
+    def put_back(self, snapshot: Snapshot) -> None:
+        """The fields as they were, in memory; where they stood, as far as that can be told."""
+        grown = self.size - snapshot.size
+
+        def padding(info: mutagen.PaddingInfo) -> int:
+            """The file gets its old length again if nothing else in it has changed its own."""
+            as_before = info.padding - grown
+            known = 0 <= as_before <= _MOST_PADDING
+            return as_before if known else int(info.get_default_padding())
+
+        self.padding = padding
+        if snapshot.entries and self.tagged and snapshot.version != self.version:
+            for field, values in snapshot.values().items():
+                self.set(field, values)
+            return
+        self.entries = [(None, entry) for name, entry in self.entries if name is None]
+        for place, entry in sorted(zip(snapshot.places, snapshot.entries, strict=True)):
+            self.entries.insert(place, entry)
+        self.tagged = snapshot.tagged or self._others()
+
+    def _others(self) -> bool:
+        """Whether something in the tag is not ours."""
+        return any(name is None for name, _ in self.entries)
 
     def save(self) -> None:
-        """From memory to the file, with mutagen's padding: what is there, else about 1 kB."""
+        """From memory to the file; padding stays what is there, or becomes about 1 kB."""
         with _parsing():
-            self.file.save(self.path)
+            if not self.tagged:
+                self._remove()
+                return
+            if self.file.tags is None:
+                self.file.add_tags()
+            self._save()
+
+    @abstractmethod
+    def _save(self) -> None: ...
+
+    def _remove(self) -> None:
+        """Take the tag out of the file."""
+        self.file.delete(self.path)
 
     def rest(self) -> Any:
         """Everything in the file but our fields and padding, to be compared."""
@@ -460,23 +709,31 @@ class _WithTail(_Family):
                     start = lyrics_start
             self.tail = _read_at(file, start, _size(file) - start)
 
-    def _genre_of_v1(self) -> list[str]:
-        return [_GENRES[self.tail[-1]]] if self.tail and self.tail[-1] < len(_GENRES) else []
+        self.v1_genre = self.tail[-1]
 
-    def _set_genre_of_v1(self, values: tuple[str, ...]) -> None:
-        """The first value that has a number; 255, "none", where no value has one."""
-        if self.tail:
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        """In ID3v1 the first genre that has a number; 255, "none", where no value has one."""
+        super().set(field, values)
+        if field == "GENRE" and self.v1_genre is not None:
             numbers = (_GENRES.index(value) for value in values if value in _GENRES)
-            self.tail = self.tail[:-1] + bytes([next(numbers, 255)])
+            self.v1_genre = next(numbers, 255)
 
-    @contextmanager
-    def _without_tail(self) -> Iterator[None]:
+    def put_back(self, snapshot: Snapshot) -> None:
+        super().put_back(snapshot)
+        if self.v1_genre is not None and snapshot.v1_genre is not None:
+            self.v1_genre = snapshot.v1_genre
+
+    def save(self) -> None:
         if self.tail:
             os.truncate(self.path, self.path.stat().st_size - len(self.tail))
-        yield
-        if self.tail:
+        super().save()
+        if self.v1_genre is not None:
             with self.path.open("ab") as file:
-                file.write(self.tail)
+                file.write(self.tail[:-1] + bytes([self.v1_genre]))
+
+
+def _genre_of_v1(number: int | None) -> list[str]:
+    return [_GENRES[number]] if number is not None and number < len(_GENRES) else []
 
 
 class _Verbatim(dict[str, Any]):
@@ -505,16 +762,18 @@ class _ID3(_WithTail):
     An APEv2 tag at the end is read for fields that ID3 lacks, as players do, and never written.
     """
 
+    name = "ID3"
+
     def __init__(self, path: Path, kind: Any) -> None:
-        self.path = path
-        self.file = kind(path, load_v1=False, translate=False, known_frames=_Verbatim())
+        lazy = partial(kind, load_v1=False, translate=False, known_frames=_Verbatim())
+        super().__init__(path, lazy)
+
+    def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:
         if getattr(self.file.info, "sketchy", False):
             raise _Refusal("bad_header", "no run of MPEG audio frames in its beginning")
         self._read_tail()
-        with path.open("rb") as file:
-            self.version, frames = self._frames(file)
-        self.old = [(self._field(frame), frame) for frame in frames]
-        self.new: list[Any] = []
+        self.version, frames = self._frames(file)
+        return [(self._field(frame), frame) for frame in frames]
 
     def _field(self, frame: bytes) -> str | None:
         """The field that this frame holds, under the key of either version."""
@@ -525,11 +784,13 @@ class _ID3(_WithTail):
         columns = KEYS["ID3v2.3"], KEYS["ID3v2.4"]
         return next((f for f in FIELDS if key in (column[f] for column in columns)), None)
 
-    def get(self, field: str) -> list[str]:
-        frames = [_parsed_frame(self.version, frame) for of, frame in self.old if of == field]
+    @staticmethod
+    def texts(snapshot: Snapshot, field: str) -> list[str]:
+        frames = [_parsed_frame(snapshot.version, frame) for frame in snapshot.raw(field)]
         if field != "GENRE":
             return [str(text) for frame in frames for text in frame.text]
-        return [name for frame in frames for name in _genres(frame)] or self._genre_of_v1()
+        names = [name for frame in frames for name in _genres(frame)]
+        return names or _genre_of_v1(snapshot.v1_genre)
 
     def elsewhere(self, field: str) -> list[str]:
         """In an APEv2 tag before ID3v1; damage in it is no reason to leave ID3 alone."""
@@ -546,15 +807,18 @@ class _ID3(_WithTail):
             return [text.decode("utf-8", "replace") for name, text in texts if name.upper() == key]
         return []
 
-    def set(self, field: str, values: tuple[str, ...]) -> None:
+    def _rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         name, _, description = KEYS[f"ID3v2.{self.version}"][field].partition(":")
         frame = getattr(_id3, name)(encoding=self._encoding(values), text=list(values))
         if description:
             frame.desc = description
-        self.old = [(of, raw) for of, raw in self.old if of != field]
-        self.new += [frame] if values else []
-        if field == "GENRE":
-            self._set_genre_of_v1(values)
+        return _rendered([frame], self.version)
+
+    def _others(self) -> bool:
+        """Frames that came along from ID3v1 stand there still."""
+        frames = [frame for name, frame in self.entries if name is None]
+        from_v1 = self._frames_of_v1() if self.tail else []
+        return sorted(frames) != sorted(f for f in from_v1 if self._field(f) is None)
 
     def _encoding(self, values: tuple[str, ...]) -> int:
         """Latin-1 where it suffices, as every player reads it; else the version's own Unicode.
@@ -570,19 +834,12 @@ class _ID3(_WithTail):
             return int(_id3.Encoding.LATIN1)
         return int(_id3.Encoding.UTF16)
 
-    def save(self) -> None:
-        with _parsing(), self._without_tail():
-            if self.file.tags is None:
-                self.file.add_tags()
-            tags = self.file.tags
-            tags.clear()
-            tags.unknown_frames = [frame for _, frame in self.old]
-            tags._unknown_v2_version = self.version  # else it drops frames of another version
-            for frame in self.new:
-                tags.add(frame)
-            # v23_sep=None: several values stay several in 2.3 too, as everybody writes them,
-            # separated by NUL. The default joins them with "/".
-            self.file.save(self.path, v2_version=self.version, v23_sep=None)
+    def _save(self) -> None:
+        tags = self.file.tags
+        tags.clear()
+        tags.unknown_frames = [frame for _, frame in self.entries]
+        tags._unknown_v2_version = self.version  # else it drops frames of another version
+        self.file.save(self.path, v2_version=self.version, padding=self.padding)
 
     def _frames(self, file: BinaryIO) -> tuple[int, list[bytes]]:
         """The version that will be written, and every frame's bytes in that version."""
@@ -620,7 +877,7 @@ class _ID3(_WithTail):
                 )
             if not text.isascii():
                 frame.encoding, frame.text = _id3.Encoding.UTF8, [text]
-        return _rendered(tags, 4)
+        return _rendered(tags.values(), 4)
 
     def _frames_of_v22(self, file: BinaryIO, n_frames: int) -> list[bytes]:
         tags = type(self.file.tags)()
@@ -629,7 +886,7 @@ class _ID3(_WithTail):
             raise _Refusal("bad_header", "its ID3v2.2 tag holds frames with no ID3v2.3 successor")
         for picture in tags.getall("APIC"):
             picture.mime = {"PNG": "image/png", "JPG": "image/jpeg"}.get(picture.mime, picture.mime)
-        return _rendered(tags, 3)
+        return _rendered(tags.values(), 3)
 
     end = 0
     """Where ID3v2 ends in the file."""
@@ -638,7 +895,7 @@ class _ID3(_WithTail):
         """A tag where mutagen saw none would be written over."""
 
     def _rest(self, file: BinaryIO) -> Any:
-        others = sorted(frame for field, frame in self.old if field is None)
+        others = sorted(frame for field, frame in self.entries if field is None)
         return others, self.tail[:-1], self._outside(file)
 
     def _outside(self, file: BinaryIO) -> Any:
@@ -687,6 +944,14 @@ class _ID3AtPointer(_ID3):
     def _refuse_strays(self, file: BinaryIO) -> None:
         if self._place(file):
             raise _Refusal("bad_header", "its ID3 tag is not where its header says")
+
+    def _remove(self) -> None:
+        """mutagen would leave the file's old length in its header."""
+        with self.path.open("rb+") as file:
+            end = self._place(file)
+            file.truncate(end)
+            file.seek(12)
+            file.write(struct.pack("<QQ", end, 0))
 
     def _outside(self, file: BinaryIO) -> Any:
         return _digest(file, 28, self._place(file) or _size(file))
@@ -750,12 +1015,14 @@ def _parsed_frame(version: int, frame: bytes) -> Any:
     return next(iter(parsed.values()), None)
 
 
-def _rendered(tags: Any, version: int) -> list[bytes]:
+def _rendered(frames: Iterable[Any], version: int) -> list[bytes]:
     """Parsed frames as bytes of this version."""
     plain: Any = _id3.ID3()
-    for frame in tags.values():
+    for frame in frames:
         plain.add(frame)
     buffer = BytesIO()
+    # v23_sep=None: several values stay several in 2.3 too, as everybody writes them, separated
+    # by NUL. The default joins them with "/".
     plain.save(buffer, v1=0, v2_version=version, v23_sep=None)
     buffer.seek(0)
     tags = _id3.ID3(buffer, load_v1=False, translate=False, known_frames=_Verbatim())
@@ -788,45 +1055,102 @@ def _refuse_losses(tags: Any, tag: bytes) -> None:
         raise _Refusal("bad_header", "its ID3 tag holds bytes that are no frames")
 
 
+class _RawText(str):
+    """For mutagen's Vorbis comments: a text that is written as these bytes, UTF-8 or not."""
+
+    raw: bytes
+
+    def __new__(cls, raw: bytes) -> _RawText:
+        text = super().__new__(cls, raw.decode("utf-8", "replace"))
+        text.raw = raw
+        return text
+
+    def encode(self, *_: str) -> bytes:
+        return self.raw
+
+
 class _Vorbis(_Family):
     """Vorbis comments: pairs of key and text, the key in any case, a pair for every value."""
 
-    def get(self, field: str) -> list[str]:
-        pairs = self.file.tags or ()
-        return [text for key, text in pairs if key.upper() == KEYS["Vorbis"][field]]
+    name = "Vorbis"
 
-    def set(self, field: str, values: tuple[str, ...]) -> None:
-        if self.file.tags is None:
-            self.file.add_tags()
-        self.file.tags[KEYS["Vorbis"][field]] = list(values)
+    def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:
+        comments = [] if self.file.tags is None else _texts(self._block(file))[1:]
+        return [(self._field(comment), comment) for comment in comments]
+
+    @abstractmethod
+    def _block(self, file: BinaryIO) -> bytes:
+        """The comments as the file has them: mutagen would mend what is not UTF-8 in them."""
 
     @staticmethod
-    def _other_comments(block: bytes) -> list[bytes]:
-        """The pairs that are not ours, as bytes: mutagen would mend what is not UTF-8 in them."""
-        ours = {KEYS["Vorbis"][field].encode() for field in FIELDS}
-        return [text for text in _texts(block)[1:] if text.partition(b"=")[0].upper() not in ours]
+    def _field(comment: bytes) -> str | None:
+        key = comment.partition(b"=")[0].upper()
+        return next((field for field in FIELDS if KEYS["Vorbis"][field].encode() == key), None)
+
+    @staticmethod
+    def texts(snapshot: Snapshot, field: str) -> list[str]:
+        return [raw.partition(b"=")[2].decode("utf-8", "replace") for raw in snapshot.raw(field)]
+
+    def _rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+        return [f"{KEYS['Vorbis'][field]}={value}".encode() for value in values]
+
+    def _save(self) -> None:
+        pairs = [comment.partition(b"=") for _, comment in self.entries]
+        if not all(equals for _, equals, _ in pairs):
+            raise ValueError("a comment without a key")
+        self.file.tags[:] = [(_RawText(key), _RawText(text)) for key, _, text in pairs]
+        self.file.save(self.path, padding=self.padding)
+
+    def _comments(self, block: bytes) -> Any:
+        """Vendor and the pairs that are not ours, to be compared; one of our making is none."""
+        vendor, *comments = _texts(block)
+        others = [comment for comment in comments if self._field(comment) is None]
+        return b"" if vendor.startswith(b"Mutagen ") else vendor, others
 
 
 class _FLAC(_Vorbis):
     """Vorbis comments in a FLAC file's metadata block; an ID3 tag before or after it stays."""
 
-    def _rest(self, file: BinaryIO) -> Any:
+    def _block(self, file: BinaryIO) -> bytes:
+        blocks = self._blocks(file)
+        return next(block for kind, block in blocks if kind == mutagen.flac.VCFLACDict.code)
+
+    def _blocks(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+        """Kind and content of the metadata blocks; the file then stands at the first frame."""
         start = 0
         if (head := _read_at(file, 0, 10)).startswith(b"ID3"):
             start = 10 + _synchsafe(head[6:10])
-        place, last, blocks = start + 4, False, []
-        comments: list[bytes] | None = None
+        file.seek(start + 4)
+        last = False
         while not last:
-            (header,) = struct.unpack(">I", _read_at(file, place, 4))
+            (header,) = struct.unpack(">I", file.read(4))
             kind, size = divmod(header, 1 << 24)
-            last, kind = kind >= 0x80, kind & 0x7F
-            block = _read_at(file, place + 4, size)
-            place += 4 + size
+            last = kind >= 0x80
+            yield kind & 0x7F, file.read(size)
+
+    def _remove(self) -> None:
+        blocks = self.file.metadata_blocks
+        blocks[:] = [block for block in blocks if block is not self.file.tags]
+        self.file.save(
+            self.path, padding=self.padding
+        )  # mutagen's own way takes the padding out as well
+
+    def _rest(self, file: BinaryIO) -> Any:
+        blocks = list(self._blocks(file))
+        end = file.tell()
+        comments, others = None, []
+        for kind, block in blocks:
             if kind == mutagen.flac.VCFLACDict.code and comments is None:
-                comments = self._other_comments(block)
+                comments = self._comments(block)
             elif kind != mutagen.flac.Padding.code:
-                blocks.append((kind, block))
-        return _digest(file, 0, start), blocks, comments or [], _digest(file, place, _size(file))
+                others.append((kind, block))
+        start = _read_at(file, 0, end).index(b"fLaC")
+        return (
+            _digest(file, 0, start),
+            others,
+            comments or (b"", []),
+            _digest(file, end, _size(file)),
+        )
 
 
 class _Ogg(_Vorbis):
@@ -839,32 +1163,45 @@ class _Ogg(_Vorbis):
         mutagen.oggspeex.OggSpeex: 0,
     }
 
+    def _block(self, file: BinaryIO) -> bytes:
+        pages, _ = self._first_pages(file)
+        block = self._packets(pages)[0]
+        self.size = len(block)
+        return block
+
+    def _first_pages(self, file: BinaryIO) -> tuple[list[Any], list[Any]]:
+        """The pages that hold the comments, and the others that stand before their end."""
+        pages: list[Any] = []
+        others: list[Any] = []
+        while not pages or not (pages[-1].complete or len(pages[-1].packets) > 1):
+            page: Any = _ogg.OggPage(file)
+            ours = page.serial == self.file.info.serial and not page.first
+            (pages if ours else others).append(page)
+        return pages, others
+
+    def _packets(self, pages: list[Any]) -> list[bytes]:
+        """The comments without that codec's magic, and what stands behind them on their pages."""
+        packet, *more = _ogg.OggPage.to_packets(pages)
+        return [packet[self.magic[type(self.file)] :], *more]
+
     def _rest(self, file: BinaryIO) -> Any:
         """Comments, then all other packets in a row: pages may have been cut and numbered anew.
 
         Of the pages' positions those count that tell a time; headers have none.
         """
-        comments: list[bytes] | None = None
-        pages: list[Any] = []
-        sound = hashlib.blake2b()
-        ends = []
-        place = 0
+        pages, others = self._first_pages(file)
+        block, *more = self._packets(pages)
+        sound = hashlib.blake2b(b"".join([*(b"".join(page.packets) for page in others), *more]))
+        ends = [(page.serial, page.position) for page in others if page.position > 0]
+        place = file.tell()
         with suppress(EOFError, _ogg.error):
             while True:
                 page: Any = _ogg.OggPage(file)
                 place = file.tell()
-                if comments is None and page.serial == self.file.info.serial and not page.first:
-                    pages.append(page)
-                    if not (page.complete or len(page.packets) > 1):
-                        continue
-                    packet, *more = _ogg.OggPage.to_packets(pages)
-                    comments = self._other_comments(packet[self.magic[type(self.file)] :])
-                    sound.update(b"".join(more))
-                else:
-                    sound.update(b"".join(page.packets))
-                    if page.position > 0:
-                        ends.append((page.serial, page.position))
-        return comments, sound.digest(), ends, _digest(file, place, _size(file))
+                sound.update(b"".join(page.packets))
+                if page.position > 0:
+                    ends.append((page.serial, page.position))
+        return self._comments(block), sound.digest(), ends, _digest(file, place, _size(file))
 
 
 def _texts(block: bytes) -> list[bytes]:
@@ -880,22 +1217,36 @@ def _texts(block: bytes) -> list[bytes]:
 
 
 class _Atoms(mutagen.mp4.MP4Tags):
-    """MP4's list of tags: mutagen parses the atoms that are ours and hands the others through.
+    """MP4's list of tags, every atom handed through as it is, in its order.
 
-    Left to itself it would parse and write anew all of them, and change what
+    Left to itself mutagen would parse and write anew all of them, and change what
     it thinks odd: types of pictures, widths of numbers, languages.
     """
 
     def load(self, atoms: Any, fileobj: Any) -> None:
         ilst = atoms.path(b"moov", b"udta", b"meta", b"ilst")[-1]
-        contents = [(atom, atom.read(fileobj)) for atom in ilst.children]
-        ilst.children = [atom for atom, (_, data) in contents if _mp4_field(atom.name, data)]
-        super().load(atoms, fileobj)  # type: ignore[no-untyped-call]  # half typed, see above
-        for atom, (whole, data) in contents:
+        self.contents = []
+        for atom in ilst.children:
+            whole, data = atom.read(fileobj)
             if not whole:
                 raise EOFError("an atom ends after the file")
-            if atom not in ilst.children:  # what mutagen could not parse, it writes back as it was
-                self._failed_atoms.setdefault(atom.name.decode("latin-1"), []).append(data)
+            self.contents.append(_rendered_atom(atom.name, data))
+        ilst.children = []
+        super().load(atoms, fileobj)  # type: ignore[no-untyped-call]  # half typed, see above
+
+
+class _InOrder:
+    """For mutagen's `_failed_atoms`, which it could not parse and writes back as they were."""
+
+    def __init__(self, atoms: list[bytes]) -> None:
+        self.atoms = atoms
+
+    def items(self) -> Iterator[tuple[str, list[bytes]]]:
+        return ((atom[4:8].decode("latin-1"), [atom[8:]]) for atom in self.atoms)
+
+
+def _rendered_atom(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(data), name) + data
 
 
 class _UnreadChapters(mutagen.mp4.MP4Chapters):
@@ -914,6 +1265,8 @@ class _MP4(_Family):
 
     A numeric genre (`gnre`) is read as its name, and gives way to the first genre that is written.
     """
+
+    name = "MP4"
 
     def __init__(self, path: Path, kind: Any) -> None:
         with path.open("rb") as file:
@@ -935,43 +1288,67 @@ class _MP4(_Family):
                 reason = "it is in fragments that would not be found behind a longer tag"
                 raise _Refusal("no_tags", reason, f"{_FFMPEG_COPY}, and tag the copy")
 
-    def get(self, field: str) -> list[str]:
-        tags: Any = self.file.tags
-        parts = [part for key in self._keys(field) for part in tags[key]]
-        if field == "GENRE" and not parts and tags is not None:
-            numbers = [data[16:] for data in tags._failed_atoms.get("gnre", ())]
-            places = [int.from_bytes(number, "big") - 1 for number in numbers]
-            return [_GENRES[place] for place in places if 0 <= place < len(_GENRES)]
-        return [part if isinstance(part, str) else self._text(part) for part in parts]
+    def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:  # noqa: ARG002
+        atoms = [] if self.file.tags is None else self.file.tags.contents
+        return [(_mp4_field(atom[4:8], atom[8:]), atom) for atom in atoms]
 
     @staticmethod
-    def _text(part: Any) -> str:
-        utf_16 = part.dataformat == mutagen.mp4.AtomDataType.UTF16
-        return bytes(part).decode("utf-16-be" if utf_16 else "utf-8", "replace")
+    def texts(snapshot: Snapshot, field: str) -> list[str]:
+        atoms = snapshot.raw(field)
+        parts = [part for atom in atoms if atom[4:8] != b"gnre" for part in _parts(atom)]
+        if not parts:
+            numbers = [number for atom in atoms for _, number in _parts(atom)]
+            places = [int.from_bytes(number, "big") - 1 for number in numbers]
+            return [_GENRES[place] for place in places if 0 <= place < len(_GENRES)]
+        return [
+            text.decode("utf-16-be" if kind == _MP4_UTF16 else "utf-8", "replace")
+            for kind, text in parts
+        ]
 
-    def _keys(self, field: str) -> list[str]:
-        key = KEYS["MP4"][field].upper()
-        return [other for other in self.file.tags or () if other.upper() == key]
+    def _rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+        key, *space = KEYS["MP4"][field].split(":")
+        names = zip((b"mean", b"name"), space, strict=False)
+        head = [_rendered_atom(name, bytes(4) + text.encode()) for name, text in names]
+        kind = struct.pack(">II", mutagen.mp4.AtomDataType.UTF8, 0)
+        parts = [_rendered_atom(b"data", kind + value.encode()) for value in values]
+        return [_rendered_atom(key.encode("latin-1"), b"".join(head + parts))]
 
-    def set(self, field: str, values: tuple[str, ...]) -> None:
-        if self.file.tags is None:
-            self.file.add_tags()
-        tags: Any = self.file.tags
-        for key in self._keys(field):
-            del tags[key]
-        if field == "GENRE":
-            tags._failed_atoms.pop("gnre", None)
-            tags._failed_atoms.pop(KEYS["MP4"][field], None)
-        if values:
-            free = KEYS["MP4"][field].startswith("----")
-            tags[KEYS["MP4"][field]] = [v.encode() if free else v for v in values]
+    def _save(self) -> None:
+        self.file.tags._failed_atoms = _InOrder([atom for _, atom in self.entries])
+        self.file.save(self.path, padding=self.padding)
+
+    def _remove(self) -> None:
+        """mutagen would leave an empty list."""
+        with self.path.open("rb+") as file:
+            atoms: Any = _mp4.Atoms(file)
+            *parents, box = atoms.path(b"moov", b"udta", b"meta")
+            if len(parents[-1].children) == 1:
+                box = parents.pop()
+            delete_bytes(file, box.length, box.offset)
+            tags = self.file.tags
+            tags._MP4Tags__update_parents(file, parents, -box.length)
+            tags._MP4Tags__update_offsets(file, atoms, -box.length, box.offset)
 
     def _rest(self, file: BinaryIO) -> Any:
         return sorted(_atoms(file, 0, _size(file), ()))
 
 
+_MP4_UTF16 = mutagen.mp4.AtomDataType.UTF16
+
+
+def _parts(atom: bytes) -> list[tuple[int, bytes]]:
+    """Type and content of the values in an atom of the iTunes list; none if it is damaged."""
+    with suppress(ValueError, struct.error):
+        boxes = list(_boxes(BytesIO(atom), 8, len(atom)))
+        values = [atom[start:end] for name, start, end in boxes if name == b"data"]
+        return [(int.from_bytes(value[1:4], "big"), value[8:]) for value in values]
+    return []
+
+
 def _mp4_field(name: bytes, data: bytes) -> str | None:
     """The field that an atom of the iTunes list holds."""
+    if name == b"gnre":
+        return "GENRE"
     key = name
     if name == b"----":
         length = int.from_bytes(data[:4], "big")
@@ -994,13 +1371,13 @@ def _atoms(
         if path in _ATOM_PARENTS or path[-1] in _ATOM_TABLES:
             yield from _atoms(file, inside + (4 if name == b"meta" else 0), after, path)
         elif parents[-1:] == (b"ilst",):
-            if name != b"gnre" and not _mp4_field(name, _read_at(file, inside, after - inside)):
+            if not _mp4_field(name, _read_at(file, inside, after - inside)):
                 yield path, _digest(file, inside, after)
         elif name not in _ATOMS_THAT_MOVE and path != (b"moov", b"udta", b"meta", b"hdlr"):
             yield path, _digest(file, inside, after)
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(file: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of the atoms between these places; the last may claim to end later."""
     while start + 8 <= end:
         size, name = struct.unpack(">I4s", _read_at(file, start, 8))
@@ -1037,19 +1414,58 @@ _ATOMS_THAT_MOVE = {b"free", b"skip", b"stco", b"co64"}
 class _ASF(_Family):
     """Attributes of an ASF header, by name; several of one name for several values."""
 
-    def get(self, field: str) -> list[str]:
-        key = KEYS["ASF"][field].upper()
+    name = "ASF"
+
+    def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:  # noqa: ARG002
+        """Our attributes as bytes, the others as mutagen has them."""
+        fields = [(self._field(name), name, value) for name, value in self.file.tags]
         return [
-            value.value
-            for name, value in self.file.tags
-            if name.upper() == key and isinstance(value.value, str)
+            (field, (name, value) if field is None else self._record(name, value))
+            for field, name, value in fields
         ]
 
-    def set(self, field: str, values: tuple[str, ...]) -> None:
-        key = KEYS["ASF"][field]
-        for other in {name for name, _ in self.file.tags if name.upper() == key.upper()}:
-            del self.file.tags[other]
-        self.file.tags[key] = list(values)
+    @staticmethod
+    def _field(name: str) -> str | None:
+        return next((of for of in FIELDS if KEYS["ASF"][of].upper() == name.upper()), None)
+
+    @staticmethod
+    def _record(name: str, value: Any) -> bytes:
+        """As in the metadata library, after a byte that says if language and stream are given."""
+        given = (value.language is not None) | (value.stream is not None) << 1
+        return bytes([given]) + bytes(value.render_ml(name))
+
+    @staticmethod
+    def _attribute(record: bytes) -> tuple[str, Any]:
+        language, stream, length, kind, _ = struct.unpack_from("<HHHHI", record, 1)
+        name = record[13 : 13 + length].decode("utf-16-le").rstrip("\0")
+        data = record[13 + length :]
+        value: Any = data
+        if kind == mutagen.asf.UNICODE:
+            value = data.decode("utf-16-le").rstrip("\0")
+        elif kind in (mutagen.asf.BOOL, mutagen.asf.DWORD, mutagen.asf.QWORD, mutagen.asf.WORD):
+            value = int.from_bytes(data, "little")
+        given = {"language": language} if record[0] & 1 else {}
+        given |= {"stream": stream} if record[0] & 2 else {}
+        return name, _asf.ASFValue(value, kind, **given)
+
+    @staticmethod
+    def texts(snapshot: Snapshot, field: str) -> list[str]:
+        values = [_ASF._attribute(record)[1].value for record in snapshot.raw(field)]
+        return [value for value in values if isinstance(value, str)]
+
+    def _rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+        first, *more = values  # one of a name where all players look, the others in the library
+        attributes = [_asf.ASFValue(first, mutagen.asf.UNICODE)]
+        attributes += [
+            _asf.ASFValue(value, mutagen.asf.UNICODE, language=0, stream=0) for value in more
+        ]
+        return [self._record(KEYS["ASF"][field], attribute) for attribute in attributes]
+
+    def _save(self) -> None:
+        self.file.tags[:] = [
+            entry if field is None else self._attribute(entry) for field, entry in self.entries
+        ]
+        self.file.save(self.path, padding=self.padding)
 
     def _rest(self, file: BinaryIO) -> Any:
         ours = {KEYS["ASF"][field].upper() for field in FIELDS}
@@ -1096,45 +1512,78 @@ class _APEv2(_WithTail):
     mutagen would drop what follows the tag, or put a new tag behind it where nobody looks.
     """
 
-    def __init__(self, path: Path, kind: Any) -> None:
-        super().__init__(path, kind)
+    name = "APEv2"
+
+    def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:
         self._read_tail()
-        with path.open("rb") as file:
-            self.end = _size(file) - len(self.tail)
-            self.footer = _read_at(file, max(0, self.end - 32), 32)
+        self.end = _size(file) - len(self.tail)
+        self.footer = _read_at(file, max(0, self.end - 32), 32)
+        items = list(_ape_items(self._items(file)))
+        self.n_items = len(items)
+        return [(self._field(key), _ape_item(key, kind, value)) for key, kind, value in items]
 
-    def get(self, field: str) -> list[str]:
-        item = (self.file.tags or {}).get(KEYS["APEv2"][field])
-        if item is None:
-            return self._genre_of_v1() if field == "GENRE" else []
-        return list(item) if item.kind == mutagen.apev2.TEXT else []
+    @staticmethod
+    def _field(key: bytes) -> str | None:
+        ours = ((field, KEYS["APEv2"][field].encode().upper()) for field in FIELDS)
+        return next((field for field, name in ours if name == key.upper()), None)
 
-    def set(self, field: str, values: tuple[str, ...]) -> None:
-        if self.file.tags is None:
-            self.file.add_tags()
-        self.file.tags.pop(KEYS["APEv2"][field], None)
-        if values:
-            self.file.tags[KEYS["APEv2"][field]] = list(values)
-        if field == "GENRE":
-            self._set_genre_of_v1(values)
+    @staticmethod
+    def texts(snapshot: Snapshot, field: str) -> list[str]:
+        items = [item for raw in snapshot.raw(field) for item in _ape_items(raw)]
+        if field == "GENRE" and not items:
+            return _genre_of_v1(snapshot.v1_genre)
+        return [
+            text
+            for _, kind, value in items
+            if kind == mutagen.apev2.TEXT
+            for text in value.decode("utf-8", "replace").split("\0")
+        ]
 
-    def save(self) -> None:
-        with _parsing(), self._without_tail():
-            self.file.save(self.path)
+    def _rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+        key = KEYS["APEv2"][field].encode()
+        return [_ape_item(key, mutagen.apev2.TEXT, "\0".join(values).encode())]
+
+    def _save(self) -> None:
+        """By ourselves: mutagen would sort the items, and keep one of two that differ in case."""
+        (claimed,) = struct.unpack_from("<I", self.footer, 16)
+        if self._size_of_tag() and claimed < self.n_items:
+            raise ValueError("its APEv2 tag holds more than it says")
+        items = [item for _, item in self.entries]
+        size = 32 + sum(map(len, items))
+        header, footer = (
+            b"APETAGEX" + struct.pack("<IIII", 2000, size, len(items), flags) + bytes(8)
+            for flags in (0xA0000000, 0x80000000)  # has a header; is it
+        )
+        self._remove()
+        with self.path.open("ab") as file:
+            file.write(b"".join([header, *items, footer]))
+
+    def _remove(self) -> None:
+        with self.path.open("rb+") as file:
+            file.truncate(self._start(file))
 
     def _size_of_tag(self) -> int:
         """Items and footer; 0 without a tag."""
         has_tag = self.footer.startswith(b"APETAGEX")
         return int.from_bytes(self.footer[12:16], "little") if has_tag else 0
 
-    def _rest(self, file: BinaryIO) -> Any:
+    def _items(self, file: BinaryIO) -> bytes:
         start = self.end - self._size_of_tag()
-        ours = {KEYS["APEv2"][field].encode().upper() for field in FIELDS}
-        data = _read_at(file, start, max(0, self._size_of_tag() - 32))
-        items = sorted(item for item in _ape_items(data) if item[0].upper() not in ours)
-        if self._size_of_tag() and _read_at(file, start - 32, 8) == b"APETAGEX":
-            start -= 32
-        return items, self.tail[:-1], _digest(file, 0, start)
+        return _read_at(file, start, max(0, self._size_of_tag() - 32))
+
+    def _start(self, file: BinaryIO) -> int:
+        """Where the tag begins, its header if it has one; the music's end."""
+        start = self.end - self._size_of_tag()
+        has_header = self._size_of_tag() and _read_at(file, start - 32, 8) == b"APETAGEX"
+        return start - 32 if has_header else start
+
+    def _rest(self, file: BinaryIO) -> Any:
+        items = [item for item in _ape_items(self._items(file)) if self._field(item[0]) is None]
+        return sorted(items), self.tail[:-1], _digest(file, 0, self._start(file))
+
+
+def _ape_item(key: bytes, kind: int, value: bytes) -> bytes:
+    return struct.pack("<II", len(value), kind << 1) + key + b"\0" + value
 
 
 def _ape_items(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
@@ -1147,7 +1596,10 @@ def _ape_items(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
         place = start + size
         if place > len(data):
             raise ValueError("an item ends after its tag")
-        yield key, flags & 0b110, data[start:place]
+        yield key, (flags & 0b110) >> 1, data[start:place]
+
+
+_FAMILIES = {family.name: family for family in (_ID3, _Vorbis, _MP4, _ASF, _APEv2)}
 
 
 # ---------------------------------------------------------------- bytes
@@ -1157,7 +1609,7 @@ def _size(file: BinaryIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def _read_at(file: BinaryIO, place: int, size: int) -> bytes:
+def _read_at(file: IO[bytes], place: int, size: int) -> bytes:
     file.seek(place)
     return file.read(size)
 

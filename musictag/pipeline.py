@@ -339,7 +339,7 @@ class _Scanner:
         it is afterwards, so the next scan does not take it for a new one.
         """
         new = {name: change.new for name, change in fields.items() if change.changed}
-        wrote = metadata.write(
+        written = metadata.write(
             track.path,
             new,
             expected={name: track.old.get(name, ()) for name in new},
@@ -349,7 +349,7 @@ class _Scanner:
         )
         if track.content is not None:
             self._cache.remember_content(track.path, _stat(track.path), track.content)
-        return wrote
+        return written is not None
 
     def _split(self, values: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """Values as they were before `join` made one of them, so that twice equals once."""

@@ -705,7 +705,7 @@ def test_values_set_just_before_ours_are_written_stay(
 def test_what_the_writer_finds_there_already_is_unchanged(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline.metadata, "write", lambda *a, **k: False)
+    monkeypatch.setattr(pipeline.metadata, "write", lambda *a, **k: None)
     assert statuses(scan([song()], listening, write=True)) == ["unchanged"]
 
 
