@@ -431,6 +431,7 @@ def test_training_learns_what_can_be_learned_and_leaves_a_checkpoint(
     assert record["settings"]["learning_rate"] == 0.02
     assert str(settings.dataset.parent) not in (directory / checkpoint.CONFIG).read_text()
     assert not (settings.output / "state.pt").exists()
+    assert "epoch 25" in (settings.output / "curves.svg").read_text()
 
 
 def test_killed_and_resumed_is_uninterrupted_bit_for_bit(
@@ -771,6 +772,26 @@ def test_no_threshold_is_below_twice_the_prevalence_or_a_fifth(share: float, low
     heard = np.array([[0.1, 0.5, 0.2]] * 5 + [[0.05, 0.5, 0.2]] * 15)
     dataset = data_set(labels, tracks="abcdefghijklmnopqrst", shares=(share, 0.4, 0.1))
     assert choose_thresholds(heard, dataset, range(20))["Rock"] == pytest.approx(lowest + 0.005)
+
+
+def test_with_enough_genres_by_people_all_genres_share_the_lowest_precise_threshold() -> None:
+    """Above 0.4 what sounds like rock is rock, below it is classical."""
+    n = 40
+    rock = np.linspace(0.9, 0.23, n)
+    said = ["rock" if p > 0.4 else "classical" for p in rock]
+    dataset = data_set([[0.5, 0.5, 0.5]] * n, tracks="".join(chr(200 + i) for i in range(n)))
+    examples = [
+        dataclasses.replace(e, genre=g) for e, g in zip(dataset.examples, said, strict=True)
+    ]
+    people = dataclasses.replace(dataset, examples=tuple(examples))
+    heard = np.stack([rock, np.full(n, 0.1), np.full(n, 0.5)], axis=1)
+    with_people = choose_thresholds(heard, people, range(n))
+    assert with_people["Rock"] == with_people["Classical"]
+    n_right, n_written = sum(g == "rock" for g in said), int((rock >= with_people["Rock"]).sum())
+    assert n_right / n_written == pytest.approx(0.85, abs=0.05)
+    alone = choose_thresholds(heard, dataset, range(n))
+    assert alone["Instrumental"] == with_people["Instrumental"]
+    assert alone["Rock"] != alone["Classical"]
 
 
 def test_tracks_that_would_get_other_values_are_counted() -> None:

@@ -1,6 +1,7 @@
 """Training: data, step, evaluation, checkpoint.
 
     OUTPUT/run.json     what was asked, with what, and how it went, epoch by epoch
+    OUTPUT/curves.svg   the same to look at
     OUTPUT/state.pt     all that the next epoch needs; goes when training is done
     OUTPUT/model/       the checkpoint, once there is one
 
@@ -34,7 +35,7 @@ from musictag.checkpoint import Checkpoint
 from musictag.errors import DataSetError, MusictagError, UsageError
 from musictag.model import Architecture, Tagger, flush_subnormals, initialise, n_parameters
 from musictag.scattering import FrontEnd
-from musictag.training import augment, labels
+from musictag.training import augment, curves, labels
 from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, open_dataset
 from musictag.training.features import Features, prepare
@@ -394,7 +395,7 @@ class Run:
         flush_subnormals(self.average)
         rows = self.rows["validation"]
         heard = hear(self.average, self.validation)
-        thresholds = choose_thresholds(heard, self.dataset, rows)
+        thresholds = choose_thresholds(heard, self.dataset, rows, people=self.settings.people)
         half = self.settings.half
         if half:
             exact = {name: tensor.clone() for name, tensor in self.average.state_dict().items()}
@@ -454,6 +455,17 @@ class Run:
     def _write_record(self, outcome: Mapping[str, Any]) -> None:
         with checkpoint.replacing(self.settings.output / "run.json") as temporary:
             temporary.write_text(json.dumps(self._record(outcome), indent=1), encoding="utf-8")
+        picture = curves.svg(
+            {
+                "loss on the training examples": {"loss": [r.loss for r in self.history]},
+                "validation": {
+                    "ROC-AUC": [r.roc_auc for r in self.history],
+                    "correlation": [r.correlation for r in self.history],
+                },
+            }
+        )
+        with checkpoint.replacing(self.settings.output / "curves.svg") as temporary:
+            temporary.write_text(picture, encoding="utf-8")
 
 
 @torch.inference_mode()
