@@ -44,10 +44,10 @@ def _panel(title: str, curves: Mapping[str, Sequence[float]], top: int) -> str:
         f'<text x="{LEFT}" y="{top + HEIGHT + 16}">1</text>',
         f'<text x="{LEFT + WIDTH}" y="{top + HEIGHT + 16}" text-anchor="end">epoch {n}</text>',
     ]
-    for value in (low, high):
-        parts.append(
-            f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:.3f}</text>'
-        )
+    parts += [
+        f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:.3f}</text>'
+        for value in (low, high)
+    ]
     for i, (label, values) in enumerate(curves.items()):
         colour = COLOURS[i % len(COLOURS)]
         points = " ".join(
