@@ -16,20 +16,16 @@ import dataclasses
 import errno
 import hashlib
 import json
-import logging
 import os
 import re
-import shutil
 import stat
 import struct
-import tempfile
-import time
 from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, BinaryIO, ClassVar
@@ -58,9 +54,9 @@ import mutagen.wave
 import mutagen.wavpack
 from mutagen._util import delete_bytes
 
+from musictag import replacement
 from musictag.errors import FileError, MetadataError
-
-log = logging.getLogger(__name__)
+from musictag.replacement import Refusal
 
 FIELDS = ("GENRE", "MOOD", "INSTRUMENT", "VOCALS")
 
@@ -231,9 +227,9 @@ def restore(
 
     def edit(tagged: _Family) -> Values | None:
         if expected is not None and tagged.snapshot() != expected:
-            raise _Refusal("changed", "its fields changed since they were written", _LOOK_FIRST)
+            raise Refusal("changed", "its fields changed since they were written", _LOOK_FIRST)
         if tagged.name != snapshot.family:
-            raise _Refusal("changed", "it is now another kind of file", _LOOK_FIRST)
+            raise Refusal("changed", "it is now another kind of file", _LOOK_FIRST)
         if tagged.snapshot() == snapshot:
             return None
         tagged.put_back(snapshot)
@@ -269,33 +265,39 @@ def _edited(
         raise ValueError(f"{hardlinks!r} is none of {HARDLINKS}")
     with _explained(path):
         original = Path(os.path.realpath(path))
-        seen = original.stat()
+        replacement.clear_leftovers(original.parent)
+        n_names = original.stat().st_nlink
         opened = _open(original, named=path)
         before = opened.snapshot()
         if edit(opened) is None:
             return None
         if not os.access(original, os.W_OK):
             raise PermissionError(errno.EACCES, "the file is write-protected")
-        if seen.st_nlink > 1 and hardlinks == "refuse":
-            raise _Refusal(
+        if n_names > 1 and hardlinks == "refuse":
+            raise Refusal(
                 "hard_linked",
-                f"it is one file under {seen.st_nlink} names (hard links)",
+                f"it is one file under {n_names} names (hard links)",
                 "--hardlinks replace writes a new file under this name, in-place writes all names",
             )
-        with _copy_beside(original) as copy:
-            tagged = _open(copy)
+        with replacement.beside(original) as new:
+            tagged = _open(new.path)
             _refuse_changes(before, tagged.snapshot())
             goal = edit(tagged)
             if goal is None:
                 raise AssertionError("one file, one answer")
             intended = tagged.snapshot()
             tagged.save()
-            after, payload = _check(copy, original, goal, intended, payload_digest)
-            _finish(copy, original, seen, preserve_mtime=preserve_mtime)
+            after, payload = _check(new.path, original, goal, intended, payload_digest)
             written = Written(before, after, payload)
+            in_place = hardlinks == "in-place" and new.seen.st_nlink > 1
+            if not in_place:
+                new.settle(preserve_mtime=preserve_mtime)
             if about_to is not None:
                 about_to(written)
-            _swap(copy, original, seen)
+            if in_place:
+                new.take_over(preserve_mtime=preserve_mtime)
+            else:
+                new.take_place()
     return written
 
 
@@ -324,68 +326,6 @@ def _cleaned(texts: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in values if value))
 
 
-# ---------------------------------------------------------------- the steps of a write
-
-
-@contextmanager
-def _copy_beside(original: Path) -> Iterator[Path]:
-    """A hidden copy in the same folder, so that the rename stays on one file system.
-
-    Named after the file, `.NAME.musictag-XXXXXXXX.mp3`, so that what a power cut leaves behind
-    can be told; whatever else ends the work, the copy is gone after it.
-    """
-    suffix = original.suffix if len(original.suffix) <= 8 else ""
-    stem = original.name.removesuffix(suffix)
-    longest = getattr(os, "pathconf", lambda *_: 255)(original.parent, "PC_NAME_MAX")
-    room = (longest if longest > 0 else 255) - len(os.fsencode(f"..musictag-XXXXXXXX{suffix}"))
-    while len(os.fsencode(stem)) > room:
-        stem = stem[:-1]  # whole characters: some file systems refuse half of one
-    try:
-        handle, name = tempfile.mkstemp(suffix, f".{stem}.musictag-", original.parent)
-    except PermissionError as error:
-        reason = f"{original.parent} may not be written to, where its new version is made first"
-        raise _Refusal("permission", reason, "allow writing to the folder") from error
-    os.close(handle)
-    copy = Path(name)
-    try:
-        _clear_leftovers(original.parent)
-        shutil.copyfile(original, copy)
-        yield copy
-    finally:
-        copy.unlink(missing_ok=True)
-
-
-LEFT_OVER_S = 3600
-"""No process is at one file for so long without touching its copy."""
-
-
-_LEFT_OVER = re.compile(r"\.(.+)\.musictag-[a-z0-9_]{8}(\.[^.]*)?", re.DOTALL)
-
-
-@lru_cache(maxsize=256)  # once per folder, not once per file in it
-def _clear_leftovers(folder: Path) -> None:
-    """Remove the copies that killed runs left here, each only if its original stands beside it.
-
-    Told by age alone, since another machine may be at work here too. By ctime, as nobody can
-    set it and copies get their originals' times; against the newest, that of the copy just made,
-    so that only the clock of the disk counts.
-    """
-    with suppress(OSError):  # clearing away is no reason to fail
-        with os.scandir(folder) as entries:
-            copies = [
-                (Path(entry), entry.stat(follow_symlinks=False).st_ctime, match)
-                for entry in entries
-                if (match := _LEFT_OVER.fullmatch(entry.name))
-                and entry.is_file(follow_symlinks=False)
-            ]
-        now = max((changed for _, changed, _ in copies), default=0)
-        for copy, changed, match in copies:
-            original = folder / (match[1] + (match[2] or ""))
-            if now - changed > LEFT_OVER_S and original.is_file():
-                copy.unlink()
-                log.info("%s: removed, a copy left by a run that was killed", copy)
-
-
 def _check(
     copy: Path,
     original: Path,
@@ -398,65 +338,33 @@ def _check(
     for name in FIELDS:
         if not goal[name] and _cleaned(after.elsewhere(name)):
             reason = f"its {name} stands in another tag of the file as well, which musictag keeps"
-            raise _Refusal("bad_header", reason, "remove that tag with the program that wrote it")
+            raise Refusal("bad_header", reason, "remove that tag with the program that wrote it")
     if after.values() != goal or after.snapshot() != intended:
-        raise _Refusal("bad_header", "the fields would not read back as they were written")
-    if after.rest() != _open(original).rest():
-        raise _Refusal("bad_header", "something else in it would not survive a change of its tags")
+        raise Refusal("bad_header", "the fields would not read back as they were written")
+    unchanged = _open(original)
+    lasts = getattr(after.file.info, "length", None), getattr(unchanged.file.info, "length", None)
+    if lasts[0] != lasts[1] or after.rest() != unchanged.rest():
+        raise Refusal("bad_header", "something else in it would not survive a change of its tags")
     if payload_digest is None:
         return after.snapshot(), None
     try:
         payload = payload_digest(copy)
         intact = payload == payload_digest(original)
     except FileError as error:
-        raise _Refusal("bad_header", f"its sound could not be compared: {error.reason}") from error
+        raise Refusal("bad_header", f"its sound could not be compared: {error.reason}") from error
     if not intact:  # with nothing else different: the digest may well be one of the whole file
-        raise _Refusal(
+        raise Refusal(
             "bad_header",
             "its sound cannot be told from its tags, or would not survive a change of them",
         )
     return after.snapshot(), payload
 
 
-def _finish(copy: Path, original: Path, seen: os.stat_result, *, preserve_mtime: bool) -> None:
-    """Owner, mode, extended attributes and times as the file has them; then all of it to disk."""
-    with copy.open("rb+") as file:
-        now = os.fstat(file.fileno())
-        if (now.st_uid, now.st_gid) != (seen.st_uid, seen.st_gid):
-            os.chown(copy, seen.st_uid, seen.st_gid)  # before the mode: chown clears its high bits
-        shutil.copystat(original, copy)
-        mtime_ns = seen.st_mtime_ns if preserve_mtime else time.time_ns()
-        os.utime(copy, ns=(seen.st_atime_ns, mtime_ns))
-        os.fsync(file.fileno())
-
-
-def _swap(copy: Path, original: Path, seen: os.stat_result) -> None:
-    now = original.stat()
-    if any(
-        getattr(now, what) != getattr(seen, what)
-        for what in ("st_dev", "st_ino", "st_size", "st_mtime_ns")
-    ):
-        raise _Refusal("changed", "it was changed by another program meanwhile", "run again")
-    os.replace(copy, original)  # noqa: PTH105 — tests make this very call fail
-    # From here the new file is whole under its name. Without the folder's fsync a power cut could
-    # at worst bring the old one back, also whole; some network file systems do not offer it.
-    with suppress(OSError):
-        folder = os.open(original.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
 # ---------------------------------------------------------------- what goes wrong
 
 
-class _Refusal(Exception):  # noqa: N818 — a reason without its file; `_explained` adds that
-    """We will not touch this file, and why."""
-
-
-def _changed(field: str) -> _Refusal:
-    return _Refusal("changed", f"its {field} changed since it was heard", "scan it again")
+def _changed(field: str) -> Refusal:
+    return Refusal("changed", f"its {field} changed since it was heard", "scan it again")
 
 
 _CODES = {
@@ -468,6 +376,15 @@ _CODES = {
     errno.EDQUOT: "no_space",
     errno.EISDIR: "not_a_file",
     errno.ENOTDIR: "not_found",
+    errno.EBUSY: "locked",
+    errno.ETXTBSY: "locked",
+    errno.EXDEV: "cross_device",
+}
+_WINDOWS_LOCKS = (32, 33)
+_CURES = {
+    "locked": "close the program that has it open",
+    "cross_device": "it is mounted by itself: write it where it comes from",
+    "no_space": "make room on its disk",
 }
 
 
@@ -476,13 +393,15 @@ def _explained(path: Path) -> Iterator[None]:
     """Every foreseen trouble as a MetadataError about `path`, whichever copy it happened to."""
     try:
         yield
-    except _Refusal as refusal:
+    except Refusal as refusal:
         code, reason, *cure = refusal.args
         raise MetadataError(path, code, reason, cure=cure[0] if cure else None) from refusal
     except OSError as error:
         code = _CODES.get(error.errno or 0, "io")
+        if getattr(error, "winerror", None) in _WINDOWS_LOCKS:
+            code = "locked"
         reason = (error.strerror or str(error)).lower()
-        raise MetadataError(path, code, reason) from error
+        raise MetadataError(path, code, reason, cure=_CURES.get(code)) from error
 
 
 _DAMAGE = (
@@ -517,7 +436,7 @@ def _parsing() -> Iterator[None]:
                 raise link from error
             link = link.__cause__ or link.__context__
         reason = str(error) or "they are damaged or cut short"
-        raise _Refusal("bad_header", f"its tags cannot be parsed: {reason}") from error
+        raise Refusal("bad_header", f"its tags cannot be parsed: {reason}") from error
 
 
 # ---------------------------------------------------------------- which container, which family
@@ -527,21 +446,21 @@ def _open(path: Path, *, named: Path | None = None) -> _Family:
     """The file's tags, its container told by its content; `named` must not claim another one."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise _Refusal("not_a_file", "not a regular file")
+        raise Refusal("not_a_file", "not a regular file")
     if not status.st_size:
-        raise _Refusal("empty", "the file is empty")
+        raise Refusal("empty", "the file is empty")
     container = _recognised(path)
     if named is not None:
         claims = [other for other in CONTAINERS if named.suffix.lower() in other.suffixes]
         if claims and container not in claims:
             suffix = container.suffixes[0]
-            raise _Refusal(
+            raise Refusal(
                 "mislabelled",
                 f"named {named.suffix}, but it is {container.name}",
                 f"rename it to end in {suffix}",
             )
     if container.family is None:
-        raise _Refusal("no_tags", f"{container.name} has no tags that musictag can write")
+        raise Refusal("no_tags", f"{container.name} has no tags that musictag can write")
     with _parsing():
         return container.family(path, container.mutagen)
 
@@ -560,8 +479,8 @@ def _recognised(path: Path) -> Container:
     if suffix in _MPEG.suffixes or (start and not known):
         return _MPEG
     if known:
-        raise _Refusal("bad_header", f"it does not begin as a {suffix} file does")
-    raise _Refusal("no_tags", "not a container that musictag knows")
+        raise Refusal("bad_header", f"it does not begin as a {suffix} file does")
+    raise Refusal("no_tags", "not a container that musictag knows")
 
 
 # ---------------------------------------------------------------- families of tags
@@ -770,7 +689,7 @@ class _ID3(_WithTail):
 
     def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:
         if getattr(self.file.info, "sketchy", False):
-            raise _Refusal("bad_header", "no run of MPEG audio frames in its beginning")
+            raise Refusal("bad_header", "no run of MPEG audio frames in its beginning")
         self._read_tail()
         self.version, frames = self._frames(file)
         return [(self._field(frame), frame) for frame in frames]
@@ -853,7 +772,7 @@ class _ID3(_WithTail):
         tag = _read_at(file, self.end - tags.size, tags.size)
         _refuse_losses(tags, tag)
         if tag[5] & 0x10:
-            raise _Refusal("bad_header", "its ID3 tag has a footer, which mutagen cannot keep")
+            raise Refusal("bad_header", "its ID3 tag has a footer, which mutagen cannot keep")
         if tags.version[1] == 2:
             file.seek(self.end - tags.size)
             return 3, self._frames_of_v22(file, len(tags.unknown_frames))
@@ -870,7 +789,7 @@ class _ID3(_WithTail):
         for frame in tags.values():
             text = _known_text(str(frame).encode("latin-1"))  # mutagen took every byte for a letter
             if text is None:
-                raise _Refusal(
+                raise Refusal(
                     "no_tags",
                     "its only tag is ID3v1, in letters of an unknown alphabet",
                     "give it an ID3v2 tag first, in a program where the letters look right",
@@ -883,7 +802,7 @@ class _ID3(_WithTail):
         tags = type(self.file.tags)()
         tags.load(file, load_v1=False, translate=False)
         if tags.unknown_frames or len(tags) != n_frames:
-            raise _Refusal("bad_header", "its ID3v2.2 tag holds frames with no ID3v2.3 successor")
+            raise Refusal("bad_header", "its ID3v2.2 tag holds frames with no ID3v2.3 successor")
         for picture in tags.getall("APIC"):
             picture.mime = {"PNG": "image/png", "JPG": "image/jpeg"}.get(picture.mime, picture.mime)
         return _rendered(tags.values(), 3)
@@ -911,7 +830,7 @@ class _ID3InChunk(_ID3):
                 reason = (
                     "its header does not say how long it is: a tag behind it would not be found"
                 )
-                raise _Refusal("no_tags", reason, f"{_FFMPEG_COPY}, and tag the copy")
+                raise Refusal("no_tags", reason, f"{_FFMPEG_COPY}, and tag the copy")
         super().__init__(path, kind)
 
     def _read_tail(self) -> None: ...
@@ -927,7 +846,7 @@ class _ID3InChunk(_ID3):
 
     def _refuse_strays(self, file: BinaryIO) -> None:
         if any(name == b"ID3" and end > start for name, start, end in _chunks(file)):
-            raise _Refusal("bad_header", "its ID3 chunk holds something else")
+            raise Refusal("bad_header", "its ID3 chunk holds something else")
 
     def _outside(self, file: BinaryIO) -> Any:
         return [(n, _digest(file, start, end)) for n, start, end in _chunks(file) if n != b"ID3"]
@@ -943,7 +862,7 @@ class _ID3AtPointer(_ID3):
 
     def _refuse_strays(self, file: BinaryIO) -> None:
         if self._place(file):
-            raise _Refusal("bad_header", "its ID3 tag is not where its header says")
+            raise Refusal("bad_header", "its ID3 tag is not where its header says")
 
     def _remove(self) -> None:
         """mutagen would leave the file's old length in its header."""
@@ -1048,11 +967,11 @@ def _refuse_losses(tags: Any, tag: bytes) -> None:
             frame and body.startswith(frame, place)
         ):
             if body[place : place + header][size_at].strip(b"\0"):
-                raise _Refusal("bad_header", "its ID3 tag holds bytes that are no frames")
+                raise Refusal("bad_header", "its ID3 tag holds bytes that are no frames")
             place += header
         place += len(frame)
     if body[place:].strip(b"\0"):
-        raise _Refusal("bad_header", "its ID3 tag holds bytes that are no frames")
+        raise Refusal("bad_header", "its ID3 tag holds bytes that are no frames")
 
 
 class _RawText(str):
@@ -1279,14 +1198,14 @@ class _MP4(_Family):
         ends = {name: end for name, _, end in _boxes(file, 0, _size(file))}
         if b"moov" not in ends or ends[b"moov"] > _size(file):
             reason = "the file is cut short: its index is missing"
-            raise _Refusal("truncated", reason, "copy or download it again")
+            raise Refusal("truncated", reason, "copy or download it again")
 
     def _refuse_fragments(self, file: BinaryIO) -> None:
         """Of places in the file, which a longer tag would make wrong, mutagen mends only some."""
         for name, start, end in _boxes(file, 0, _size(file)):
             if name == b"mfra" or (name == b"moof" and _says_where_it_is(file, start, end)):
                 reason = "it is in fragments that would not be found behind a longer tag"
-                raise _Refusal("no_tags", reason, f"{_FFMPEG_COPY}, and tag the copy")
+                raise Refusal("no_tags", reason, f"{_FFMPEG_COPY}, and tag the copy")
 
     def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:  # noqa: ARG002
         atoms = [] if self.file.tags is None else self.file.tags.contents

@@ -35,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scattering": {"errors"},
     "model": {"errors"},
     "decision": {"errors"},
-    "metadata": {"errors"},
+    "replacement": set(),
+    "metadata": {"errors", "replacement"},
     "cache": {"errors"},
     # These join them.
     "checkpoint": {"errors", "model", "scattering"},

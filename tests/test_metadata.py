@@ -30,7 +30,7 @@ from containers import frame, id3, id3v1, splice, text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from musictag import audio, files, metadata
+from musictag import audio, files, metadata, replacement
 from musictag.errors import AudioError, MetadataError
 
 NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(metadata.FIELDS, ())
@@ -1357,6 +1357,16 @@ def test_a_file_of_several_names_is_replaced_only_on_request(tmp_path: Path) -> 
     assert "--hardlinks replace" in str(caught.value)
     assert path.read_bytes() == before
     assert metadata.write(path, NOTHING) is None  # which needs no writing
+    inode = path.stat().st_ino
+    metadata.write(path, FULL, hardlinks="in-place")
+    assert metadata.read(path) == metadata.read(other) == FULL
+    assert path.stat().st_ino == other.stat().st_ino == inode
+    written = metadata.write(path, NOTHING, hardlinks="in-place")
+    assert written is not None
+    assert metadata.read(other) == NOTHING
+    with pytest.raises(MetadataError, match="under 2 names"):
+        metadata.restore(path, written.before, expected=written.after)
+    before = path.read_bytes()
     metadata.write(path, FULL, hardlinks="replace")
     assert metadata.read(path) == FULL
     assert other.read_bytes() == before
@@ -1390,7 +1400,7 @@ def interrupted(*_: Any, **__: Any) -> None:
 
 STEPS: dict[str, tuple[Any, str]] = {
     "temporary name": (tempfile, "mkstemp"),
-    "copy": (shutil, "copyfile"),
+    "copy": (replacement, "_copy"),
     "tagging": (mutagen.flac.FLAC, "save"),
     "attributes": (shutil, "copystat"),
     "times": (os, "utime"),
@@ -1495,15 +1505,15 @@ def test_fields_that_change_between_reading_and_copying_are_seen_too(
     """In one tick of the clock, and of the same length: the file's status does not tell."""
     path = track(tmp_path, "flac")
     metadata.write(path, {"MOOD": ("Slow",)})
-    copyfile, status = shutil.copyfile, path.stat()
+    copy, status = replacement._copy, path.stat()
     theirs = path.read_bytes().replace(b"MOOD=Slow", b"MOOD=Fast")
 
-    def meanwhile(original: Path, copy: Path) -> None:
+    def meanwhile(original: int, new: int) -> None:
         path.write_bytes(theirs)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-        copyfile(original, copy)
+        copy(original, new)
 
-    monkeypatch.setattr(shutil, "copyfile", meanwhile)
+    monkeypatch.setattr(replacement, "_copy", meanwhile)
     with pytest.raises(MetadataError) as caught:
         metadata.write(path, {"MOOD": ("Soft",)}, expected={"MOOD": ("Slow",)})
     assert caught.value.code == "changed"
@@ -1620,6 +1630,64 @@ def test_one_other_byte_in_the_music_stops_it(
     assert path.read_bytes() == content
 
 
+PROBLEMS = {
+    errno.EDQUOT: "no_space",
+    errno.EXDEV: "cross_device",
+    errno.EBUSY: "locked",
+    errno.ETXTBSY: "locked",
+}
+
+
+@pytest.mark.parametrize("code", PROBLEMS)
+def test_what_stands_in_the_way_of_a_rename_is_said_with_its_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    path = track(tmp_path, "flac")
+    monkeypatch.setattr(os, "replace", failing(code))
+    with pytest.raises(MetadataError) as caught:
+        metadata.write(path, FULL)
+    assert caught.value.code == PROBLEMS[code]
+    assert caught.value.cure
+    assert metadata.read(path) == NOTHING
+
+
+def test_a_file_that_windows_keeps_locked_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = track(tmp_path, "flac")
+
+    def locked(*_: Any) -> None:
+        error = PermissionError(errno.EACCES, "Access is denied")
+        error.winerror = 32  # type: ignore[attr-defined]
+        raise error
+
+    monkeypatch.setattr(os, "replace", locked)
+    with pytest.raises(MetadataError) as caught:
+        metadata.write(path, FULL)
+    assert (caught.value.code, caught.value.cure) == (
+        "locked",
+        "close the program that has it open",
+    )
+
+
+def test_a_file_that_would_play_longer_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = track(tmp_path, "flac")
+    before = path.read_bytes()
+    save = metadata._FLAC._save
+
+    def careless(self: Any) -> None:
+        self.file.info.total_samples += 1
+        save(self)
+
+    monkeypatch.setattr(metadata._FLAC, "_save", careless)
+    monkeypatch.setattr(metadata._FLAC, "_rest", lambda *_: "not looked at")
+    with pytest.raises(MetadataError, match="would not survive"):
+        metadata.write(path, FULL)
+    assert path.read_bytes() == before
+
+
 def test_a_write_protected_file_is_somebodys_wish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1629,62 +1697,6 @@ def test_a_write_protected_file_is_somebodys_wish(
         metadata.write(path, FULL)
     assert caught.value.code == "permission"
     assert metadata.read(path) == NOTHING
-
-
-def test_what_a_killed_run_left_is_cleared_away_by_the_next_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Only copies of ours, whose original stands beside them, untouched for an hour."""
-    path = track(tmp_path, "flac")
-    left = tmp_path / ".track.musictag-ab3_xyz9.flac"
-    others = [
-        tmp_path / name
-        for name in (
-            ".gone.musictag-ab3_xyz9.flac",  # the only copy there is
-            ".track.musictag-ab3.flac",
-            ".track.musictag-ab3_xyz9.mp3",
-            "track.musictag-ab3_xyz9.flac",
-            ".track.flac",
-        )
-    ]
-    for file in (left, *others):
-        file.write_bytes(b"half a copy")
-    (tmp_path / ".track.musictag-folder__.flac").mkdir()
-    (tmp_path / ".track.musictag-linklink.flac").symlink_to(path)
-    caplog.set_level("INFO", "musictag")
-    metadata.write(path, {"MOOD": ("Slow",)})  # a process that lives could be at it
-    assert left.exists()
-    assert not caplog.records
-    later = tmp_path / "later"
-    while not later.exists() or later.stat().st_ctime <= left.stat().st_ctime:
-        later.write_bytes(b"")  # until the disk's clock has ticked
-    later.unlink()
-    monkeypatch.setattr(metadata, "LEFT_OVER_S", 0)
-    metadata._clear_leftovers.cache_clear()
-    metadata.write(path, {"MOOD": ("Fast",)})
-    assert not left.exists()
-    assert sorted(tmp_path.iterdir()) == sorted(
-        [
-            path,
-            *others,
-            tmp_path / ".track.musictag-folder__.flac",
-            tmp_path / ".track.musictag-linklink.flac",
-        ]
-    )
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{left}: removed, a copy left by a run that was killed"
-    ]
-    assert metadata.read(path) == fields(MOOD=("Fast",))
-
-
-def test_old_times_do_not_make_a_leftover(tmp_path: Path) -> None:
-    """With --preserve-mtime a copy gets its original's time while a process is still at it."""
-    path = track(tmp_path, "flac")
-    copy = tmp_path / ".track.musictag-ab3_xyz9.flac"
-    copy.write_bytes(b"half a copy")
-    os.utime(copy, (0, 0))
-    metadata.write(path, FULL)
-    assert copy.exists()
 
 
 def test_a_folder_that_cannot_be_synced_is_no_failure(
