@@ -42,6 +42,7 @@ Samples = NDArray[np.float32]
 # PyAV's types differ between the versions we allow.
 _Container = Any
 _Stream = Any
+_Packet = Any
 _Frame = Any
 
 RATE_HZ = 16_000
@@ -55,6 +56,8 @@ SILENT_PEAK = 1e-4
 PADDING_S = 0.15
 """A rest this short after the last full segment is an encoder's padding (one mp3 frame lasts
 0.144 s at 8 kHz) and makes no segment of its own."""
+LONGEST_S = 100 * 3600
+"""No track is longer; a file that goes on is a trap, which holds days of silence in no space."""
 LOUDEST = 1e6
 """120 dB over full scale: beyond it, as with NaN, a float file holds damage, heard as silence."""
 
@@ -76,9 +79,17 @@ class Track:
     track no longer than N segments is heard whole.
     """
 
-    def __init__(self, path: Path, *, n_segments: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        n_segments: int | None = None,
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
         if n_segments is not None and n_segments < 1:
             raise ValueError("n_segments must be at least 1")
+        self._progress = progress
+        """Called whenever a block has been decoded, so that somebody can tell work from a hang."""
         self.path = path
         self.n_segments = n_segments
         self.duration_s: float | None = None
@@ -162,6 +173,9 @@ class Track:
             try:
                 for block in self._noting_decoder(door(self.path, heard_s)):
                     heard_s += len(block.samples) / block.rate_hz
+                    if heard_s > LONGEST_S:
+                        reason = f"it goes on for more than {LONGEST_S // 3600} hours"
+                        raise AudioError(self.path, "too_big", reason)
                     yield block
             except _GaveUp as gave_up:  # noqa: PERF203  (three doors at most)
                 refusals.append(f"{_name(door)}: {gave_up}")
@@ -174,15 +188,18 @@ class Track:
     def _noting_decoder(self, blocks: Iterator[_Block]) -> Iterator[_Block]:
         for block in blocks:
             self.decoder = self.decoder or block.decoder
-            yield block
+            self._progress()
+            if len(block.samples):
+                yield block
 
 
-def payload_digest(path: Path) -> bytes:
+def payload_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -> bytes:
     """Digest of the audio packets alone: the same before and after a change of metadata.
 
     Over the bytes of the stream that would be heard, in order, and its codec,
     rate and channels; nothing is decoded. A file that ffmpeg cannot take apart
     is digested whole: still an identity, but one that any edit changes.
+    `progress` is called now and then, as in Track.
     """
     import av  # noqa: PLC0415  (lazy: importing musictag must not load decoders)
 
@@ -192,14 +209,23 @@ def payload_digest(path: Path) -> bytes:
         with _opened_by_ffmpeg(path) as (container, stream):
             about = stream.codec_context
             digest.update(f"{about.name} {about.rate} {about.layout.nb_channels} ".encode())
-            for packet in container.demux(stream):
+            for n, packet in enumerate(_packets(container, stream)):
                 if packet.size:
                     digest.update(packet)
+                if n % 1024 == 0:
+                    progress()
     except (_GaveUp, av.FFmpegError):
-        digest = hashlib.blake2b(b"whole file ", digest_size=32)
-        with _open(path) as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        return file_digest(path, progress=progress)
+    return digest.digest()
+
+
+def file_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -> bytes:
+    """Digest of all bytes, for a file that cannot or had better not be taken apart."""
+    digest = hashlib.blake2b(b"whole file ", digest_size=32)
+    with _open(path) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            progress()
     return digest.digest()
 
 
@@ -471,7 +497,7 @@ def _frames(path: Path, container: _Container, stream: _Stream) -> Iterator[_Fra
     import av  # noqa: PLC0415
 
     n_good = n_bad = n_holes = 0
-    packets = container.demux(stream)
+    packets = _packets(container, stream)
     while True:
         try:
             packet = next(packets)
@@ -481,7 +507,9 @@ def _frames(path: Path, container: _Container, stream: _Stream) -> Iterator[_Fra
             raise _GaveUp(_reason(error), was_open=True) from error
         try:
             frames = packet.decode()
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
             n_bad += 1
             if not n_good and n_bad >= 2000:
                 break
@@ -497,11 +525,23 @@ def _frames(path: Path, container: _Container, stream: _Stream) -> Iterator[_Fra
         raise AudioError(path, "corrupt", reason, cure="copy or download it again")
 
 
+def _packets(container: _Container, stream: _Stream) -> Iterator[_Packet]:
+    """The stream's packets, as long as they can all be in the file: tables in its header may name
+    the same bytes over and over."""
+    left = 8 * container.size + (1 << 20)
+    for packet in container.demux(stream):
+        left -= packet.size + 1
+        if left < 0:
+            raise _GaveUp("it names more sound than it holds", was_open=True)
+        yield packet
+
+
 def _from(
     start_s: float, origin_s: float | None, frames: Iterator[_Frame]
 ) -> Iterator[tuple[_Frame, int]]:
-    """Each frame and how many of its first samples to leave out, so that the music starts at
-    `start_s`: by the frames' own times where a seek came before, by counting where it did not."""
+    """Each frame and how many of its first samples to leave out (it may be all), so that the music
+    starts at `start_s`: by the frames' own times where a seek came before, by counting where it
+    did not."""
     position_s = 0.0
     wanted = start_s > 0
     for frame in frames:
@@ -514,8 +554,7 @@ def _from(
             skip = min(max(round((start_s - position_s) * frame.sample_rate), 0), frame.samples)
             position_s += frame.samples / frame.sample_rate
             wanted = skip == frame.samples
-        if skip < frame.samples:
-            yield frame, skip
+        yield frame, skip
 
 
 def _mixed(frames: Iterator[tuple[_Frame, int]]) -> Iterator[_Block]:
@@ -528,8 +567,12 @@ def _mixed(frames: Iterator[tuple[_Frame, int]]) -> Iterator[_Block]:
     filled = 0
     kind: tuple[str, int, int] | None = None
     with np.errstate(invalid="ignore", over="ignore"):  # float files; see _without_damage
-        for frame, skip in frames:
+        for number, (frame, skip) in enumerate(frames):
             n = frame.samples - skip
+            if n == 0:
+                if number % 1024 == 0:  # it takes long, and yet it goes on
+                    yield _Block(mono[:0], RATE_HZ, "ffmpeg")
+                continue
             this = (frame.format.name, frame.layout.nb_channels, frame.sample_rate)
             if this != kind or filled + n > len(mono):
                 if filled and kind:
@@ -633,6 +676,8 @@ def _check_sanity(rate_hz: int, n_channels: int) -> None:
 
 
 def _reason(error: Any) -> str:
+    if isinstance(error, MemoryError):
+        raise error
     sentence = str(error.strerror or type(error).__name__).lower()
     return sentence.replace(" when processing input", "")
 
@@ -785,7 +830,7 @@ def _demuxed_s(path: Path) -> float | None:
     duration = 0
     try:
         with _opened_by_ffmpeg(path) as (container, stream):
-            for packet in container.demux(stream):
+            for packet in _packets(container, stream):
                 duration += packet.duration or 0
             return float(duration * stream.time_base) or None
     except (_GaveUp, av.FFmpegError):

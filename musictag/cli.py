@@ -260,7 +260,7 @@ def scan(  # noqa: PLR0913  # one argument per option
             "--jobs",
             "-j",
             metavar="N",
-            help=f"Decoding threads, at most {config.MOST_JOBS}. [default: one per core]",
+            help=f"Decoding processes, at most {config.MOST_JOBS}. [default: one per core]",
         ),
     ] = None,
     batch_size: Annotated[

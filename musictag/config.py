@@ -27,7 +27,7 @@ from musictag.errors import UsageError
 
 FIELDS = tuple(FIELD_TAGS)
 MOST_JOBS = 256
-"""More decoding threads only wait for each other."""
+"""More decoding processes only wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Settings:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     jobs: int | None = None
-    """Decoding threads; None: as many as fit the machine."""
+    """Decoding processes; None: as many as fit the machine."""
     batch_size: int | None = None
     """Segments heard at once; None: 8 on the CPU, more on a GPU."""
     exclude: tuple[str, ...] = ()

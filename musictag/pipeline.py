@@ -1,13 +1,14 @@
 """All stages for one track, then for many.
 
     file → samples → segments → coefficients → probabilities → tags → fields
-           └──── decoding threads ───┘ └────── the caller's thread ───────┘
+           └── decoding processes ───┘ └────── the caller's thread ───────┘
 
-Threads read and decode tracks, a few at a time, and put their segments on a
-short queue; the caller's thread takes them off, hears them in batches that
-reach across tracks, decides, and writes. Outcomes come in the order of the
-paths. Nothing here grows with the library or with a track: the queue bounds
-the segments in memory, a window the tracks that may overtake a slow one.
+Threads, each with a process that decodes for it, read tracks, a few at a time,
+and put their segments on a short queue; the caller's thread takes them off,
+hears them in batches that reach across tracks, decides, and writes. Outcomes
+come in the order of the paths. Nothing here grows with the library or with a
+track: the queue bounds the segments in memory, a window the tracks that may
+overtake a slow one.
 
 One file is the unit of error: a FileError becomes a failed Outcome and the run
 goes on; any other exception stops it.
@@ -16,6 +17,7 @@ goes on; any other exception stops it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import logging
 import os
@@ -34,6 +36,7 @@ from musictag import audio, decision, metadata
 from musictag.cache import Cache, Heard
 from musictag.config import Settings
 from musictag.decision import Change
+from musictag.decoder import FATAL, Closed, Decoder
 from musictag.errors import CheckpointError, FileError, MusictagError, UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ SILENCES = {
     "too_short": "it is shorter than one second",
 }
 """Nothing is wrong with such a file, and there is nothing to tag."""
-DAMAGES = frozenset({"corrupt", "mislabelled", "no_decoder", "truncated"})
+DAMAGES = frozenset({"corrupt", "mislabelled", "no_decoder", "truncated", *FATAL})
 """What the same bytes and the same decoders will always end in, so that once is enough."""
 
 CPU_BATCH = 8
@@ -70,7 +73,7 @@ _PATIENCE_S = 0.5
 _POLL_S = 0.1
 """How soon a waiting thread sees that the scan has ended."""
 _PARTING_S = 3.0
-"""Threads in the middle of a huge file are waited for so long when the scan has ended."""
+"""Threads in the middle of something are waited for so long when the scan has ended."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +133,12 @@ def scan(
     if settings.device not in ("auto", "cpu"):
         find_device(settings.device)
     jobs = settings.jobs or n_cores()
-    scanner = _Scanner(checkpoint, settings, cache, write)
-    with _Decoders(paths, scanner.segments, jobs) as decoders:
-        for track in _in_order(_Listener(scanner.ear).tracks(decoders)):
-            decoders.one_done()
-            yield scanner.outcome(track)
+    with Decoder() as own:
+        scanner = _Scanner(checkpoint, settings, cache, write, own.payload_digest)
+        with _Decoders(paths, scanner.segments, jobs) as decoders:
+            for track in _in_order(_Listener(scanner.ear).tracks(decoders)):
+                decoders.one_done()
+                yield scanner.outcome(track)
 
 
 def find_device(name: str) -> str:
@@ -191,16 +195,22 @@ class _Scanner:
     """The stages, with what is the same for all tracks."""
 
     def __init__(
-        self, checkpoint: Checkpoint, settings: Settings, cache: Cache, write: bool
+        self,
+        checkpoint: Checkpoint,
+        settings: Settings,
+        cache: Cache,
+        write: bool,
+        payload_digest: Callable[[Path], bytes],
     ) -> None:
         self._checkpoint = checkpoint
         self._settings = settings
         self._cache = cache
         self._write = write
+        self._payload_digest = payload_digest
         self._key = f"{HEARING}:{checkpoint.digest}:{settings.segments or 'all'}"
         self._key_of_damage = f"{self._key}:{_decoders()}"
 
-    def segments(self, track: _Track) -> Iterator[Segment]:
+    def segments(self, track: _Track, decoder: Decoder) -> Iterator[Segment]:
         """File → samples → segments; none when the track was heard before.
 
         The metadata is read before the sound: a file whose header cannot be
@@ -212,16 +222,24 @@ class _Scanner:
             track.old = metadata.read(track.path)
         except FileError as error:
             if error.code != "no_tags":
-                _check_sound(track.path)
-                raise
+                self._check_sound(track, decoder)
+                if track.heard is None:
+                    raise
+                return
             track.untaggable = Problem.of(error)
         if track.content is None:
-            track.content = audio.payload_digest(track.path)
+            try:
+                track.content = decoder.payload_digest(track.path)
+            except FileError as fatal:
+                if fatal.code not in FATAL:
+                    raise
+                _note_fatal(track, fatal)
+                return
         track.heard = self._heard_before(track.content)
         if track.heard is not None:
             track.from_cache = True
             return
-        music = audio.Track(track.path, n_segments=self._settings.segments)
+        music = decoder.track(track.path, n_segments=self._settings.segments)
         try:
             yield from music.segments()
         except FileError as error:
@@ -234,6 +252,23 @@ class _Scanner:
         finally:
             log.debug("%s: decoded by %s", track.path, music.decoder or "nobody")
         track.duration_s = music.duration_s
+
+    def _check_sound(self, track: _Track, decoder: Decoder) -> None:
+        """Of a file whose tags cannot be parsed: FileError if there is no music in it, which says
+        more. One that its decoder does not survive is noted, and not tried at every scan."""
+        if track.content is not None:
+            heard = self._heard_before(track.content)
+            if heard is not None and heard.code in FATAL:
+                track.heard, track.from_cache = heard, True
+                return
+        try:
+            for _ in decoder.track(track.path).segments(most=1):
+                pass
+        except FileError as error:
+            if error.code in FATAL:
+                _note_fatal(track, error)
+            elif error.code in DAMAGES:
+                raise
 
     def _heard_before(self, content: bytes) -> Heard | None:
         """What is remembered, if this model can have heard it: the cache may be damaged."""
@@ -306,7 +341,7 @@ class _Scanner:
         now = _stat(track.path)
         if _same(now, track.stat):
             return
-        if track.content is None or audio.payload_digest(track.path) != track.content:
+        if track.content is None or self._payload_digest(track.path) != track.content:
             raise FileError(
                 track.path,
                 "changed",
@@ -345,7 +380,7 @@ class _Scanner:
             expected={name: track.old.get(name, ()) for name in new},
             preserve_mtime=self._settings.preserve_mtime,
             join=self._settings.join,
-            payload_digest=audio.payload_digest,
+            payload_digest=self._payload_digest,
         )
         if track.content is not None:
             self._cache.remember_content(track.path, _stat(track.path), track.content)
@@ -387,14 +422,11 @@ def _explained(path: Path, error: OSError) -> FileError:
     return FileError(path, "io", f"cannot be opened: {error.strerror or error}")
 
 
-def _check_sound(path: Path) -> None:
-    """FileError if there is no music in it: says more than tags that cannot be parsed."""
-    try:
-        for _ in audio.Track(path).segments():
-            break
-    except FileError as error:
-        if error.code in DAMAGES:
-            raise
+def _note_fatal(track: _Track, error: FileError) -> None:
+    """What no decoder survives is known again by all its bytes: nobody can tell which are music."""
+    if track.content is None:
+        track.content = audio.file_digest(track.path)
+    track.heard = Heard(0.0, (), error.code, error.message)
 
 
 def _decoders() -> str:
@@ -488,6 +520,7 @@ class _Arrival:
 class _Decoders:
     """Threads that read tracks in the order of the paths and hand over their segments.
 
+    Each has a Decoder, whose process does the work; the thread waits for it.
     Iterating gives what arrives, and None when nothing did for a while. One
     more thread takes the paths, because a list on standard input may make it
     wait for ever. Leaving the `with` block ends all of them.
@@ -496,7 +529,7 @@ class _Decoders:
     def __init__(
         self,
         paths: Iterable[Path | FileError],
-        segments: Callable[[_Track], Iterator[Segment]],
+        segments: Callable[[_Track, Decoder], Iterator[Segment]],
         jobs: int,
     ) -> None:
         self._paths = paths
@@ -510,11 +543,15 @@ class _Decoders:
         self._porter = threading.Thread(
             target=self._guarded, args=(self._take_paths,), name="musictag paths", daemon=True
         )
+        self._decoders = [Decoder() for _ in range(jobs)]
         self._threads = [
             threading.Thread(
-                target=self._guarded, args=(self._decode,), name=f"musictag {n}", daemon=True
+                target=self._guarded,
+                args=(functools.partial(self._decode, decoder),),
+                name=f"musictag {n}",
+                daemon=True,
             )
-            for n in range(jobs)
+            for n, decoder in enumerate(self._decoders)
         ]
 
     def __enter__(self) -> _Decoders:
@@ -524,9 +561,10 @@ class _Decoders:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        for _thread in self._threads:
+        for decoder in self._decoders:
+            decoder.kill()
             self._todo.put(None)
-        # Who reads a huge file or waits for standard input sees the end late or never: daemons,
+        # Who reads huge metadata or waits for standard input sees the end late or never: daemons,
         # they end with the program, and nothing they hand over any more is taken.
         deadline_s = time.monotonic() + _PARTING_S
         for thread in self._threads:
@@ -556,7 +594,7 @@ class _Decoders:
         """An exception that we did not foresee is raised again where the arrivals are taken."""
         try:
             work()
-        except _Ended:
+        except (_Ended, Closed):
             pass
         except BaseException as error:
             with contextlib.suppress(_Ended):
@@ -574,16 +612,17 @@ class _Decoders:
         for _thread in self._threads:
             self._todo.put(None)
 
-    def _decode(self) -> None:
-        while (track := self._todo.get()) is not None:
-            self._check_ended()
-            if track.problem is None:
-                try:
-                    for segment in self._segments(track):
-                        self._hand_over(_Arrival(track, segment))
-                except FileError as error:
-                    track.problem = Problem.of(error)
-            self._hand_over(_Arrival(track, None))
+    def _decode(self, decoder: Decoder) -> None:
+        with decoder:
+            while (track := self._todo.get()) is not None:
+                self._check_ended()
+                if track.problem is None:
+                    try:
+                        for segment in self._segments(track, decoder):
+                            self._hand_over(_Arrival(track, segment))
+                    except FileError as error:
+                        track.problem = Problem.of(error)
+                self._hand_over(_Arrival(track, None))
         self._hand_over(None)
 
     def _hand_over(self, arrival: _Arrival | BaseException | None) -> None:

@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The stages do not know each other.
     "files": {"errors"},
     "audio": {"errors"},
+    "decoder": {"audio", "errors"},  # the same stage, in a process of its own
     "scattering": {"errors"},
     "model": {"errors"},
     "decision": {"errors"},
@@ -41,7 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     # These join them.
     "checkpoint": {"errors", "model", "scattering"},
     "config": {"decision", "errors"},
-    "pipeline": {"audio", "cache", "checkpoint", "config", "decision", "errors", "metadata"},
+    "pipeline": {
+        *("audio", "cache", "checkpoint", "config", "decision", "decoder", "errors", "metadata"),
+    },
     "report": {"decision", "errors", "pipeline"},
     "cli": {
         *("cache", "checkpoint", "config", "decision", "errors", "files", "pipeline", "report"),

@@ -57,6 +57,15 @@ class Listening:
     on_digest: Callable[[Path], None] = lambda path: None
     on_write: Callable[[Path], None] = lambda path: None
 
+    def __enter__(self) -> Listening:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def kill(self) -> None:
+        pass
+
     def load(self, device: str) -> Listening:
         self.n_loaded += 1
         return self
@@ -97,11 +106,13 @@ class FakeTrack:
         self.duration_s: float | None = None
         self.decoder = "ffmpeg"
 
-    def segments(self) -> Iterator[Any]:
+    def segments(self, *, most: int | None = None) -> Iterator[Any]:
         heard = self.content["heard"][: self.n_segments]
         for number, probabilities in enumerate(heard):
             self.listening.on_segment(self.path, number)
             yield self.listening.segment(probabilities)
+            if number + 1 == most:
+                return
         self.duration_s = 29.0 * len(heard)
         if code := self.content["error"]:
             raise AudioError(self.path, code, f"it is {code}", cure="mend it")
@@ -135,8 +146,7 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Listening:
         path.write_text(json.dumps(content))
         return True
 
-    monkeypatch.setattr(pipeline.audio, "Track", fake.track)
-    monkeypatch.setattr(pipeline.audio, "payload_digest", fake.payload_digest)
+    monkeypatch.setattr(pipeline, "Decoder", lambda: fake)
     monkeypatch.setattr(pipeline.metadata, "read", read)
     monkeypatch.setattr(pipeline.metadata, "write", write)
     # No test waits for a clock: a batch that is not full waits until nothing can come any more.
@@ -668,7 +678,7 @@ def test_only_fields_that_change_are_handed_to_the_writer(
                 "expected": {"GENRE": ()},
                 "preserve_mtime": True,
                 "join": None,
-                "payload_digest": pipeline.audio.payload_digest,
+                "payload_digest": listening.payload_digest,
             },
         )
     ]
