@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
@@ -23,6 +25,8 @@ from musictag.errors import CheckpointError, DataSetError, FileError, MusictagEr
 
 if TYPE_CHECKING:
     from musictag.report import Report
+    from musictag.training.dataset import DataSet
+    from musictag.training.magnatagatune import Beginning, Fetched, Unpacked
 
 DEFAULTS = config.Settings()
 DEVICES = "auto, cpu, cuda, cuda:N or mps."
@@ -141,9 +145,13 @@ def _give_up_stdout() -> None:
 
 def _path(text: str) -> Path:
     """Path("") would be the current folder, and nobody who left out a name asked for that."""
+    return Path(_name(text))
+
+
+def _name(text: str) -> str:
     if not text:
         raise typer.BadParameter("the name is empty (a variable that is not set?)")
-    return Path(text)
+    return text
 
 
 def _print_version(wanted: bool) -> None:
@@ -451,13 +459,14 @@ def _pairs(settings: Mapping[str, object]) -> str:
 def train(  # noqa: PLR0913  # one argument per option
     *,
     dataset: Annotated[
-        Path,
+        str,
         typer.Option(
-            metavar="DIR",
+            metavar="DIR|mtat",
             help="Folder with clips.csv (id, file, start, duration, track, split) and "
-            "soft_labels.csv (id, one column per tag).",
+            "soft_labels.csv (id, one column per tag), or laid out like MagnaTagATune. mtat is "
+            "MagnaTagATune itself, downloaded if need be (3 GB); mtat:DIR the same in DIR.",
             show_default=False,
-            parser=_path,
+            parser=_name,
         ),
     ],
     output: Annotated[
@@ -525,6 +534,7 @@ def train(  # noqa: PLR0913  # one argument per option
         from musictag import pipeline  # noqa: PLC0415
 
         found = pipeline.find_device(config.override(config.load(), {"device": device}).device)
+        from musictag.training import magnatagatune  # noqa: PLC0415
         from musictag.training.train import (  # noqa: PLC0415
             AUGMENTATIONS,
             EpochResult,
@@ -534,7 +544,7 @@ def train(  # noqa: PLR0913  # one argument per option
         from musictag.training.train import train as run  # noqa: PLC0415
 
         settings = TrainSettings(
-            dataset=dataset,
+            dataset=magnatagatune.directory_of(dataset) or Path(dataset),
             output=output,
             name=name,
             epochs=epochs,
@@ -551,6 +561,7 @@ def train(  # noqa: PLR0913  # one argument per option
             workers=workers,
             resume=resume,
         )
+        _data_set(dataset)
 
         def tell(news: FeatureProgress | EpochResult) -> None:
             if isinstance(news, FeatureProgress):
@@ -571,9 +582,9 @@ def train(  # noqa: PLR0913  # one argument per option
 def evaluate(
     *,
     dataset: Annotated[
-        Path,
+        str,
         typer.Option(
-            metavar="DIR", help="A data set as for training.", show_default=False, parser=_path
+            metavar="DIR|mtat", help="A data set as for training.", show_default=False, parser=_name
         ),
     ],
     model: Annotated[
@@ -590,7 +601,10 @@ def evaluate(
     ] = False,
 ) -> None:
     """Judge a model on labelled music: ROC-AUC, PR-AUC and correlation, with 95 % intervals
-    over tracks; precision and recall at its thresholds; genres against people's."""
+    over tracks; calibration; precision and recall at its thresholds; genres against people's.
+
+    Sound that cannot be read is left out, and said.
+    """
     with _endings():
         import json  # noqa: PLC0415
 
@@ -598,20 +612,73 @@ def evaluate(
 
         settings = config.override(config.load(), {"device": device, "model": model})
         found = pipeline.find_device(settings.device)
-        from musictag.training import dataset as datasets  # noqa: PLC0415
         from musictag.training import evaluate as judge  # noqa: PLC0415
+        from musictag.training import scorecard  # noqa: PLC0415
 
         evaluation = judge.evaluate(
             checkpoint.find(settings.model),
-            datasets.read_folder(dataset),
+            _data_set(dataset),
             split=split,
             level=level,
             device=found,
             tell=lambda done, total: typer.echo(f"heard {done} of {total} examples", err=True),
         )
-        typer.echo(
-            json.dumps(evaluation.to_json(), indent=1) if as_json else judge.table(evaluation)
-        )
+        for reason in evaluation.left_out.values():
+            _complain(f"left out: {reason}")
+        _prepare_stdout("table")
+        if as_json:
+            typer.echo(json.dumps(evaluation.to_json(), indent=1))
+        else:
+            typer.echo(scorecard.text(evaluation))
+
+
+def _data_set(name: str) -> DataSet:
+    """A data set by name or folder, fetched if it is one that can be; says what is in it."""
+    from musictag.training import dataset as datasets  # noqa: PLC0415
+    from musictag.training import magnatagatune  # noqa: PLC0415
+
+    directory = magnatagatune.directory_of(name)
+    if directory is not None:
+        magnatagatune.fetch(directory, source=magnatagatune.SOURCE, tell=_fetching())
+    found = datasets.open_dataset(directory or Path(name))
+    for split in datasets.SPLITS:
+        line = f"{split}: {len(found.rows(split)):,} examples"
+        if n_dropped := found.untagged.get(split):
+            line += f" ({n_dropped:,} more carry none of the tags)"
+        typer.echo(line, err=True)
+    for reason in found.broken.values():
+        typer.echo(f"left out: {reason}", err=True)
+    return found
+
+
+def _fetching() -> Callable[[Beginning | Fetched | Unpacked], None]:
+    """What tells of a download: first all that one may want to stop it for, then every ten
+    seconds how far it is."""
+    from musictag.training import magnatagatune  # noqa: PLC0415
+
+    told_s = -math.inf
+
+    def tell(news: Beginning | Fetched | Unpacked) -> None:
+        nonlocal told_s
+        if isinstance(news, magnatagatune.Beginning):
+            typer.echo(
+                f"MagnaTagATune goes to {news.directory}: {news.download_size / 1e9:.1f} GB to "
+                f"download from {news.source}, {news.disk_size / 1e9:.1f} GB on the disk.\n"
+                f"Its licence is {news.licence}.\n"
+                "This may be interrupted: the same command goes on.",
+                err=True,
+            )
+            return
+        if news.done != news.total and time.monotonic() - told_s < 10:
+            return
+        told_s = time.monotonic()
+        if isinstance(news, magnatagatune.Unpacked):
+            typer.echo(f"unpacked {news.done:,} of {news.total:,} clips", err=True)
+        else:
+            of = f" of {news.total / 1e6:,.0f}" if news.total else ""
+            typer.echo(f"{news.name}: {news.done / 1e6:,.0f}{of} MB", err=True)
+
+    return tell
 
 
 # ---------------------------------------------------------------- endings

@@ -798,7 +798,7 @@ def test_a_model_is_trained_judged_and_used(musictag: Run, data_set: Path, tmp_p
     judged = musictag("evaluate", "--dataset", data_set, "--model", made, "--json")
     scores = json.loads(judged.stdout)
     assert (scores["model"], scores["split"], scores["n"]) == ("ours", "test", 2)
-    assert set(scores["macro"]) >= {"roc_auc", "pr_auc", "correlation"}
+    assert set(scores["macro"]) >= {"roc_auc", "pr_auc", "brier", "ece"}
     assert set(scores["tags"]) == {"rock", "slow"}
 
     shown = musictag("evaluate", "--dataset", data_set, "--model", made)
@@ -820,7 +820,7 @@ def test_options_of_training_have_the_defaults_of_its_settings() -> None:
             ), field.name
 
 
-def test_an_example_that_cannot_be_read_is_no_wrong_usage(
+def test_an_example_that_cannot_be_read_is_left_out_and_said(
     musictag: Run, data_set: Path, tiny: Path, tmp_path: Path
 ) -> None:
     directory = shutil.copytree(data_set, tmp_path / "damaged")
@@ -828,9 +828,15 @@ def test_an_example_that_cannot_be_read_is_no_wrong_usage(
     rows = [f"{i}" + ",1" * len(TAGS) for i in range(6)]
     (directory / "soft_labels.csv").write_text("\n".join([f"id,{labels}", *rows]) + "\n")
     (directory / "4.flac").write_bytes(b"not music at all")
-    result = musictag("evaluate", "--dataset", directory, "--model", tiny)
-    assert (result.code, result.stdout) == (1, "")
-    assert str(directory / "4.flac") in result.stderr
+    judging = ("evaluate", "--dataset", directory, "--model", tiny, "--json")
+    result = musictag(*judging)
+    assert result.code == 0
+    assert (json.loads(result.stdout)["n"], json.loads(result.stdout)["left_out"]) == (1, 1)
+    assert f"left out: {directory / '4.flac'}" in result.stderr
+    (directory / "5.flac").unlink()
+    result = musictag(*judging)
+    assert (result.code, result.stdout) == (2, "")
+    assert "no audio could be read" in result.stderr
 
 
 # arguments, and what the complaint must name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import math
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 import sounds
 import torch
+from labelled import TAGS, clip, data_set, write_folder
 from safetensors.torch import load_file
 
 from musictag import checkpoint
@@ -23,10 +23,9 @@ from musictag.errors import AudioError, DataSetError, UsageError
 from musictag.model import Architecture
 from musictag.scattering import FrontEnd, Scattering
 from musictag.training import augment, features, scores
-from musictag.training.dataset import DataSet, Example, read_folder, read_samples
-from musictag.training.evaluate import evaluate, judge, judge_genres
+from musictag.training.dataset import Example, read_folder, read_samples
+from musictag.training.evaluate import evaluate
 from musictag.training.features import prepare
-from musictag.training.scores import binarise, correlation, pr_auc, roc_auc
 from musictag.training.thresholds import choose_thresholds, n_decided_otherwise
 from musictag.training.train import (
     AUGMENTATIONS,
@@ -39,42 +38,7 @@ from musictag.training.train import (
     train,
 )
 
-TAGS = ("rock", "classical", "no vocals")
-
-
 # -- made here -------------------------------------------------------------------------------------
-
-
-def write_folder(
-    directory: Path, rows: list[dict[str, object]], labels: list[list[float]], tags=TAGS
-) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    columns = ["id", "file", "start", "duration", "track", "split", "genre"]
-    with (directory / "clips.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    with (directory / "soft_labels.csv").open("w", newline="") as file:
-        writer_ = csv.writer(file)
-        writer_.writerow(["id", *tags])
-        writer_.writerows([row["id"], *values] for row, values in zip(rows, labels, strict=True))
-    return directory
-
-
-def clip(name: str, split: str = "train", **other: object) -> dict[str, object]:
-    row = {"id": name, "file": f"{name}.wav", "start": 0, "duration": 29, "track": name}
-    return {**row, "split": split, "genre": "", **other}
-
-
-def data_set(labels: list[list[float]], *, tracks: str = "", shares=(0.5, 0.5, 0.5)) -> DataSet:
-    """Examples of a validation split, one track each unless `tracks` spells them."""
-    tracks = tracks or "".join(chr(97 + i) for i in range(len(labels)))
-    examples = tuple(
-        Example(f"{i}", Path(f"{i}.wav"), 0, 29, track, "validation")
-        for i, track in enumerate(tracks)
-    )
-    shares_ = dict(zip(TAGS, shares, strict=True))
-    return DataSet(Path(), TAGS, examples, np.array(labels, dtype=np.float32), shares_)
 
 
 @pytest.fixture
@@ -632,104 +596,6 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[-1] == pytest.approx(0)
     assert rates[:11] == sorted(rates[:11])
     assert rates[10:] == sorted(rates[10:], reverse=True)
-
-
-# -- scores, by hand -------------------------------------------------------------------------------
-
-POSITIVE = [True, False, True, False]
-
-
-@pytest.mark.parametrize(
-    ("probabilities", "positive", "roc", "pr"),
-    [
-        ([0.9, 0.1, 0.8, 0.2], POSITIVE, 1.0, 1.0),
-        ([0.1, 0.9, 0.2, 0.8], POSITIVE, 0.0, (1 / 3 + 2 / 4) / 2),
-        # ranked + − + −: of the 4 pairs 3 are right; precision 1 at the first, 2/3 at the second
-        ([0.9, 0.8, 0.7, 0.6], POSITIVE, 3 / 4, (1 + 2 / 3) / 2),
-        # all tied: every pair counts half; one threshold, half of it right
-        ([0.5, 0.5, 0.5, 0.5], POSITIVE, 1 / 2, 1 / 2),
-        # + and − tied on top: pairs 1/2, 1, 1/2, 1 … of +0.9 −0.9 +0.5 −0.1
-        ([0.9, 0.9, 0.5, 0.1], POSITIVE, (0.5 + 1 + 0 + 1) / 4, (1 / 2 + 2 / 3) / 2),
-        ([0.3, 0.2, 0.1], [True, True, True], math.nan, 1.0),
-        ([0.3, 0.2, 0.1], [False, False, False], math.nan, math.nan),
-    ],
-)
-def test_roc_and_pr_auc_by_hand(
-    probabilities: list[float], positive: list[bool], roc: float, pr: float
-) -> None:
-    p, y = np.array(probabilities), np.array(positive)
-    assert roc_auc(p, y) == pytest.approx(roc, nan_ok=True)
-    assert pr_auc(p, y) == pytest.approx(pr, nan_ok=True)
-
-
-def test_correlation_by_hand() -> None:
-    a = np.array([1.0, 2.0, 3.0])
-    assert correlation(a, 2 * a + 5) == pytest.approx(1)
-    assert correlation(a, np.array([1.0, 0.0, 2.0])) == pytest.approx(1 / 2)
-    assert math.isnan(correlation(a, np.ones(3)))
-
-
-def test_labels_are_binarised_at_prevalence() -> None:
-    soft = np.array([[0.9, 0.1, 0.2], [0.2, 0.3, 0.2], [0.4, 0.2, 0.2], [0.1, 0.05, 0.2]])
-    positive = binarise(soft, [0.5, 0.25, 0.01])
-    assert positive[:, 0].tolist() == [True, False, True, False]
-    assert positive[:, 1].tolist() == [False, True, False, False]
-    assert positive[:, 2].tolist() == [True, False, False, False]  # one at least, the first
-
-
-def test_track_level_is_the_mean_over_a_tracks_examples() -> None:
-    table, names = scores.by_track(np.array([[0.2, 0.0], [0.5, 0.5], [0.4, 1.0]]), ["x", "y", "x"])
-    assert names == ["x", "y"]
-    np.testing.assert_allclose(table, [[0.3, 0.5], [0.5, 0.5]])
-
-
-def test_an_evaluation_is_plain_json_with_nothing_that_is_not_json() -> None:
-    dataset = data_set([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.1, 0.9, 0], [0.2, 0.7, 0]], tracks="aabc")
-    heard = np.array([[0.7, 0.2, 0.1], [0.8, 0.1, 0.1], [0.1, 0.9, 0.1], [0.2, 0.8, 0.1]])
-    found = judge(heard, dataset, range(4), thresholds={"Rock": 0.5}, model="m", n_resamples=20)
-    plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert (plain["n"], plain["n_tracks"], plain["level"]) == (4, 3, "segment")
-    assert plain["tags"]["rock"]["roc_auc"] == 1.0
-    assert plain["tags"]["rock"]["pr_auc"] == 1.0
-    assert plain["tags"]["no vocals"]["correlation"] is None
-    assert plain["macro"]["roc_auc"] <= 1
-    low, high = plain["macro"]["roc_auc_95"]
-    assert low <= high
-    assert plain["values"]["Rock"] == {
-        "threshold": 0.5,
-        "n_chosen": 2,
-        "n_positive": 2,
-        "precision": 1.0,
-        "recall": 1.0,
-        "f1": 1.0,
-    }
-    track = judge(heard, dataset, range(4), thresholds={}, level="track", n_resamples=0)
-    assert (track.n, track.n_tracks) == (3, 3)
-    with pytest.raises(UsageError, match="segment or track"):
-        judge(heard, dataset, range(4), thresholds={}, level="album")
-
-
-def test_genres_are_judged_against_people_by_hand() -> None:
-    heard = np.array(
-        [
-            [0.9, 0.1, 0.9],  # rock, and heard so
-            [0.1, 0.9, 0.9],  # rock, heard classical
-            [0.1, 0.9, 0.9],  # classical, and heard so
-            [0.1, 0.1, 0.9],  # classical, heard nothing
-            [0.9, 0.9, 0.9],  # jazz: not a tag, does not count
-        ]
-    )
-    genres = ["rock", "rock", "classical", "classical", "jazz"]
-    thresholds = {"Rock": 0.5, "Classical": 0.5, "Instrumental": 0.5}
-    found = judge_genres(heard, TAGS, genres, thresholds)
-    assert found["n_tracks"] == 4
-    assert found["coverage"] == 3 / 4
-    assert found["precision"] == pytest.approx(2 / 3)
-    assert found["confusion"] == {
-        "rock": {"Rock": 1, "Classical": 1},
-        "classical": {"Classical": 1, "": 1},
-    }
-    assert found["roc_auc"]["rock"] == pytest.approx(3 / 4)
 
 
 # -- thresholds ------------------------------------------------------------------------------------

@@ -4,10 +4,17 @@ Everything is computed on (n, K) tables of probabilities and labels, n being
 examples (segment level) or tracks (track level: the mean over a track's
 examples, for probabilities and labels alike).
 
-- ROC-AUC and PR-AUC (average precision) need yes or no. Soft labels become so
-  at each tag's prevalence: the share·n examples with the highest soft label
-  carry the tag.
-- Correlation (Pearson) is with the soft labels as they are.
+- Hard labels, 0 or 1, are people's; a track carries a tag that at least half of
+  its examples do. Soft labels are probabilities. ROC-AUC and PR-AUC (average
+  precision) need yes or no: soft labels become so at each tag's prevalence: the
+  share·n examples with the highest soft label carry the tag.
+- Correlation (Pearson) is with soft labels as they are; there is none with hard ones.
+- Calibration asks whether a probability means what it says. Brier score (`brier`)
+  and expected calibration error (`ece`, ten bins of equal width) are against yes
+  and no as above; for soft labels also against these as they are (`brier_soft`,
+  `ece_soft`): the first says how often a listener of MagnaTagATune would agree, if
+  tags are as common here as there; the second whether the teachers would, which
+  holds however common they are. `reliability` shows the bins, all tags together.
 - Precision, recall and F1 are those of each value at its threshold, synonyms merged;
   what else `decision` does (opposites, most values per field) is left out.
 - Intervals hold 95 % of the results when whole tracks are drawn again with
@@ -18,36 +25,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musictag.decision import choose
-from musictag.errors import UsageError
+from musictag.errors import DataSetError, FileError, UsageError
 from musictag.training.scores import (
+    N_BINS,
     Mask,
     Table,
+    are_hard,
     binarise,
+    bins,
+    brier,
     by_track,
-    correlation,
+    calibration_error,
+    correlations,
     mean,
     merge_values,
-    pr_auc,
+    pr_aucs,
     precision_recall_f1,
+    ratio,
     roc_auc,
+    roc_aucs,
     value_shares,
 )
 
 if TYPE_CHECKING:
     import torch
 
-    from musictag.checkpoint import Checkpoint
-    from musictag.training.dataset import DataSet
+    from musictag.checkpoint import Checkpoint, Ear
+    from musictag.training.dataset import DataSet, Example
 
 LEVELS = ("segment", "track")
 N_RESAMPLES = 400
+BATCH_SIZE = 8
 
 # The tags that people gave as genres too, and what else a listener would let stand for each.
 COMPATIBLE_GENRES: Mapping[str, frozenset[str]] = {
@@ -83,7 +98,9 @@ class Evaluation:
     macro: Mapping[str, Score]
     tags: Mapping[str, Mapping[str, Score]]
     values: Mapping[str, Mapping[str, float]]  # shown value → threshold, precision, recall …
+    reliability: Sequence[Mapping[str, float]]  # one bin of probabilities each, all tags together
     people: Mapping[str, Any] = field(default_factory=dict)  # against genres given by people
+    left_out: Mapping[str, str] = field(default_factory=dict)  # id → why it could not be heard
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -92,9 +109,11 @@ class Evaluation:
             "level": self.level,
             "n": self.n,
             "n_tracks": self.n_tracks,
+            "left_out": len(self.left_out),
             "macro": _plain(self.macro),
             "tags": {tag: _plain(scores) for tag, scores in self.tags.items()},
             "values": _finite(self.values),
+            "reliability": [_finite(row) for row in self.reliability],
             "people": _finite(self.people),
         }
 
@@ -111,30 +130,62 @@ def evaluate(
 ) -> Evaluation:
     """Hear the examples of one split as a scan would hear them, and judge what was heard.
 
-    `tell` is called with how many examples are done and how many there are.
-    Audio that cannot be read ends the evaluation (AudioError): scores over what
-    happens to be readable would not be comparable.
+    The model's tags and the data set's are matched by name, whatever their
+    order. Examples whose audio cannot be read are left out: look at `left_out`
+    before comparing scores. `tell` is called with how many examples are done
+    and how many there are.
     """
-    from musictag.training.features import heard  # noqa: PLC0415 (torch)
-
     _check_level(level)
-    if dataset.tags != checkpoint.tags:
-        raise UsageError(f"{checkpoint.name} and the data set have different tags")
+    _check_tags(checkpoint, dataset)
     rows = dataset.rows(split)
     if not rows:
         raise UsageError(f"the data set has no examples in its {split} split")
-    probabilities = heard(
+    columns = [checkpoint.tags.index(tag) for tag in dataset.tags]
+    probabilities, left_out = hear(
         checkpoint.load(device), [dataset.examples[row] for row in rows], tell=tell
     )
-    return judge(
-        probabilities,
+    evaluation = judge(
+        probabilities[:, columns],
         dataset,
-        rows,
+        [row for row in rows if dataset.examples[row].id not in left_out],
         thresholds=checkpoint.thresholds,
         level=level,
         model=checkpoint.name,
         n_resamples=n_resamples,
     )
+    return replace(evaluation, left_out=left_out)
+
+
+def hear(
+    ear: Ear, examples: Sequence[Example], *, tell: Callable[[int, int], None] | None = None
+) -> tuple[NDArray[np.float32], dict[str, str]]:
+    """(n, K) probabilities of the examples that can be read, and id → why the others cannot.
+
+    DataSetError when none can.
+    """
+    import torch  # noqa: PLC0415
+
+    from musictag.training.features import read_ahead  # noqa: PLC0415
+
+    reader = read_ahead(examples)
+    left_out: dict[str, str] = {}
+    heard: list[NDArray[np.float32]] = []
+    for first in range(0, len(examples), BATCH_SIZE):
+        some = examples[first : first + BATCH_SIZE]
+        batch = []
+        for example in some:
+            samples = next(reader)
+            if isinstance(samples, FileError):
+                left_out[example.id] = str(samples)
+            else:
+                batch.append(torch.from_numpy(samples))
+        if batch:
+            heard.append(ear.hear(torch.stack(batch)).numpy())
+        if tell:
+            tell(first + len(some), len(examples))
+    if not heard:
+        raise DataSetError(f"no audio could be read, first: {next(iter(left_out.values()))}")
+    return np.concatenate(heard), left_out
 
 
 def judge(
@@ -154,10 +205,12 @@ def judge(
     tracks = [dataset.examples[row].track for row in rows]
     genres = {dataset.examples[row].track: dataset.examples[row].genre for row in rows}
     track_table, names = by_track(heard, tracks)
+    soft = not are_hard(dataset.labels)
     if level == "track":
         heard, labels, tracks = track_table, by_track(labels, tracks)[0], names
+        labels = labels if soft else (labels >= 0.5).astype(np.float64)
     positive = binarise(labels, [dataset.shares[tag] for tag in dataset.tags])
-    tags, macro = _score_tags(heard, labels, positive, tracks, n_resamples)
+    tags, macro = _score_tags(heard, labels, positive, _resampled(tracks, n_resamples), soft=soft)
     values = _score_values(heard, labels, dataset, thresholds)
     for name in ("precision", "recall", "f1"):
         macro[name] = Score(mean([scores[name] for scores in values.values()]))
@@ -170,8 +223,13 @@ def judge(
         macro=macro,
         tags=dict(zip(dataset.tags, tags, strict=True)),
         values=values,
+        reliability=_reliability(heard, positive, labels if soft else None),
         people=judge_genres(
-            track_table, dataset.tags, [genres[name] for name in names], thresholds
+            track_table,
+            dataset.tags,
+            [genres[name] for name in names],
+            thresholds,
+            n_resamples=n_resamples,
         ),
     )
 
@@ -181,52 +239,78 @@ def _check_level(level: str) -> None:
         raise UsageError(f"level is {level!r}, must be {' or '.join(LEVELS)}")
 
 
+def _check_tags(checkpoint: Checkpoint, dataset: DataSet) -> None:
+    model, data = set(checkpoint.tags), set(dataset.tags)
+    if model != data:
+        differences = [
+            f"{', '.join(sorted(tags)[:5])}{' …' if len(tags) > 5 else ''} only in {where}"
+            for tags, where in ((model - data, "the model"), (data - model, "the data set"))
+            if tags
+        ]
+        raise UsageError(
+            f"{checkpoint.name} and the data set have different tags: {'; '.join(differences)}"
+        )
+
+
+def _resampled(tracks: Sequence[str], n_resamples: int) -> Table:
+    """(1 + n_resamples, n): how often each row counts; once at first, then as drawn by track."""
+    names = {name: i for i, name in enumerate(dict.fromkeys(tracks))}
+    track_of = np.array([names[track] for track in tracks], dtype=np.intp)
+    generator = np.random.default_rng(0)
+    draws = generator.integers(len(names), size=(n_resamples, len(names)))
+    counts = [np.bincount(draw, minlength=len(names)) for draw in draws]
+    return np.array([np.ones(len(tracks)), *(count[track_of] for count in counts)])
+
+
 def _score_tags(
-    heard: Table, labels: Table, positive: Mask, tracks: Sequence[str], n_resamples: int
+    heard: Table, labels: Table, positive: Mask, weights: Table, *, soft: bool
 ) -> tuple[list[dict[str, Score]], dict[str, Score]]:
     """Each tag's scores and their mean over tags, with intervals over resampled tracks."""
-    names = ("roc_auc", "pr_auc", "correlation")
-    n_tags = heard.shape[1]
-
-    def scores(rows: NDArray[np.intp]) -> Table:
-        return np.array(
-            [
-                (
-                    roc_auc(heard[rows, k], positive[rows, k]),
-                    pr_auc(heard[rows, k], positive[rows, k]),
-                    correlation(heard[rows, k], labels[rows, k]),
-                )
-                for k in range(n_tags)
-            ]
-        )  # (K, 3)
-
-    everything = np.arange(len(heard))
-    found = scores(everything)
-    rows_of: dict[str, list[int]] = {}
-    for row, track in enumerate(tracks):
-        rows_of.setdefault(track, []).append(row)
-    groups = [np.array(rows, dtype=np.intp) for rows in rows_of.values()]
-    generator = np.random.default_rng(0)
-    resampled = [
-        scores(
-            np.concatenate([groups[g] for g in generator.integers(len(groups), size=len(groups))])
-        )
-        for _ in range(n_resamples)
-    ]
-    per_tag = [
-        {
-            name: Score(float(found[k, i]), *_interval([r[k, i] for r in resampled]))
-            for i, name in enumerate(names)
-        }
-        for k in range(n_tags)
-    ]
-    macro = {
-        name: Score(mean(found[:, i]), *_interval([mean(r[:, i]) for r in resampled]))
-        for i, name in enumerate(names)
+    tags = range(heard.shape[1])
+    found = {  # each (K, 1 + n_resamples)
+        "roc_auc": [roc_aucs(heard[:, k], positive[:, k], weights) for k in tags],
+        "pr_auc": [pr_aucs(heard[:, k], positive[:, k], weights) for k in tags],
     }
-    for k in range(n_tags):
+    targets = {"": positive.astype(np.float64)}
+    if soft:
+        found["correlation"] = [correlations(heard[:, k], labels[:, k], weights) for k in tags]
+        targets["_soft"] = labels
+    per_tag = [{name: _score(rows[k]) for name, rows in found.items()} for k in tags]
+    for k in tags:
+        for suffix, target in targets.items():
+            per_tag[k][f"brier{suffix}"] = Score(brier(heard[:, k], target[:, k]))
+            per_tag[k][f"ece{suffix}"] = Score(calibration_error(heard[:, k], target[:, k]))
+    macro = {name: Score(mean(scores[name].value for scores in per_tag)) for name in per_tag[0]}
+    for name, rows in found.items():
+        macro[name] = _score(np.array([mean(column) for column in np.array(rows).T]))
+    for k in tags:
         per_tag[k]["share"] = Score(float(positive[:, k].mean()))
     return per_tag, macro
+
+
+def _score(values: Table) -> Score:
+    """As found, and the interval of what was found in the resampled tracks."""
+    return Score(float(values[0]), *_interval(values[1:]))
+
+
+def _reliability(heard: Table, positive: Mask, soft: Table | None) -> list[dict[str, float]]:
+    """What came true of probabilities, bin by bin; `label` is the mean of the soft labels."""
+    p, where = heard.ravel(), bins(heard.ravel())
+    rows = []
+    for b in range(N_BINS):
+        inside = where == b
+        if inside.any():
+            row = {
+                "from": b / N_BINS,
+                "to": (b + 1) / N_BINS,
+                "n": int(inside.sum()),
+                "heard": float(p[inside].mean()),
+                "positive": float(positive.ravel()[inside].mean()),
+            }
+            if soft is not None:
+                row["label"] = float(soft.ravel()[inside].mean())
+            rows.append(row)
+    return rows
 
 
 def _score_values(
@@ -251,50 +335,6 @@ def _score_values(
     return result
 
 
-def table(evaluation: Evaluation) -> str:
-    """What was found, for people: a line per tag, then per shown value, then the genres."""
-    e = evaluation
-    lines = [
-        f"{e.model} on the {e.split} split: {e.n} {e.level}s of {e.n_tracks} tracks",
-        "",
-        f"{'tag':16}{'share':>7}{'ROC-AUC':>9}{'95 %':>15}{'PR-AUC':>9}{'95 %':>15}{'corr.':>8}",
-    ]
-    for name, scores in (("macro average", e.macro), *e.tags.items()):
-        share = f"{scores['share'].value:7.3f}" if "share" in scores else " " * 7
-        roc, pr = (_with_interval(scores[key]) for key in ("roc_auc", "pr_auc"))
-        lines.append(f"{name:16}{share}{roc}{pr}{_shown(scores['correlation'].value):>8}")
-    lines += ["", f"{'value':16}{'from':>7}{'chosen':>9}{'precision':>11}{'recall':>8}{'F1':>8}"]
-    for name, cut in e.values.items():
-        lines.append(
-            f"{name:16}{cut['threshold']:7.3f}{cut['n_chosen']:9}"
-            f"{_shown(cut['precision']):>11}{_shown(cut['recall']):>8}{_shown(cut['f1']):>8}"
-        )
-    if e.people:
-        lines += [
-            "",
-            f"genres against people's on {e.people['n_tracks']} tracks: one is written for "
-            f"a share of {_shown(e.people['coverage'])}; right or compatible are "
-            f"{_shown(e.people['precision'])} (of the first ones "
-            f"{_shown(e.people['precision_first'])}); "
-            f"ROC-AUC {_shown(e.people['macro_roc_auc'])}",
-        ]
-        for said, counts in sorted(e.people["confusion"].items()):
-            most = sorted(counts.items(), key=lambda item: -item[1])
-            heard = ", ".join(f"{genre or 'none'} {count}" for genre, count in most)
-            lines.append(
-                f"  {said:12} {_shown(e.people['roc_auc'].get(said, math.nan)):>5}   {heard}"
-            )
-    return "\n".join(lines)
-
-
-def _with_interval(score: Score) -> str:
-    return f"{_shown(score.value):>9}  {_shown(score.low):>5} – {_shown(score.high):>5}"
-
-
-def _shown(number: float) -> str:
-    return "–" if math.isnan(number) else f"{number:.3f}"
-
-
 def judge_genres(
     heard: Table,
     tags: Sequence[str],
@@ -302,12 +342,14 @@ def judge_genres(
     thresholds: Mapping[str, float],
     *,
     max_genres: int = 2,
+    n_resamples: int = N_RESAMPLES,
 ) -> dict[str, Any]:
     """Track-level genres as they would be written, against what people said.
 
     Only tracks whose genre is a tag count. coverage: share of them for which a
     genre is written; precision: share of written genres that are right or
-    compatible (COMPATIBLE_GENRES), precision_first the same for the first one;
+    compatible (COMPATIBLE_GENRES), precision_first the same for the first one, each
+    with its interval over resampled tracks;
     roc_auc: each genre's tag against the other tracks. `confusion` counts the
     first genre written, "" for none.
     """
@@ -315,8 +357,8 @@ def judge_genres(
     if not known:
         return {}
     confusion: dict[str, dict[str, int]] = {}
-    first_right, right, written = [], 0, 0
-    for i in known:
+    written, right, first_right = np.zeros((3, len(known)), dtype=np.intp)  # values per track
+    for n, i in enumerate(known):
         chosen = choose(
             dict(zip(tags, heard[i].tolist(), strict=True)),
             thresholds,
@@ -326,10 +368,16 @@ def judge_genres(
         first = chosen[0] if chosen else ""
         counts = confusion.setdefault(genres[i], {})
         counts[first] = counts.get(first, 0) + 1
-        right += sum(genre in compatible for genre in chosen)
-        written += len(chosen)
-        if chosen:
-            first_right.append(first in compatible)
+        written[n] = len(chosen)
+        right[n] = sum(genre in compatible for genre in chosen)
+        first_right[n] = first in compatible
+    weights = _resampled([str(i) for i in known], n_resamples)
+    n_tracks, n_with = weights.sum(axis=1), weights @ (written > 0)
+    shares = {
+        "coverage": ratio(n_with, n_tracks),
+        "precision": ratio(weights @ right, weights @ written),
+        "precision_first": ratio(weights @ first_right, n_with),
+    }
     columns = {tag: k for k, tag in enumerate(tags)}
     said = np.array([genres[i] for i in known])
     auc = {
@@ -339,18 +387,17 @@ def judge_genres(
     }
     return {
         "n_tracks": len(known),
-        "coverage": len(first_right) / len(known),
-        "precision": right / written if written else math.nan,
-        "precision_first": sum(first_right) / len(first_right) if first_right else math.nan,
+        **{name: float(values[0]) for name, values in shares.items()},
+        **{f"{name}_95": [*_interval(values[1:])] for name, values in shares.items()},
         "roc_auc": auc,
         "macro_roc_auc": mean(list(auc.values())),
         "confusion": confusion,
     }
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    known = [v for v in values if not math.isnan(v)]
-    if not known:
+def _interval(values: Table) -> tuple[float, float]:
+    known = values[~np.isnan(values)]
+    if not known.size:
         return math.nan, math.nan
     low, high = np.quantile(known, [0.025, 0.975])
     return float(low), float(high)
@@ -370,6 +417,8 @@ def _finite(value: Any) -> Any:
     """JSON knows no nan: numbers that cannot be had become None, the others get five digits."""
     if isinstance(value, Mapping):
         return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
     if isinstance(value, float):
         return round(value, 5) if math.isfinite(value) else None
     return value

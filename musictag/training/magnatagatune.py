@@ -39,7 +39,14 @@ SOURCE = "https://mirg.city.ac.uk/datasets/magnatagatune"
 LICENCE = "CC BY-NC-SA 3.0 (non-commercial use, share alike); the music is Magnatune's"
 ANNOTATIONS = "annotations_final.csv"
 CLIP_INFO = "clip_info_final.csv"
-PARTS = ("mp3.zip.001", "mp3.zip.002", "mp3.zip.003")
+PARTS = {
+    "mp3.zip.001": 1_100_000_000,
+    "mp3.zip.002": 1_100_000_000,
+    "mp3.zip.003": 772_769_864,
+}
+"""The archive, and its size to announce; what counts is what the server says."""
+ABSENT = "without-sound.txt"
+"""What the archive was found not to hold, so that it is not asked for again."""
 CLIP_S = 29.0
 
 TAGS = (
@@ -189,25 +196,33 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 @dataclass(frozen=True)
 class Beginning:
-    """What is going to be fetched, before anything is. Sizes in bytes, as published."""
+    """What is going to be fetched, before anything is. Sizes in bytes, as once published."""
 
     directory: Path
     source: str
+    download_size: int
+    disk_size: int  # archive and clips, as far as they are not there
     licence: str = LICENCE
-    download_size: int = 2_972_769_864
-    disk_size: int = 6_000_000_000  # archive and clips
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """So many bytes of a file are there, or so many clips unpacked, of so many."""
+    """So many bytes of a file are there, of so many (None: the server does not say)."""
 
-    what: str
+    name: str
     done: int
-    total: int | None  # None: the server does not say
+    total: int | None
 
 
-Tell = Callable[["Beginning | Fetched"], None]
+@dataclass(frozen=True)
+class Unpacked:
+    """So many clips are out of the archive, of so many that were not."""
+
+    done: int
+    total: int
+
+
+Tell = Callable[["Beginning | Fetched | Unpacked"], None]
 
 
 def directory_of(name: str) -> Path | None:
@@ -220,7 +235,7 @@ def directory_of(name: str) -> Path | None:
     return Path(directory) if kind == NAME and directory else None
 
 
-def fetch(directory: Path, *, source: str = SOURCE, tell: Tell) -> None:
+def fetch(directory: Path, *, source: str, tell: Tell) -> None:
     """Download and unpack what is not in `directory` yet; nothing happens when all is.
 
     May be killed at any time and called again: downloads go on where they were,
@@ -228,10 +243,12 @@ def fetch(directory: Path, *, source: str = SOURCE, tell: Tell) -> None:
     may be somebody's own copy); nobody needs them afterwards. DataSetError where
     there is no network, no room, or a damaged archive.
     """
-    if is_in(directory) and not _missing(directory):
-        return
-    tell(Beginning(directory, source))
     try:
+        if is_in(directory) and not _missing(directory):
+            return
+        to_download = sum(size for name, size in PARTS.items() if not (directory / name).exists())
+        to_download -= sum(_partial_sizes(directory))
+        tell(Beginning(directory, source, to_download, to_download + sum(PARTS.values())))
         directory.mkdir(parents=True, exist_ok=True)
         for name in (CLIP_INFO, ANNOTATIONS):
             _download(directory, name, source, tell)
@@ -250,8 +267,16 @@ def _missing(directory: Path) -> list[str]:
         for path in (directory / folder).iterdir()
         if path.stat().st_size > 0
     }
+    absent = directory / ABSENT
+    there |= set(absent.read_text("utf-8").splitlines()) if absent.exists() else set()
     annotated = [path for _, path, _ in _read_annotations(directory / ANNOTATIONS)]
     return [path for path in annotated if path not in there and path not in BROKEN]
+
+
+def _partial_sizes(directory: Path) -> list[int]:
+    """Of the parts whose download has begun."""
+    kept = [download.partial(directory / name) for name in PARTS]
+    return [path.stat().st_size for path in kept if path.exists()]
 
 
 def _fetch_parts(directory: Path, source: str, tell: Tell) -> None:
@@ -259,14 +284,10 @@ def _fetch_parts(directory: Path, source: str, tell: Tell) -> None:
     if not left:
         return
     sizes = [download.size(f"{source}/{name}") or 0 for name in PARTS]
-    begun = sum(
-        path.stat().st_size
-        for path in (download.partial(directory / name) for name in left)
-        if path.exists()
-    )
     to_come = sum(size for size, name in zip(sizes, PARTS, strict=True) if name in left)
+    to_come -= sum(_partial_sizes(directory))
     # Clips hardly shrink in an archive: unpacked they take what it takes.
-    _check_room(directory, to_come - begun + sum(sizes))
+    _check_room(directory, to_come + sum(sizes))
     for name in left:
         _download(directory, name, source, tell)
 
@@ -291,7 +312,9 @@ def unpack(directory: Path, *, tell: Tell) -> None:
             for n_done, member in enumerate(members, start=1):
                 _unpack_one(archive, member, directory / member.filename)
                 if n_done % 100 == 0 or n_done == len(members):
-                    tell(Fetched("clips unpacked", n_done, len(members)))
+                    tell(Unpacked(n_done, len(members)))
+        if absent := _missing(directory):
+            (directory / ABSENT).write_text("\n".join(absent), "utf-8")
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
         raise DataSetError(
             f"{parts[0]} to {parts[-1].suffix}: the archive is damaged ({error}); "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +17,25 @@ from musictag.decision import FIELD_TAGS
 Table = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+N_BINS = 10
+"""Of probabilities, for calibration."""
+
 
 def roc_auc(probabilities: Table, positive: Mask) -> float:
     """How often a positive is ranked above a negative, a tie counting half; nan without both."""
-    n_positive = int(positive.sum())
-    n_negative = positive.size - n_positive
-    if n_positive == 0 or n_negative == 0:
-        return math.nan
-    _, group, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    middle_rank = last - (counts - 1) / 2  # of each group of ties, from 1
-    ranks = middle_rank[group][positive].sum()
-    return float((ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+    return float(roc_aucs(probabilities, positive, np.ones((1, positive.size)))[0])
+
+
+def roc_aucs(probabilities: Table, positive: Mask, weights: Table) -> Table:
+    """The same for R weightings of the rows: weights (R, n) -> (R,).
+
+    A row that weighs 2 counts like two rows, so resampling is weighting.
+    """
+    of_positives, of_all = _by_rank(probabilities, positive, weights)
+    of_negatives = of_all - of_positives
+    below = np.cumsum(of_negatives, axis=1) - of_negatives
+    right = (of_positives * (below + of_negatives / 2)).sum(axis=1)
+    return ratio(right, of_positives.sum(axis=1) * of_negatives.sum(axis=1))
 
 
 def pr_auc(probabilities: Table, positive: Mask) -> float:
@@ -35,27 +43,80 @@ def pr_auc(probabilities: Table, positive: Mask) -> float:
 
     Ties share one threshold; nothing is interpolated. nan without positives.
     """
-    n_positive = int(positive.sum())
-    if n_positive == 0:
-        return math.nan
-    _, group, counts = np.unique(-probabilities, return_inverse=True, return_counts=True)
-    found = np.bincount(group, weights=positive, minlength=counts.size)  # per threshold, falling
-    precision = np.cumsum(found) / np.cumsum(counts)
-    return float((precision * found).sum() / n_positive)
+    return float(pr_aucs(probabilities, positive, np.ones((1, positive.size)))[0])
+
+
+def pr_aucs(probabilities: Table, positive: Mask, weights: Table) -> Table:
+    """The same for R weightings of the rows: weights (R, n) -> (R,)."""
+    found, of_all = _by_rank(-probabilities, positive, weights)  # per threshold, falling
+    chosen = np.cumsum(of_all, axis=1)
+    precision = np.cumsum(found, axis=1) / np.where(chosen > 0, chosen, 1)
+    return ratio((precision * found).sum(axis=1), found.sum(axis=1))
+
+
+def _by_rank(values: Table, positive: Mask, weights: Table) -> tuple[Table, Table]:
+    """Weight of the positives, and of all rows, at each distinct value, rising: (R, n values)."""
+    order = np.argsort(values, kind="stable")
+    ranked = values[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+    sorted_weights = weights[:, order]
+    return (
+        np.add.reduceat(sorted_weights * positive[order], starts, axis=1),
+        np.add.reduceat(sorted_weights, starts, axis=1),
+    )
 
 
 def correlation(a: Table, b: Table) -> float:
     """Pearson's; nan where one side is constant."""
-    a, b = a - a.mean(), b - b.mean()
-    norm = math.sqrt(float(a @ a) * float(b @ b))
-    return float(a @ b) / norm if norm > 0 else math.nan
+    return float(correlations(a, b, np.ones((1, a.size)))[0])
+
+
+def correlations(a: Table, b: Table, weights: Table) -> Table:
+    """The same for R weightings of the rows: weights (R, n) -> (R,)."""
+    a, b = a - a.mean(), b - b.mean()  # so that little cancels below
+    n = weights.sum(axis=1)
+    mean_a, mean_b = weights @ a / n, weights @ b / n
+    var_a, var_b = weights @ a**2 / n - mean_a**2, weights @ b**2 / n - mean_b**2
+    covariance = weights @ (a * b) / n - mean_a * mean_b
+    constant = np.minimum(var_a, var_b) < 1e-14  # rounding leaves about 1e-17 of nothing
+    return ratio(covariance, np.where(constant, 0.0, np.sqrt(np.abs(var_a * var_b))))
+
+
+def ratio(a: Table, b: Table) -> Table:
+    """nan instead of a division by zero."""
+    return np.where(b != 0, a / np.where(b != 0, b, 1), math.nan)
+
+
+def brier(probabilities: Table, target: Table) -> float:
+    """Mean squared distance of the probabilities from what they should have been."""
+    return float(np.mean((probabilities - target) ** 2))
+
+
+def bins(probabilities: Table) -> NDArray[np.intp]:
+    """Which of N_BINS equal stretches of 0…1 each probability lies in."""
+    return np.minimum((probabilities * N_BINS).astype(np.intp), N_BINS - 1)
+
+
+def calibration_error(probabilities: Table, target: Table) -> float:
+    """Expected calibration error: in each bin, how far the mean probability is from the mean of
+    what it should have been; the mean of that over examples."""
+    distance = np.bincount(bins(probabilities), weights=probabilities - target)
+    return float(np.abs(distance).sum() / probabilities.size)
+
+
+def are_hard(labels: NDArray[np.floating[Any]]) -> bool:
+    """Whether labels are people's yes and no, and not probabilities."""
+    return bool(((labels == 0) | (labels == 1)).all())
 
 
 def binarise(labels: Table, shares: Sequence[float]) -> Mask:
-    """(n, K) soft labels -> which examples carry each tag: the round(share·n) highest.
+    """(n, K) labels -> which examples carry each tag.
 
-    At least one does; among equal labels the earlier example goes first.
+    Hard labels say so. Of soft labels it is the round(share·n) highest: at
+    least one, and among equal ones the earlier example goes first.
     """
+    if are_hard(labels):
+        return np.asarray(labels == 1)
     n = len(labels)
     positive = np.zeros(labels.shape, dtype=bool)
     for k, share in enumerate(shares):
