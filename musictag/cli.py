@@ -484,6 +484,15 @@ def train(  # noqa: PLR0913  # one argument per option
     epochs: Annotated[int, typer.Option(metavar="N")] = 60,
     batch_size: Annotated[int, typer.Option(metavar="N", help="Examples per step.")] = 64,
     learning_rate: Annotated[float, typer.Option(metavar="X", help="At its highest.")] = 1e-3,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Begin with this model's weights instead of anew: a name or a directory. With a "
+            "few epochs and a lower rate that suits a model to labels of your own.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N")] = 0,
     variants: Annotated[
         int,
@@ -531,7 +540,7 @@ def train(  # noqa: PLR0913  # one argument per option
     `musictag scan --model DIR` uses what it made.
     """
     with _endings():
-        from musictag import pipeline  # noqa: PLC0415
+        from musictag import checkpoint, pipeline  # noqa: PLC0415
 
         found = pipeline.find_device(config.override(config.load(), {"device": device}).device)
         from musictag.training import magnatagatune  # noqa: PLC0415
@@ -551,6 +560,7 @@ def train(  # noqa: PLR0913  # one argument per option
             batch_size=batch_size,
             learning_rate=learning_rate,
             seed=seed,
+            start=checkpoint.find(start_from).directory if start_from else None,
             n_variants=variants,
             people=people,
             augmentations=AUGMENTATIONS if augment else (),

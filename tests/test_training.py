@@ -490,14 +490,44 @@ def test_a_model_learns_from_models_before_it(learnable: TrainSettings, tmp_path
     assert str(tmp_path) not in json.dumps(record)
 
 
-def test_a_teacher_with_another_front_end_is_refused(
+def test_training_begins_with_another_models_weights(
+    learnable: TrainSettings, tmp_path: Path
+) -> None:
+    first = train(dataclasses.replace(learnable, epochs=25))
+    again = dataclasses.replace(learnable, output=tmp_path / "again", start=first, people=0.0)
+    dataset = read_folder(again.dataset)
+    features_ = prepare(dataset, FrontEnd(), again.features or Path())
+    run = Run(again, dataset, features_)
+    run.begin()
+    for name, tensor in checkpoint.read(first).network().state_dict().items():
+        assert torch.equal(run.model.state_dict()[name], tensor), name
+    record = checkpoint.read(train(again)).training
+    assert record["start"]["digest"] == checkpoint.read(first).digest
+    assert str(tmp_path) not in json.dumps(record)
+
+
+def test_other_tags_keep_all_but_the_last_layer(learnable: TrainSettings, tmp_path: Path) -> None:
+    first = train(learnable)
+    table = learnable.dataset / "soft_labels.csv"
+    table.write_text(table.read_text().replace("rock", "polka", 1))
+    (learnable.dataset / "tag_statistics.csv").unlink()
+    again = dataclasses.replace(learnable, output=tmp_path / "again", start=first)
+    dataset = read_folder(again.dataset)
+    run = Run(again, dataset, prepare(dataset, FrontEnd(), again.features or Path()))
+    run.begin()
+    for name, tensor in checkpoint.read(first).network().state_dict().items():
+        same = torch.equal(run.model.state_dict()[name], tensor)
+        assert same != name.startswith("output."), name
+
+
+def test_a_model_with_another_front_end_is_refused(
     learnable: TrainSettings, tmp_path: Path
 ) -> None:
     teacher = train(learnable)
     config = json.loads((teacher / "config.json").read_text())
     config["front_end"]["exactness"] = "high"
     (teacher / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UsageError, match=f"{learnable.name} cannot teach"):
+    with pytest.raises(UsageError, match=f"{learnable.name} is of no use"):
         train(dataclasses.replace(learnable, output=tmp_path / "pupil", teachers=(teacher,)))
 
 

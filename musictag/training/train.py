@@ -68,6 +68,7 @@ class TrainSettings:
     augmentations: tuple[str, ...] = AUGMENTATIONS  # of coefficients, anew in every epoch
     mixing: float = 0.4  # Beta of the share of a second example
     people: float = 0.8  # how far genres given by people move the training labels
+    start: Path | None = None  # checkpoint whose weights are the beginning; by default none
     teachers: tuple[Path, ...] = ()  # checkpoints whose opinion is taught as well
     teaching: float = 0.5  # how far the teachers move the training labels
     smoothing: float = 0.0  # how far each label is moved to its tag's mean
@@ -202,11 +203,12 @@ class Run:
         self.training = Examples(dataset, features, self.rows["train"], self.device)
         self.validation = Examples(dataset, features, self.rows["validation"], self.device)
         self.responses = features.responses.to(self.device)
-        self.teachers = [checkpoint.read(directory) for directory in settings.teachers]
+        self.start = self._heard_alike(settings.start) if settings.start else None
+        self.teachers = [self._heard_alike(directory) for directory in settings.teachers]
         self.training.labels = torch.from_numpy(self._targets()).to(self.device)
 
         architecture = replace(
-            settings.architecture,
+            self.start.network().architecture if self.start else settings.architecture,
             n_coefficients=features.n_coefficients,
             n_tags=len(dataset.tags),
         )
@@ -221,6 +223,13 @@ class Run:
         self.saved_at = time.monotonic()
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high")
+
+    def _heard_alike(self, directory: Path) -> Checkpoint:
+        """A model that is fed with the same features."""
+        found = checkpoint.read(directory)
+        if found.front_end != asdict(self.settings.front_end):
+            raise UsageError(f"{found.name} is of no use here: it has another front end")
+        return found
 
     def _targets(self) -> labels.Labels:
         """What the training examples are to be heard as: (n, K)."""
@@ -253,7 +262,16 @@ class Run:
         self.model.mean, self.model.std = self.training.moments()
         prior = self.training.labels.mean(dim=0).clamp(1e-3, 1 - 1e-3)
         self.model.output.bias.data = prior.logit()  # begin by saying what is common
+        if self.start:
+            self._take_weights(self.start)
         self.average.load_state_dict(self.model.state_dict())
+
+    def _take_weights(self, start: Checkpoint) -> None:
+        """All that an earlier model knows; where the tags are others, all but the last layer."""
+        weights = start.network().state_dict()
+        if start.tags != self.dataset.tags:
+            weights = {k: v for k, v in weights.items() if not k.startswith("output.")}
+        self.model.load_state_dict(weights, strict=start.tags == self.dataset.tags)
 
     @property
     def finished(self) -> bool:
@@ -378,12 +396,13 @@ class Run:
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on."""
-        where = {"dataset", "output", "features", "name", "half", "teachers"}
+        where = {"dataset", "output", "features", "name", "half", "start", "teachers"}
         how = {"device", "workers", "resume", "save_every_s"}
         plain = _plain(asdict(self.settings))
         fixed = {name: value for name, value in plain.items() if name not in where | how}
         return {
             **fixed,
+            "started from": self.start.digest if self.start else None,
             "taught by": [teacher.digest for teacher in self.teachers],
             "data": self.dataset.digest(),
             "broken": sorted(self.broken),
@@ -445,6 +464,7 @@ class Run:
                 "n_validation": len(self.rows["validation"]),
                 "broken": self.broken,
             },
+            "start": {"name": self.start.name, "digest": self.start.digest} if self.start else None,
             "teachers": [teacher.name for teacher in self.teachers],
             "n_parameters": n_parameters(self.model),
             "n_parameters_paper": n_parameters(self.model, paper=True),
@@ -508,7 +528,7 @@ def _for_strangers(record: Mapping[str, Any]) -> dict[str, Any]:
     settings = {
         name: value
         for name, value in record["settings"].items()
-        if name not in ("dataset", "output", "features", "teachers")
+        if name not in ("dataset", "output", "features", "start", "teachers")
     }
     short = {name: value for name, value in record.items() if name != "history"}
     return {**short, "settings": settings, "epochs": len(record["history"])}
