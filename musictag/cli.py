@@ -501,7 +501,7 @@ def train(  # noqa: PLR0913  # one argument per option
             help="Versions of each example's sound: itself, and N - 1 with other speed, equaliser, "
             "noise and bandwidth.",
         ),
-    ] = 5,
+    ] = 3,
     people: Annotated[
         float,
         typer.Option(
@@ -509,7 +509,7 @@ def train(  # noqa: PLR0913  # one argument per option
             help="How far genres given by people (column genre of clips.csv) overrule the labels "
             "of training examples, from 0 to 1.",
         ),
-    ] = 0.8,
+    ] = 0.6,
     augment: Annotated[
         bool, typer.Option(help="Vary coefficients anew in every epoch and mix examples.")
     ] = True,
