@@ -1,4 +1,6 @@
-"""Files that no encoder here can make, and ID3 tags byte by byte.
+"""Every container that can be tagged, with nothing in its tags or with much.
+
+`FAMILIES` is the table. Some of its files no encoder here can make.
 
 Monkey's Audio, Musepack, TAK, OptimFROG, DSF, DSDIFF and Speex: a header that
 names 44.1 kHz, two channels and some length, then bytes that stand for the
@@ -9,11 +11,22 @@ from __future__ import annotations
 
 import random
 import struct
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import mutagen
+import mutagen.apev2
+import mutagen.asf
+import mutagen.flac
+import mutagen.id3
+import mutagen.mp4
 import mutagen.ogg
+import sounds
+
+from musictag import metadata
 
 MUSIC = random.Random(1).randbytes(3000).replace(b"TAG", b"tag")
 
@@ -88,6 +101,159 @@ HEADERS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "dff": (".dff", _dff),
     "speex": (".spx", _spx),
 }
+
+
+FAMILIES = {
+    # row of sounds.CONTAINERS or containers.HEADERS: its column of metadata.KEYS when it is new
+    "mp3": "ID3v2.4",
+    "mp3-no-xing": "ID3v2.4",
+    "flac": "Vorbis",
+    "ogg": "Vorbis",
+    "opus": "Vorbis",
+    "ogg-flac": "Vorbis",
+    "speex": "Vorbis",
+    "wav": "ID3v2.4",
+    "wav-float": "ID3v2.4",
+    "aiff": "ID3v2.4",
+    "dsf": "ID3v2.4",
+    "dff": "ID3v2.4",
+    "tta": "ID3v2.4",
+    "m4a": "MP4",
+    "m4a-alac": "MP4",
+    "wma": "ASF",
+    "wavpack": "APEv2",
+    "ape": "APEv2",
+    "mpc": "APEv2",
+    "tak": "APEv2",
+    "ofr": "APEv2",
+}
+
+
+@cache
+def encoded(container: str) -> tuple[str, bytes]:
+    if container in HEADERS:
+        suffix, make = HEADERS[container]
+        return suffix, make()
+    with tempfile.TemporaryDirectory() as folder:
+        path = sounds.make(Path(folder), container, seconds=0.3)
+        tags = mutagen.File(path)
+        if tags.tags:  # the encoder's own
+            tags.delete()
+        return path.suffix, path.read_bytes()
+
+
+def track(folder: Path, container: str, *, before: bytes = b"", after: bytes = b"") -> Path:
+    suffix, content = encoded(container)
+    path = folder / f"track{suffix}"
+    path.write_bytes(before + content + after)
+    return path
+
+
+# ---------------------------------------------------------------- what others write
+
+PICTURE = bytes(range(256)) * 9
+
+
+def decorate(path: Path) -> None:
+    """Give the file a title, a field of somebody else's and a picture or something like it."""
+    file = mutagen.File(path)
+    if file.tags is None:
+        file.add_tags()
+    tags = file.tags
+    if isinstance(tags, mutagen.id3.ID3):
+        for one in (
+            mutagen.id3.TIT2(encoding=3, text=["Títle", "second"]),
+            mutagen.id3.TDRC(encoding=3, text=["2004-05"]),
+            mutagen.id3.TXXX(encoding=3, desc="Rating", text=["5"]),
+            mutagen.id3.COMM(encoding=0, lang="eng", desc="", text=["a comment"]),
+            mutagen.id3.APIC(encoding=0, mime="image/png", type=3, desc="front", data=PICTURE),
+            mutagen.id3.APIC(encoding=0, mime="image/png", type=4, desc="back", data=PICTURE),
+            mutagen.id3.CHAP(
+                element_id="one",
+                start_time=0,
+                end_time=100,
+                sub_frames=[mutagen.id3.TIT2(encoding=3, text=["Chapter"])],
+            ),
+            mutagen.id3.PRIV(owner="somebody", data=b"\0\1\2"),
+        ):
+            tags.add(one)
+    elif isinstance(tags, mutagen.mp4.MP4Tags):
+        tags["\xa9nam"] = ["Títle", "second"]
+        tags["trkn"] = [(3, 12)]
+        tags["cpil"] = True
+        tags["covr"] = [mutagen.mp4.MP4Cover(PICTURE, 14)]
+        tags["----:com.apple.iTunes:RATING"] = [b"5", mutagen.mp4.MP4FreeForm(b"\0\1", 0)]
+        tags["----:org.somebody:MOOD"] = [b"not our name space"]
+    elif isinstance(tags, mutagen.asf.ASFTags):
+        tags["Title"] = "Títle"
+        tags["WM/TrackNumber"] = 3
+        tags["WM/IsCompilation"] = True
+        tags["WM/Picture"] = [PICTURE, PICTURE * 40]
+        tags["Somebody/Field"] = ["a", "b"]
+    elif isinstance(tags, mutagen.apev2.APEv2):
+        tags["Title"] = ["Títle", "second"]
+        tags["Rating"] = "5"
+        tags["Cover Art (Front)"] = mutagen.apev2.APEValue(PICTURE, mutagen.apev2.BINARY)
+        tags["Link"] = mutagen.apev2.APEValue("http://example.org", mutagen.apev2.EXTERNAL)
+    else:
+        tags["TITLE"] = ["Títle", "second"]
+        tags["Rating"] = ["5"]
+        tags["METADATA_BLOCK_PICTURE"] = [PICTURE.hex() * 40]  # more than a page of Ogg
+    if isinstance(file, mutagen.flac.FLAC):
+        picture = mutagen.flac.Picture()
+        picture.data, picture.mime, picture.desc = PICTURE, "image/png", "frönt"
+        file.add_picture(picture)
+        sheet = mutagen.flac.CueSheet(None)
+        first = mutagen.flac.CueSheetTrack(1, 0)
+        first.indexes.append(mutagen.flac.CueSheetTrackIndex(1, 0))
+        sheet.tracks += [first, mutagen.flac.CueSheetTrack(170, 13_230)]
+        file.cuesheet = sheet
+        table = mutagen.flac.SeekTable(None)
+        table.seekpoints.append(mutagen.flac.SeekPoint(0, 0, 4096))
+        file.seektable = table
+    file.save()
+
+
+def decorations(path: Path) -> Any:
+    """What mutagen finds there that is not ours."""
+    file = mutagen.File(path)
+    ours = {key.upper() for family in metadata.KEYS.values() for key in family.values()}
+    found = [] if file.tags is None else list(file.tags.keys())
+    blocks = [
+        (type(block).__name__, block.write())
+        for block in getattr(file, "metadata_blocks", ())
+        if block.code not in (1, 4)
+    ]
+    return {key: repr(file.tags[key]) for key in found if key.upper() not in ours}, blocks
+
+
+def spelled_oddly(path: Path) -> None:
+    """Our fields as other programs write them: other cases, numbers, doubles, odd encodings."""
+    file = mutagen.File(path)
+    if file.tags is None:
+        file.add_tags()
+    tags = file.tags
+    if isinstance(tags, mutagen.id3.ID3):
+        tags.add(mutagen.id3.TCON(encoding=1, text=["(17)", "Pöp"]))
+        tags.add(mutagen.id3.TXXX(encoding=1, desc="mood", text=["Fast", "Fast"]))
+        tags.add(mutagen.id3.TXXX(encoding=0, desc="Mood", text=["Loud"]))
+        tags.add(mutagen.id3.TXXX(encoding=3, desc="VOCALS", text=[" "]))
+    elif isinstance(tags, mutagen.mp4.MP4Tags):
+        tags["\xa9gen"] = ["Rock", "Rock", ""]
+        tags["----:com.apple.iTunes:mood"] = [mutagen.mp4.MP4FreeForm(b"\0F\0a", 2)]
+        tags["----:com.apple.iTunes:Mood"] = [b"Loud", mutagen.mp4.MP4FreeForm(b"\xff", 0)]
+    elif isinstance(tags, mutagen.asf.ASFTags):
+        tags["wm/genre"], tags["WM/Genre"] = ["Rock", "Pop"], ["Rock"]
+        tags["WM/Mood"] = [mutagen.asf.ASFValue(b"Fast", mutagen.asf.BYTEARRAY), "Loud"]
+        tags["musictag/vocals"] = [mutagen.asf.ASFValue("x", mutagen.asf.UNICODE, language=0)]
+        tags["MUSICTAG/instrument"] = [mutagen.asf.ASFValue(True, mutagen.asf.BOOL)]
+    elif isinstance(tags, mutagen.apev2.APEv2):
+        tags["GENRE"] = ["Rock", "Rock", ""]
+        tags["mood"] = mutagen.apev2.APEValue("http://mood", mutagen.apev2.EXTERNAL)
+        tags["Vocals"] = mutagen.apev2.APEValue(b"\xff", mutagen.apev2.BINARY)
+    else:
+        tags.extend([("Genre", "Rock"), ("gEnRe", " "), ("Genre", "Rock"), ("Mood", "")])
+    file.save()
 
 
 # ---------------------------------------------------------------- ID3

@@ -1,0 +1,304 @@
+"""Field values <-> files; the one door to mutagen.
+
+`read` and `write` know four fields and every container mutagen can write. `KEYS` is the table
+of field → key, one column per family of tags; `CONTAINERS` says which file holds which family.
+
+mutagen parses a whole tag and writes it anew, and what it could not parse it leaves out without
+a word. Our promise is larger: everything else in the file stays as it is. So frames and atoms that
+are not ours pass through mutagen as bytes where it lets them, the work is done on a copy beside
+the file, and the copy replaces the file only when a second reading, with parsers of our own,
+finds nothing changed but our fields. A tag that does not survive this is left alone, and we say so.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from musictag import replacement
+from musictag.errors import FileError, MetadataError
+from musictag.metadata.containers import CONTAINERS, open_file
+from musictag.metadata.family import FIELDS, KEYS, Family, Snapshot, Values, cleaned
+from musictag.replacement import Refusal
+
+__all__ = [
+    "CONTAINERS",
+    "FIELDS",
+    "HARDLINKS",
+    "KEYS",
+    "Snapshot",
+    "Values",
+    "Written",
+    "read",
+    "restore",
+    "snapshot",
+    "write",
+]
+
+
+def read(path: Path) -> dict[str, tuple[str, ...]]:
+    """The four fields as the file has them, () where it has none.
+
+    Values come without surrounding white space, without empty ones and without
+    repetitions; a NUL separates values wherever it stands. ID3's numeric genres are names here.
+    """
+    with _explained(path):
+        return open_file(path, named=path).values()
+
+
+@dataclass(frozen=True)
+class Written:
+    """One file's change: what its fields were and are, and the digest of the sound that stayed."""
+
+    before: Snapshot
+    after: Snapshot
+    payload: bytes | None
+
+
+def snapshot(path: Path) -> Snapshot:
+    """The file's four fields, to be compared with and put back later."""
+    with _explained(path):
+        return open_file(path, named=path).snapshot()
+
+
+HARDLINKS = ("refuse", "replace", "in-place")
+
+
+def write(
+    path: Path,
+    values: Values,
+    *,
+    preserve_mtime: bool = False,
+    join: str | None = None,
+    payload_digest: Callable[[Path], bytes] | None = None,
+    expected: Values | None = None,
+    hardlinks: str = "refuse",
+    about_to: Callable[[Written], None] | None = None,
+) -> Written | None:
+    """Set the fields that are named in `values`, () removes one; all else in the file stays.
+
+    None: nothing at all was written, since the file already reads so. With `join`, a field's
+    values become one string. `payload_digest` must give the same for the file before and after.
+    The fields named in `expected` must be as `read` gave them, or somebody else has set them since.
+    A symbolic link stays, the file it names is written. A file with other hard links is refused,
+    or replaced under this name alone, or written in place, under all its names. `about_to` is told
+    when the new file is on the disk and not yet under its name: what it raises stops the write.
+    On any error, and on Ctrl-C, the file is as it was and nothing is left beside it.
+    """
+    wanted = _as_stored(values, join)
+
+    def edit(tagged: Family) -> Values | None:
+        now = tagged.values()
+        for name, values_then in (expected or {}).items():
+            if now[name] != values_then:
+                raise _changed(name)
+        goal = {**now, **wanted}
+        if goal == now:
+            return None
+        for name, entries in wanted.items():
+            tagged.set(name, entries)
+        return goal
+
+    return _edited(
+        path,
+        edit,
+        preserve_mtime=preserve_mtime,
+        payload_digest=payload_digest,
+        hardlinks=hardlinks,
+        about_to=about_to,
+    )
+
+
+def restore(
+    path: Path,
+    snapshot: Snapshot,
+    *,
+    expected: Snapshot | None,
+    preserve_mtime: bool = False,
+    payload_digest: Callable[[Path], bytes] | None = None,
+    hardlinks: str = "refuse",
+    about_to: Callable[[Written], None] | None = None,
+) -> Written | None:
+    """Put exactly these fields back, by the way `write` takes; None if they stand there already.
+
+    The file's fields must be those `expected`; None takes whatever is there. A tag that a write
+    made goes again, unless somebody has put more into it. Where the file has by now an ID3 tag
+    of another version, its frames say the same values as that version does; a tag that was
+    ID3v2.2 stays the ID3v2.3 that writing made of it.
+    """
+
+    def edit(tagged: Family) -> Values | None:
+        if expected is not None and tagged.snapshot() != expected:
+            raise Refusal("changed", "its fields changed since they were written", _LOOK_FIRST)
+        if tagged.name != snapshot.family:
+            raise Refusal("changed", "it is now another kind of file", _LOOK_FIRST)
+        if tagged.snapshot() == snapshot:
+            return None
+        tagged.put_back(snapshot)
+        return tagged.values()
+
+    return _edited(
+        path,
+        edit,
+        preserve_mtime=preserve_mtime,
+        payload_digest=payload_digest,
+        hardlinks=hardlinks,
+        about_to=about_to,
+    )
+
+
+_LOOK_FIRST = "look at it first"
+
+
+def _edited(
+    path: Path,
+    edit: Callable[[Family], Values | None],
+    *,
+    preserve_mtime: bool,
+    payload_digest: Callable[[Path], bytes] | None,
+    hardlinks: str,
+    about_to: Callable[[Written], None] | None,
+) -> Written | None:
+    """The one way of every write: `edit` a copy in memory, save it, read it anew, put it in place.
+
+    `edit` gives the values that must be read then, None if there is nothing to do.
+    """
+    if hardlinks not in HARDLINKS:
+        raise ValueError(f"{hardlinks!r} is none of {HARDLINKS}")
+    with _explained(path):
+        original = Path(os.path.realpath(path))
+        replacement.clear_leftovers(original.parent)
+        n_names = original.stat().st_nlink
+        opened = open_file(original, named=path)
+        before = opened.snapshot()
+        if edit(opened) is None:
+            return None
+        if not os.access(original, os.W_OK):
+            raise PermissionError(errno.EACCES, "the file is write-protected")
+        if n_names > 1 and hardlinks == "refuse":
+            raise Refusal(
+                "hard_linked",
+                f"it is one file under {n_names} names (hard links)",
+                "--hardlinks replace writes a new file under this name, in-place writes all names",
+            )
+        with replacement.beside(original) as new:
+            tagged = open_file(new.path)
+            _refuse_changes(before, tagged.snapshot())
+            goal = edit(tagged)
+            if goal is None:
+                raise AssertionError("one file, one answer")
+            intended = tagged.snapshot()
+            tagged.save()
+            after, payload = _check(new.path, original, goal, intended, payload_digest)
+            written = Written(before, after, payload)
+            in_place = hardlinks == "in-place" and new.seen.st_nlink > 1
+            if not in_place:
+                new.settle(preserve_mtime=preserve_mtime)
+            if about_to is not None:
+                about_to(written)
+            if in_place:
+                new.take_over(preserve_mtime=preserve_mtime)
+            else:
+                new.take_place()
+    return written
+
+
+def _refuse_changes(before: Snapshot, now: Snapshot) -> None:
+    """What another program did to the fields after we read them and before we copied them."""
+    then, values = before.values(), now.values()
+    for name in FIELDS:
+        if values[name] != then[name]:
+            raise _changed(name)
+
+
+def _as_stored(values: Values, join: str | None) -> dict[str, tuple[str, ...]]:
+    for field, entries in values.items():
+        for value in entries:
+            if field not in FIELDS or cleaned([value]) != (value,):
+                raise ValueError(f"{value!r} cannot be a value of {field}")
+            value.encode()  # no lone surrogates
+    if join is None:
+        return {field: tuple(dict.fromkeys(entries)) for field, entries in values.items()}
+    return {f: (join.join(entries),) if entries else () for f, entries in values.items()}
+
+
+def _check(
+    copy: Path,
+    original: Path,
+    goal: Values,
+    intended: Snapshot,
+    payload_digest: Callable[[Path], bytes] | None,
+) -> tuple[Snapshot, bytes | None]:
+    """The copy, read anew: our fields as intended, nothing else different; they and its sound."""
+    after = open_file(copy)
+    for name in FIELDS:
+        if not goal[name] and cleaned(after.elsewhere(name)):
+            reason = f"its {name} stands in another tag of the file as well, which musictag keeps"
+            raise Refusal("bad_header", reason, "remove that tag with the program that wrote it")
+    if after.values() != goal or after.snapshot() != intended:
+        raise Refusal("bad_header", "the fields would not read back as they were written")
+    unchanged = open_file(original)
+    lasts = getattr(after.file.info, "length", None), getattr(unchanged.file.info, "length", None)
+    if lasts[0] != lasts[1] or after.rest() != unchanged.rest():
+        raise Refusal("bad_header", "something else in it would not survive a change of its tags")
+    if payload_digest is None:
+        return after.snapshot(), None
+    try:
+        payload = payload_digest(copy)
+        intact = payload == payload_digest(original)
+    except FileError as error:
+        raise Refusal("bad_header", f"its sound could not be compared: {error.reason}") from error
+    if not intact:  # with nothing else different: the digest may well be one of the whole file
+        raise Refusal(
+            "bad_header",
+            "its sound cannot be told from its tags, or would not survive a change of them",
+        )
+    return after.snapshot(), payload
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+def _changed(field: str) -> Refusal:
+    return Refusal("changed", f"its {field} changed since it was heard", "scan it again")
+
+
+_CODES = {
+    errno.ENOENT: "not_found",
+    errno.EACCES: "permission",
+    errno.EPERM: "permission",
+    errno.EROFS: "read_only",
+    errno.ENOSPC: "no_space",
+    errno.EDQUOT: "no_space",
+    errno.EISDIR: "not_a_file",
+    errno.ENOTDIR: "not_found",
+    errno.EBUSY: "locked",
+    errno.ETXTBSY: "locked",
+    errno.EXDEV: "cross_device",
+}
+_WINDOWS_LOCKS = (32, 33)
+_CURES = {
+    "locked": "close the program that has it open",
+    "cross_device": "it is mounted by itself: write it where it comes from",
+    "no_space": "make room on its disk",
+}
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Every foreseen trouble as a MetadataError about `path`, whichever copy it happened to."""
+    try:
+        yield
+    except Refusal as refusal:
+        code, reason, *cure = refusal.args
+        raise MetadataError(path, code, reason, cure=cure[0] if cure else None) from refusal
+    except OSError as error:
+        code = _CODES.get(error.errno or 0, "io")
+        if getattr(error, "winerror", None) in _WINDOWS_LOCKS:
+            code = "locked"
+        reason = (error.strerror or str(error)).lower()
+        raise MetadataError(path, code, reason, cure=_CURES.get(code)) from error
