@@ -119,7 +119,23 @@ class Track:
                 silent = False
                 yield segment
         if silent:
-            raise AudioError(self.path, "silent", "nothing in it is louder than -80 dBFS")
+            raise _silent(self.path)
+
+    def timed_segments(self) -> Iterator[tuple[float, Samples]]:
+        """The segments of the whole track, each with the second at which it starts.
+
+        As `segments`, `n_segments` aside.
+        """
+        _check(self.path)
+        silent = True
+        for n, segment in enumerate(_cut(self.samples())):
+            if _is_loud(segment):
+                silent = False
+                # The duration is known when the last one comes, which is the one moved back.
+                latest_s = math.inf if self.duration_s is None else self.duration_s - SEGMENT_S
+                yield max(0.0, min(float(n * SEGMENT_S), latest_s)), segment
+        if silent:
+            raise _silent(self.path)
 
     def _starts_s(self) -> list[int] | None:
         """Where the N segments start, in seconds; None: hear everything."""
@@ -294,6 +310,10 @@ def _unending(blocks: Iterable[Samples]) -> Iterator[Samples]:
     about the track, and the past that a segment could be moved back into is missing."""
     yield from blocks
     raise _GaveUp("the music ends before the header says")
+
+
+def _silent(path: Path) -> AudioError:
+    return AudioError(path, "silent", "nothing in it is louder than -80 dBFS")
 
 
 def _is_loud(segment: Samples) -> bool:

@@ -452,6 +452,42 @@ def _pairs(settings: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
+# ---------------------------------------------------------------- taggram
+
+
+@app.command("taggram")
+def show_taggram(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A music file.", parser=_path)],
+    *,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR", help="The model. [default: the one that comes along]"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"{DEVICES} [default: auto]")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Every segment's probabilities, as one JSON object.")
+    ] = False,
+) -> None:
+    """Draw what is heard in one track over time, and what would be chosen. Nothing is written."""
+    with _endings():
+        settings = config.override(config.load(), {"model": model, "device": device})
+        from musictag import checkpoint  # noqa: PLC0415
+
+        found = checkpoint.find(settings.model)
+        import json  # noqa: PLC0415
+
+        from musictag import report, taggram  # noqa: PLC0415
+
+        heard = taggram.hear(file, found, settings)
+        _prepare_stdout("table")
+        if as_json:
+            typer.echo(json.dumps(heard.to_json()))
+        else:
+            typer.echo("\n".join(report.draw_taggram(heard, sys.stdout)))
+
+
 # ---------------------------------------------------------------- training
 
 
@@ -501,7 +537,7 @@ def train(  # noqa: PLR0913  # one argument per option
             help="Versions of each example's sound: itself, and N - 1 with other speed, equaliser, "
             "noise and bandwidth.",
         ),
-    ] = 5,
+    ] = 3,
     people: Annotated[
         float,
         typer.Option(
@@ -509,7 +545,7 @@ def train(  # noqa: PLR0913  # one argument per option
             help="How far genres given by people (column genre of clips.csv) overrule the labels "
             "of training examples, from 0 to 1.",
         ),
-    ] = 0.8,
+    ] = 0.6,
     augment: Annotated[
         bool, typer.Option(help="Vary coefficients anew in every epoch and mix examples.")
     ] = True,

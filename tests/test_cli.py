@@ -768,6 +768,22 @@ def test_python_dash_m_is_the_same_program() -> None:
     assert result.stdout.decode().strip() == f"musictag {__version__}"
 
 
+def test_a_taggram_is_drawn_or_given_as_numbers(musictag: Run, library: Path) -> None:
+    path = library / "Abba" / "1.flac"
+    shown = musictag("taggram", path)
+    assert shown.code == 0, shown.stderr
+    assert shown.stdout.startswith("1.flac, 0:03, heard by tiny\n")
+    assert "genre       Rock\n" in shown.stdout
+    (heard,) = musictag("taggram", path, "--json").records
+    (record,) = musictag("scan", path, "--no-cache", "--format", "jsonl").records
+    assert heard["probabilities"] == pytest.approx(record["probabilities"], abs=1e-5)
+    assert heard["chosen"] == record["chosen"]
+    assert [segment["start"] for segment in heard["segments"]] == [0]
+    missing = musictag("taggram", library / "missing.mp3")
+    assert (missing.code, missing.stdout) == (1, "")
+    assert "there is no such file" in missing.stderr
+
+
 # -- training
 
 

@@ -47,10 +47,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipeline": {
         *("audio", "cache", "checkpoint", "config", "decision", "decoder", "errors", "metadata"),
     },
-    "report": {"decision", "errors", "pipeline"},
+    "taggram": {"audio", "checkpoint", "config", "decision", "pipeline"},
+    "report": {"decision", "errors", "pipeline", "taggram"},
     "cli": {
         *("cache", "checkpoint", "config", "decision", "errors", "files", "pipeline", "report"),
-        "training",
+        *("taggram", "training"),
     },
     **METADATA,
     **TRAINING,

@@ -1,0 +1,90 @@
+"""One track, looked at closely: what is heard in it from segment to segment.
+
+The picture that a scan takes the mean of. Nothing is remembered or written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from musictag import audio, decision, pipeline
+from musictag.config import Settings
+
+if TYPE_CHECKING:
+    from musictag.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Taggram:
+    """Probabilities over time, and what a scan would make of them."""
+
+    path: Path
+    model: str
+    duration_s: float
+    tags: tuple[str, ...]
+    starts_s: tuple[float, ...]  # of the segments; silent ones are not among them
+    rows: tuple[tuple[float, ...], ...]  # a segment's probabilities, in the tags' order
+    probabilities: Mapping[str, float]  # tag → of the whole track
+    chosen: Mapping[str, tuple[str, ...]]  # field → values
+    segment_s: float = audio.SEGMENT_S
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": os.fspath(self.path),
+            "duration": round(self.duration_s, 3),
+            "model": self.model,
+            "segments": [
+                {
+                    "start": round(start_s, 3),
+                    "probabilities": {
+                        tag: round(p, 6) for tag, p in zip(self.tags, row, strict=True)
+                    },
+                }
+                for start_s, row in zip(self.starts_s, self.rows, strict=True)
+            ],
+            "probabilities": {tag: round(p, 6) for tag, p in self.probabilities.items()},
+            "chosen": {field: list(values) for field, values in self.chosen.items()},
+        }
+
+
+def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
+    """Hear all of one track; AudioError where a scan would fail or find only silence."""
+    import torch  # noqa: PLC0415
+
+    track = audio.Track(path)
+    segments = track.timed_segments()
+    batches = _batches(segments, settings.batch_size or pipeline.CPU_BATCH)
+    first = next(batches)  # a file that cannot be read needs no model
+    ear = checkpoint.load(pipeline.find_device(settings.device))
+    starts_s: list[float] = []
+    rows: list[tuple[float, ...]] = []
+    for batch in chain([first], batches):
+        starts_s += (start_s for start_s, _ in batch)
+        heard = ear.hear(torch.from_numpy(np.stack([segment for _, segment in batch])))
+        rows += map(tuple, heard.tolist())
+    mean = decision.track_probabilities(rows)
+    probabilities = dict(zip(checkpoint.tags, mean, strict=True))
+    return Taggram(
+        path,
+        checkpoint.name,
+        track.duration_s or 0.0,
+        checkpoint.tags,
+        tuple(starts_s),
+        tuple(rows),
+        probabilities,
+        decision.choose(probabilities, checkpoint.thresholds, limits=settings.limits),
+    )
+
+
+def _batches(
+    segments: Iterator[tuple[float, audio.Samples]], size: int
+) -> Iterator[list[tuple[float, audio.Samples]]]:
+    while batch := list(islice(segments, size)):
+        yield batch
