@@ -25,6 +25,7 @@ import math
 import os
 import stat
 import struct
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -653,21 +654,22 @@ def _audioread(path: Path, start_s: float) -> Iterator[_Block]:
     given a playlist in disguise they open what it names, and PyAV reads what they read."""
     import audioread  # noqa: PLC0415
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it imports modules that Python retires
-            backends = [
-                backend
-                for backend in audioread.available_backends()
-                if backend.__name__ not in ("FFmpegAudioFile", "GstAudioFile")
-            ]
-            source = audioread.audio_open(os.fspath(path.absolute()), backends)
-    except audioread.NoBackendError as error:
-        raise _GaveUp("no decoder of this platform knows it") from error
-    except ImportError as error:  # before 3.1 it needs modules that Python 3.13 has no more
-        raise _GaveUp(f"does not run here: {error}") from error
-    except (audioread.DecodeError, OSError, EOFError) as error:
-        raise _GaveUp(str(error) or "unknown format") from error
+    refusal = ""
+    with warnings.catch_warnings():
+        # It imports modules that Python retires, and leaves files open for the collector.
+        warnings.simplefilter("ignore")
+        try:
+            source = audioread.audio_open(os.fspath(path.absolute()), _platforms_decoders())
+        except audioread.NoBackendError:
+            refusal = "no decoder of this platform knows it"
+        except ImportError as error:  # before 3.1 it needs modules that Python 3.13 has no more
+            refusal = f"does not run here: {error}"
+        except MemoryError:
+            raise
+        except Exception as error:  # Python's wave and aifc raise whatever comes of a damaged file
+            refusal = str(error) or "unknown format"
+    if refusal:
+        raise _GaveUp(refusal)
     with source:
         _check_sanity(source.samplerate, source.channels)
         n_skip = round(start_s * source.samplerate)
@@ -679,8 +681,26 @@ def _audioread(path: Path, start_s: float) -> Iterator[_Block]:
                 n_skip = max(0, n_skip - len(numbers))
                 if channels.size:
                     yield _Block(_mean(channels) * np.float32(2.0**-15), source.samplerate, name)
-        except (audioread.DecodeError, OSError, EOFError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:
             raise _GaveUp(str(error) or "damaged", was_open=True) from error
+
+
+def _platforms_decoders() -> list[Any]:
+    """As audioread finds them, without its looking for them: it starts a compiler for that."""
+    from audioread import rawread  # noqa: PLC0415
+
+    found = [rawread.RawAudioFile]
+    if sys.platform == "darwin":
+        from audioread import macca  # noqa: PLC0415
+
+        found.append(macca.ExtAudioFile)
+    with contextlib.suppress(ImportError):
+        from audioread import maddec  # noqa: PLC0415
+
+        found.append(maddec.MadAudioFile)
+    return found
 
 
 def _major(library: Any) -> int:

@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -93,22 +94,20 @@ class Checkpoint:
                 f"{self.directory / CONFIG}: {len(self.tags)} tags, "
                 f"the network has {architecture.n_tags}"
             )
-        content = self._verified_weights()
+        model = _empty(Tagger, architecture)
+        wanted = model.state_dict()
+        content = self._verified_weights(2**20 + 8 * sum(t.numel() for t in wanted.values()))
         try:
             tensors = load(content)
-        except SafetensorError as error:
+        except (SafetensorError, KeyError) as error:  # KeyError: a kind of number torch lacks
             raise CheckpointError(f"{self.directory / WEIGHTS}: {error}") from error
-        model = _empty(Tagger, architecture)
-        _check_shapes(self.directory / WEIGHTS, tensors, model.state_dict())
+        _check_tensors(self.directory / WEIGHTS, tensors, wanted)
         model.load_state_dict({name: t.float() for name, t in tensors.items()}, assign=True)
         return model.eval()
 
-    def _verified_weights(self) -> bytes:
+    def _verified_weights(self, most: int) -> bytes:
         path = self.directory / WEIGHTS
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise CheckpointError(f"{path}: {error.strerror}") from error
+        content = _read(path, most, "far too large for its network")
         if hashlib.sha256(content).hexdigest() != self.weights_sha256:
             raise CheckpointError(
                 f"{path}: not the weights that {CONFIG} names (damaged, or from another model)"
@@ -148,6 +147,8 @@ class Ear:
         with torch.inference_mode():
             coefficients = self._scattering(segments.to(self.device))  # (B, C, T)
             probabilities: torch.Tensor = self._model(coefficients).sigmoid().cpu()
+        if not probabilities.isfinite().all():  # no sound is to blame: samples are looked at
+            raise CheckpointError("the model's weights give no probabilities")
         return probabilities
 
 
@@ -175,18 +176,15 @@ def read(directory: Path) -> Checkpoint:
     Raises CheckpointError when that is missing, or not what we write.
     """
     path = directory / CONFIG
+    content = _read(path, _LARGEST_CONFIG, "far too large to be a model's settings")
     try:
-        if path.stat().st_size > _LARGEST_CONFIG:
-            raise CheckpointError(f"{path}: far too large to be a model's settings")
-        config = json.loads(path.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror}") from error
+        config = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not JSON ({error})") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a musictag checkpoint of format {FORMAT}")
     try:
-        return Checkpoint(
+        found = Checkpoint(
             name=_typed(config["name"], str),
             directory=directory,
             front_end=_typed(config["front_end"], dict),
@@ -199,10 +197,25 @@ def read(directory: Path) -> Checkpoint:
             weights_sha256=_typed(config["weights_sha256"], str),
             training=_typed(config.get("training", {}), dict),
         )
+        _ = found.digest  # while nesting that is too deep can still be said to be the file's
     except KeyError as error:
         raise CheckpointError(f"{path}: {error.args[0]} is missing") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from error
+    return found
+
+
+def _read(path: Path, most: int, too_large: str) -> bytes:
+    """A regular file of at most so many bytes: a link in a stranger's folder may have no end."""
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise CheckpointError(f"{path}: not a regular file")
+        if about.st_size > most:
+            raise CheckpointError(f"{path}: {too_large}")
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from error
 
 
 def save(
@@ -260,7 +273,7 @@ def _empty(kind: type[Tagger], architecture: Any) -> Tagger:
         return kind(architecture)
 
 
-def _check_shapes(
+def _check_tensors(
     path: Path, found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
 ) -> None:
     for name in sorted(found.keys() | wanted.keys()):
@@ -273,6 +286,10 @@ def _check_shapes(
                 f"{path}: {name} has shape {tuple(found[name].shape)}, "
                 f"the network's is {tuple(wanted[name].shape)}"
             )
+        if not found[name].is_floating_point():
+            raise CheckpointError(f"{path}: {name} is of {found[name].dtype}")
+        if not found[name].float().isfinite().all():
+            raise CheckpointError(f"{path}: {name} holds what is no number")
 
 
 def _typed(value: Any, kind: type[_Settings]) -> _Settings:

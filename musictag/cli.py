@@ -48,6 +48,8 @@ app = typer.Typer(
 def main() -> None:
     """The program `musictag`."""
     _prepare_streams()
+    if logging.lastResort is not None:  # what is logged where no command listens
+        logging.lastResort.setFormatter(_Line("musictag: %(message)s"))
     # A kill unwinds like an exception, so that temporary files go and threads end.
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
@@ -658,6 +660,7 @@ def evaluate(
 
         settings = config.override(config.load(), {"device": device, "model": model})
         found = pipeline.find_device(settings.device)
+        from musictag.report import visible  # noqa: PLC0415
         from musictag.training import evaluate as judge  # noqa: PLC0415
         from musictag.training import scorecard  # noqa: PLC0415
 
@@ -675,7 +678,8 @@ def evaluate(
         if as_json:
             typer.echo(json.dumps(evaluation.to_json(), indent=1))
         else:
-            typer.echo(scorecard.text(evaluation))
+            # Line by line: tags are whatever the model's maker called them.
+            typer.echo("\n".join(map(visible, scorecard.text(evaluation).split("\n"))))
 
 
 def _data_set(name: str) -> DataSet:
@@ -693,7 +697,7 @@ def _data_set(name: str) -> DataSet:
             line += f" ({n_dropped:,} more carry none of the tags)"
         typer.echo(line, err=True)
     for reason in found.broken.values():
-        typer.echo(f"left out: {reason}", err=True)
+        _complain(f"left out: {reason}")
     return found
 
 
@@ -754,6 +758,15 @@ def _complain(message: str) -> None:
     typer.echo(f"musictag: {visible(message)}", err=True)
 
 
+class _Line(logging.Formatter):
+    """Names and reasons come out of other people's files: one with a line break stays one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from musictag.report import visible  # noqa: PLC0415
+
+        return visible(super().format(record))
+
+
 _TOLD = {"told": True}
 """Marks what the report has said already."""
 
@@ -761,11 +774,6 @@ _TOLD = {"told": True}
 @contextlib.contextmanager
 def _logging(told: Report, *, quiet: bool, verbose: bool, log_file: Path | None) -> Iterator[None]:
     """Warnings go to stderr through the report, everything into the log file."""
-    from musictag.report import visible  # noqa: PLC0415
-
-    class Line(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return visible(super().format(record))  # a name with a line break stays one line
 
     class Teller(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -798,7 +806,7 @@ def _logging(told: Report, *, quiet: bool, verbose: bool, log_file: Path | None)
             book = Book(log_file, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise UsageError(f"--log-file {log_file}: {error.strerror}") from error
-        book.setFormatter(Line("%(asctime)s %(levelname)s %(message)s"))
+        book.setFormatter(_Line("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(book)
     log.setLevel(logging.DEBUG if log_file is not None else teller.level)
     for handler in handlers:

@@ -275,7 +275,9 @@ class _Process:
                 raise self._madness()
             content = self._read(size)
             if kind == _BUG:
-                raise RuntimeError(f"{path}: in the decoding process:\n{content.decode()}")
+                raise RuntimeError(
+                    f"{os.fspath(path)!a}: in the decoding process:\n{content.decode()}"
+                )
             if kind == _END:
                 try:
                     yield _End.read(content)

@@ -86,9 +86,9 @@ class FrontEnd:
 
     def __post_init__(self) -> None:
         # bounds also keep a stranger's checkpoint from claiming all memory
-        for name, least, most in (("n_samples", 1, 2**24), ("T", 64, 2**20), ("Q", 1, 64)):
+        for name, least, most in (("n_samples", 1, 2**22), ("T", 64, 2**20), ("Q", 1, 64)):
             _check_whole(name, getattr(self, name), least, most)
-        _check_whole("hop", self.hop, 1, self.T)
+        _check_whole("hop", self.hop, max(1, self.n_samples >> 14), self.T)
         if self.exactness not in EXACTNESS:
             raise ValueError(f"exactness {self.exactness!r} is none of {', '.join(EXACTNESS)}")
         if self.normalisation not in NORMALISATIONS:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import pickle
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from musictag import checkpoint
@@ -129,6 +134,41 @@ def spoil_weights(directory: Path) -> None:
     path.write_bytes(content)
 
 
+def weights(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """Other weights, which config.json names as its own: made so by a stranger, not by damage."""
+
+    def edit(directory: Path) -> None:
+        path = directory / "weights.safetensors"
+        path.write_bytes(change(path.read_bytes()))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        edited(lambda config: config.update(weights_sha256=digest))(directory)
+
+    return edit
+
+
+def header(**claims: object) -> Callable[[Path], None]:
+    def change(content: bytes) -> bytes:
+        size = struct.unpack("<Q", content[:8])[0]
+        claimed = json.dumps(json.loads(content[8 : 8 + size]) | claims).encode()
+        return struct.pack("<Q", len(claimed)) + claimed + content[8 + size :]
+
+    return weights(change)
+
+
+def tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
+    def edit(content: bytes) -> bytes:
+        found = safetensors.torch.load(content)
+        change(found)
+        return safetensors.torch.save(found)
+
+    return weights(edit)
+
+
+def replaced_by_a_link(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
 # what happened to the directory, and what the message must say
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda d: (d / "config.json").unlink(), "config.json"),
@@ -184,6 +224,68 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         section("front_end", n_samples=10**12),
         "n_samples is 1000000000000",
     ),
+    "frames that would fill the memory": (
+        section("front_end", n_samples=2**22, hop=1),
+        "hop is 1",
+    ),
+    "a threshold beyond all numbers": (
+        edited(lambda c: c.update(thresholds={"Rock": 10**400})),
+        "too large",
+    ),
+    "deep settings": (
+        lambda d: (d / "config.json").write_text(
+            (d / "config.json").read_text().replace('"T": 512', '"T": ' + "[" * 990 + "]" * 990)
+        ),
+        "recursion|T is|not JSON",
+    ),
+    "a config without end": (
+        lambda d: replaced_by_a_link(d / "config.json", "/dev/zero"),
+        "not a regular file",
+    ),
+    "weights without end": (
+        lambda d: replaced_by_a_link(d / "weights.safetensors", "/dev/zero"),
+        "not a regular file",
+    ),
+    "weights far larger than the network": (
+        lambda d: os.truncate(d / "weights.safetensors", 2**40),
+        "far too large for its network",
+    ),
+    "a header that is longer than the file": (
+        weights(lambda content: struct.pack("<Q", 2**62) + content[8:]),
+        "header",
+    ),
+    "a header that is not JSON": (
+        weights(lambda content: content[:8] + b"[" * (len(content) - 8)),
+        "header",
+    ),
+    "a header that claims a huge tensor": (
+        header(mean={"dtype": "F32", "shape": [2**40, 2**20], "data_offsets": [0, 4]}),
+        "weights.safetensors",
+    ),
+    "a header that claims what is not there": (
+        header(mean={"dtype": "F32", "shape": [2**20], "data_offsets": [0, 2**22]}),
+        "weights.safetensors",
+    ),
+    "a header with offsets backwards": (
+        header(mean={"dtype": "F32", "shape": [1], "data_offsets": [2**63, 4]}),
+        "weights.safetensors",
+    ),
+    "numbers of another kind": (
+        header(mean={"dtype": "C64", "shape": [0], "data_offsets": [0, 0]}),
+        "weights.safetensors",
+    ),
+    "weights that are no numbers": (
+        tensors(lambda ts: ts["output.bias"].fill_(float("nan"))),
+        "output.bias holds what is no number",
+    ),
+    "weights that are whole numbers": (
+        tensors(lambda ts: ts.update({"output.bias": ts["output.bias"].long()})),
+        "output.bias is of torch.int64",
+    ),
+    "a pickle for weights": (
+        weights(lambda _: pickle.dumps({"mean": 1})),
+        "weights.safetensors",
+    ),
     "a front end of another size": (
         section("front_end", T=1024),
         "coefficients",
@@ -199,6 +301,14 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, what: str) -> None:
     with pytest.raises(CheckpointError, match=message) as caught:
         checkpoint.read(directory).load()
     assert str(tmp_path) in str(caught.value)
+
+
+def test_a_model_that_gives_no_probabilities_says_so(tmp_path: Path) -> None:
+    directory = make(tmp_path / "tiny").directory
+    tensors(lambda ts: ts["std"].zero_())(directory)
+    ear = checkpoint.read(directory).load()
+    with pytest.raises(CheckpointError, match="give no probabilities"):
+        ear.hear(sound())
 
 
 def test_tags_must_be_as_many_as_the_network_has(tmp_path: Path) -> None:
