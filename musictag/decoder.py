@@ -113,6 +113,7 @@ class Decoder:
                     for n, answer in enumerate(process.answers(path)):
                         if n >= n_given:
                             n_given += 1
+                            finished = isinstance(answer, _End)
                             yield answer
                     finished = True
                 except _Died as died:
