@@ -684,6 +684,7 @@ def evaluate(
 
 def _data_set(name: str) -> DataSet:
     """A data set by name or folder, fetched if it is one that can be; says what is in it."""
+    from musictag.report import visible  # noqa: PLC0415
     from musictag.training import dataset as datasets  # noqa: PLC0415
     from musictag.training import magnatagatune  # noqa: PLC0415
 
@@ -697,7 +698,7 @@ def _data_set(name: str) -> DataSet:
             line += f" ({n_dropped:,} more carry none of the tags)"
         typer.echo(line, err=True)
     for reason in found.broken.values():
-        _complain(f"left out: {reason}")
+        typer.echo(visible(f"left out: {reason}"), err=True)
     return found
 
 
