@@ -282,7 +282,10 @@ class Run:
         return 0 < settings.patience <= n - best
 
     def epoch(self) -> EpochResult:
-        """Every training example once, then the averaged weights on validation."""
+        """Every training example once, then the averaged weights on validation.
+
+        Validation wants what training teaches: genres by people count there as much.
+        """
         began = time.monotonic()
         number = len(self.history) + 1
         _seed(self.settings.seed, number)
@@ -352,7 +355,10 @@ class Run:
     def evaluate(self) -> tuple[float, float]:
         """Macro ROC-AUC and mean correlation of the averaged weights on validation."""
         heard = hear(self.average, self.validation).astype(np.float64)
-        given = self.validation.labels.cpu().numpy().astype(np.float64)
+        rows = self.rows["validation"]
+        given = labels.hear_people(
+            self.dataset.labels[rows], self.dataset, rows, self.settings.people
+        ).astype(np.float64)
         positive = binarise(given, [self.dataset.shares[tag] for tag in self.dataset.tags])
         columns = range(heard.shape[1])
         return (
