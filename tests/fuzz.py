@@ -33,6 +33,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.append(os.fspath(Path(__file__).parents[1]))  # where musictag is, unless installed
+
 import containers
 import sounds
 
@@ -61,12 +63,10 @@ def whole(container: str, decorated: bool) -> bytes:
     taggable = container.endswith("-header") or sounds.CONTAINERS[container].taggable
     if not decorated or not taggable:
         return content
-    from test_metadata import decorate  # noqa: PLC0415  # only who needs it pays for pytest
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a" + suffix)
         path.write_bytes(content)
-        decorate(path)
+        containers.decorate(path)
         return path.read_bytes()
 
 
@@ -416,7 +416,6 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="write the file of --case here")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    sys.path.append(os.fspath(Path(__file__).parents[1]))  # where musictag is, unless installed
     if options.work:
         work()
         return 0
