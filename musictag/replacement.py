@@ -102,7 +102,11 @@ class Replacement:
             os.fsync(old.file.fileno())
             safe = self.path.with_name(head + mark + _OLD + token)
             old.path.rename(safe)
-            _to_disk(safe.parent)
+            try:
+                _to_disk(safe.parent)
+            except BaseException:
+                safe.unlink(missing_ok=True)
+                raise
             try:
                 _overwrite(file.fileno(), self.file.fileno())
                 if preserve_mtime:

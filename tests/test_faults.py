@@ -65,6 +65,7 @@ JOBS = {
     "many tags": Job(LONG),
     "undo": Job(None),
     "in place": Job(LONG, hardlinks="in-place"),
+    "in place, longer": Job(LONG, tagged=False, hardlinks="in-place"),
 }
 SOUND = {"sound compared": Job(FULL, tagged=False, with_sound=True)}
 
@@ -402,7 +403,7 @@ needs_strace = pytest.mark.skipif(STRACE is None, reason="strace is not installe
 def test_no_kill_and_no_failing_call_costs_a_byte(container: str) -> None:
     found = campaign(container)
     assert found["kills"] > 40
-    assert found["faults"] > 100
+    assert found["faults"] > 40
 
 
 @pytest.mark.slow

@@ -370,6 +370,20 @@ def test_what_fails_in_place_is_put_back(
     assert names(track) == ["track.mp3", "twin.mp3"]
 
 
+def test_a_second_copy_that_does_not_reach_the_disk_is_gone_too(
+    track: Path, twin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    with pytest.raises(OSError, match="broken"), replacement.beside(track) as new:
+        change(new)
+        monkeypatch.setattr(replacement, "_to_disk", fail)
+        new.take_over(preserve_mtime=False)
+    assert twin.read_bytes() == OLD
+    assert names(track) == ["track.mp3", "twin.mp3"]
+
+
 def test_what_can_neither_be_written_nor_put_back_is_put_back_by_the_next_run(
     track: Path, twin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
