@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -33,9 +32,6 @@ from musictag.errors import DataSetError, FileError
 from musictag.scattering import FrontEnd, Scattering
 from musictag.training.augment import N_BANDS, band_gains, vary
 from musictag.training.dataset import DataSet, Example, read_samples
-
-if TYPE_CHECKING:
-    from musictag.checkpoint import Ear
 
 SHARD_SIZE = 128
 FORMAT = 1  # of the files here; also to be raised when front-end arithmetic or `vary` changes
@@ -192,25 +188,6 @@ def read_ahead(
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def heard(
-    ear: Ear, examples: Sequence[Example], *, batch_size: int = 8, tell: Tell | None = None
-) -> NDArray[np.float32]:
-    """(n, K) probabilities: the examples as a scan hears them. Raises what reading raises."""
-    reader = read_ahead(examples)
-    probabilities: list[NDArray[np.float32]] = []
-    for first in range(0, len(examples), batch_size):
-        batch = []
-        for _ in examples[first : first + batch_size]:
-            samples = next(reader)
-            if isinstance(samples, FileError):
-                raise samples
-            batch.append(torch.from_numpy(samples))
-        probabilities.append(ear.hear(torch.stack(batch)).numpy())
-        if tell:
-            tell(first + len(batch), len(examples))
-    return np.concatenate(probabilities)
 
 
 @torch.no_grad()
