@@ -20,30 +20,29 @@ import os
 import sqlite3
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from musictag import database
+
 log = logging.getLogger(__name__)
 
-SCHEMA = 2
-APPLICATION = 0x6D757461
-"""In the file's header, says that it is ours: "muta"."""
-
-_TABLES = (
-    """CREATE TABLE content (
-        path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns TEXT NOT NULL,
-        digest BLOB NOT NULL
-    ) WITHOUT ROWID""",
-    """CREATE TABLE heard (
-        digest BLOB, key TEXT, duration_s REAL NOT NULL, probabilities BLOB NOT NULL,
-        code TEXT NOT NULL, message TEXT NOT NULL,
-        PRIMARY KEY (digest, key)
-    ) WITHOUT ROWID""",
-    f"PRAGMA application_id = {APPLICATION}",
-    f"PRAGMA user_version = {SCHEMA}",
+SCHEMA = database.Schema(
+    application=0x6D757461,  # "muta"
+    version=2,
+    objects=(
+        """CREATE TABLE content (
+            path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns TEXT NOT NULL,
+            digest BLOB NOT NULL
+        ) WITHOUT ROWID""",
+        """CREATE TABLE heard (
+            digest BLOB, key TEXT, duration_s REAL NOT NULL, probabilities BLOB NOT NULL,
+            code TEXT NOT NULL, message TEXT NOT NULL,
+            PRIMARY KEY (digest, key)
+        ) WITHOUT ROWID""",
+    ),
 )
 
 
@@ -138,14 +137,16 @@ class Cache:
         try:
             yield
         except (sqlite3.DatabaseError, OSError) as error:
-            if not (_damaged(error) or isinstance(error, (sqlite3.OperationalError, OSError))):
+            if not (
+                database.is_damage(error) or isinstance(error, (sqlite3.OperationalError, OSError))
+            ):
                 raise
-            database, self._database = self._database, None
-            if database is not None:
+            opened, self._database = self._database, None
+            if opened is not None:
                 with contextlib.suppress(sqlite3.Error):
-                    database.close()
+                    opened.close()
             # A second time it is not the file that is at fault, but the disk.
-            if _damaged(error) and self._path is not None and not self._begun_anew:
+            if database.is_damage(error) and self._path is not None and not self._begun_anew:
                 self._begun_anew = True
                 with contextlib.suppress(OSError, sqlite3.Error):
                     self._database = _anew(self._path, error)
@@ -163,90 +164,24 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         return _connected(path)
     except sqlite3.DatabaseError as error:
-        if not _damaged(error):
+        if not database.is_damage(error):
             raise
         return _anew(path, error)
 
 
 def _anew(path: Path, error: Exception) -> sqlite3.Connection:
     aside = _set_aside(path)
-    database = _connected(path)
+    opened = _connected(path)
     log.warning("%s: %s; set aside as %s and begun anew", path, error, aside.name)
-    return database
+    return opened
 
 
 def _connected(path: Path) -> sqlite3.Connection:
     """An open cache of our schema; DatabaseError when the file is something else.
 
-    Every statement commits by itself. With a write-ahead log that costs no
-    wait for the disk, locks other processes out only for an instant, and a
-    kill at any moment loses nothing that was remembered.
+    No wait for the disk: what a power cut takes is heard again.
     """
-    database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-    database.text_factory = lambda text: text.decode(errors="replace")  # damaged text is no error
-    try:
-        with _transaction(database, "DEFERRED"):  # in one look: another process may be at it
-            identity = _identity(database)
-        if identity not in (_EMPTY, _OURS):
-            raise sqlite3.DatabaseError("not a cache of this version of musictag")
-        _write_ahead(database)
-        database.execute("PRAGMA synchronous = NORMAL")
-        with _transaction(database, "IMMEDIATE"):
-            if _identity(database) == _EMPTY:
-                for statement in _TABLES:
-                    database.execute(statement)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _write_ahead(database: sqlite3.Connection) -> None:
-    """Switch to a write-ahead log.
-
-    SQLite waits for other processes in all but this: two that make the switch
-    in the same instant. So we wait.
-    """
-    for attempt in range(20):
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:  # noqa: PERF203  # trying again is the point
-            if attempt == 19 or "locked" not in str(error):
-                raise
-            time.sleep(0.05)
-
-
-@contextlib.contextmanager
-def _transaction(database: sqlite3.Connection, kind: str) -> Iterator[None]:
-    database.execute(f"BEGIN {kind}")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
-
-
-_EMPTY = (0, 0, 0)
-_OURS = (APPLICATION, SCHEMA, 2)
-
-
-def _identity(database: sqlite3.Connection) -> tuple[int, ...]:
-    """Whose file this is, which schema, and how many tables it has."""
-    return tuple(
-        database.execute(statement).fetchone()[0]
-        for statement in (
-            "PRAGMA application_id",
-            "PRAGMA user_version",
-            "SELECT count(*) FROM sqlite_master",
-        )
-    )
-
-
-def _damaged(error: Exception) -> bool:
-    """The file itself is at fault; sqlite3 has children of DatabaseError for all else."""
-    return type(error) is sqlite3.DatabaseError
+    return database.connect(path, SCHEMA, synchronous="NORMAL")
 
 
 def _set_aside(path: Path) -> Path:
@@ -259,13 +194,8 @@ def _set_aside(path: Path) -> Path:
 
 
 def _seen(path: Path, stat: os.stat_result) -> tuple[bytes, int, str]:
-    """How we know a file again.
-
-    Its name is bytes, because it need not be text, and absolute, with symlinks
-    as they are. Its time is text: there are dates beyond 64 bits of nanoseconds.
-    """
-    name = os.fsencode(os.path.abspath(path))  # noqa: PTH100  # Path has no such thing
-    return name, stat.st_size, str(stat.st_mtime_ns)
+    """How we know a file again. Its time is text: there are dates beyond 64 bits of nanoseconds."""
+    return database.named(path), stat.st_size, str(stat.st_mtime_ns)
 
 
 def _packed(probabilities: tuple[float, ...]) -> bytes:

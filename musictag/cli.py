@@ -7,23 +7,34 @@ neither torch nor any of the libraries that open files.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn, TextIO
 
 import typer
 
 from musictag import __version__, config
-from musictag.errors import CheckpointError, DataSetError, FileError, MusictagError, UsageError
+from musictag.errors import (
+    CheckpointError,
+    DataSetError,
+    FileError,
+    JournalError,
+    MusictagError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
+    from musictag.journal import Journal, Run
+    from musictag.pipeline import Outcome
     from musictag.report import Report
     from musictag.training.dataset import DataSet
     from musictag.training.magnatagatune import Beginning, Fetched, Unpacked
@@ -50,18 +61,21 @@ def main() -> None:
     _prepare_streams()
     if logging.lastResort is not None:  # what is logged where no command listens
         logging.lastResort.setFormatter(_Line("musictag: %(message)s"))
-    # A kill unwinds like an exception, so that temporary files go and threads end.
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # Ignored from the start is how nohup says that we shall outlive the terminal.
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda number, _: sys.exit(128 + number))
+    # A kill unwinds like Ctrl-C, so that temporary files go and threads end.
+    for number in _signals():
+        signal.signal(number, signal.default_int_handler)
     try:
         app(prog_name="musictag")
     except _StdoutError as error:
         _give_up_stdout()
         typer.echo(f"musictag: standard output: {error}", err=True)
         sys.exit(1)
+
+
+def _signals() -> list[signal.Signals]:
+    """What asks a program to end. Ignored from the start is how nohup says that we shall not."""
+    numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+    return [n for n in numbers if n is not None and signal.getsignal(n) is not signal.SIG_IGN]
 
 
 class _StdoutError(Exception):
@@ -180,6 +194,10 @@ _WHAT = "What to scan"
 _FIELDS = "What to write"
 _HEARING = "How to hear"
 _OUTPUT = "What to print"
+_HARDLINKS = (
+    "Files with other names (hard links): refuse, replace (a new file under this name, the others "
+    "keep the old one) or in-place (all names; not safe from a power cut). [default: refuse]"
+)
 
 
 @app.command()
@@ -277,6 +295,10 @@ def scan(  # noqa: PLR0913  # one argument per option
         int | None,
         typer.Option(metavar="N", help="Segments heard at once. [default: 8, on a GPU 32]"),
     ] = None,
+    hardlinks: Annotated[
+        str | None,
+        typer.Option(metavar="HOW", help=_HARDLINKS),
+    ] = None,
     cache: Annotated[
         bool | None,
         typer.Option(
@@ -314,6 +336,7 @@ def scan(  # noqa: PLR0913  # one argument per option
                 "max_vocals": max_vocals,
                 "join": join,
                 "preserve_mtime": preserve_mtime,
+                "hardlinks": hardlinks,
                 "exclude": exclude or None,
                 "segments": segments,
                 "model": model,
@@ -336,27 +359,65 @@ def scan(  # noqa: PLR0913  # one argument per option
         from musictag import pipeline  # noqa: PLC0415
 
         with (
+            _Interruption() as interruption,
             report.Report(
                 form,
                 settings.fields,
                 stdout=sys.stdout,
                 stderr=sys.stderr,
-                write=write,
+                summary=functools.partial(report.Tally.summary, write=write),
                 quiet=quiet,
                 verbose=verbose,
                 count=count,
             ) as told,
             _logging(told, quiet=quiet, verbose=verbose, log_file=log_file),
             caches.Cache(caches.default_path() if settings.cache else None) as remembered,
+            _journal(write=write) as journal,
             contextlib.closing(
-                pipeline.scan(listed, ears, settings, cache=remembered, write=write)
+                pipeline.scan(
+                    listed,
+                    ears,
+                    settings,
+                    cache=remembered,
+                    journal=journal,
+                    write=sys.argv[1:] if write else None,
+                    stopped=interruption,
+                )
             ) as outcomes,
         ):
             for outcome in outcomes:
-                told.add(outcome)
-                level = logging.ERROR if outcome.status == "failed" else logging.INFO
-                log.log(level, "%s", report.log_line(outcome), extra=_TOLD)
+                _tell(told, outcome)
+            interruption.check()
         raise typer.Exit(1 if told.n_failed else 0)
+
+
+def _tell(told: Report, outcome: Outcome) -> None:
+    from musictag.report import log_line  # noqa: PLC0415
+
+    told.add(outcome)
+    level = logging.ERROR if outcome.status == "failed" else logging.INFO
+    log.log(level, "%s", log_line(outcome), extra=_TOLD)
+
+
+@contextlib.contextmanager
+def _journal(*, write: bool) -> Iterator[Journal | None]:
+    """The journal to write in, with nothing left open; to look only, what there is of it."""
+    from musictag import journal as journals  # noqa: PLC0415
+    from musictag import writing  # noqa: PLC0415
+
+    path = journals.default_path()
+    opened: Journal | None = None
+    if write or path.exists():
+        try:
+            opened = journals.Journal(path, read_only=not write)
+        except (JournalError, UsageError) as error:
+            if write:
+                raise
+            log.warning("%s", error)
+    with opened or contextlib.nullcontext():
+        if write and opened is not None:
+            writing.settle(opened)
+        yield opened
 
 
 def _listed(
@@ -413,6 +474,240 @@ def _prepare_stdout(form: str) -> None:
             sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
         else:
             sys.stdout.reconfigure(errors="backslashreplace")
+
+
+# ---------------------------------------------------------------- history and undo
+
+_NOTHING = "nothing has been written yet"
+
+
+@app.command()
+def undo(  # noqa: PLR0913  # one argument per option
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN] [PATH]...",
+            help="A run's number (musictag history lists them), and files and folders if only "
+            "these are meant. A file that is called 12 is ./12. [default: the latest scan that "
+            "has not been undone, all its files]",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be restored. No file is touched.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also files whose fields somebody has changed since.")
+    ] = False,
+    preserve_mtime: Annotated[
+        bool | None,
+        typer.Option(
+            "--preserve-mtime/--no-preserve-mtime",
+            help="Keep the modification time of restored files. [default: no]",
+        ),
+    ] = None,
+    hardlinks: Annotated[str | None, typer.Option(metavar="HOW", help=_HARDLINKS)] = None,
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORM", help="table, jsonl, csv or tsv.")
+    ] = "table",
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only failures on standard error.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also show files that were restored already.")
+    ] = False,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Append what happened to FILE.", parser=_path),
+    ] = None,
+) -> None:
+    """Give files the genre, mood, instruments and vocals back that they had before a run.
+
+    Everything else in them stays. A file whose fields somebody has changed
+    since is left alone and named; others go on. An undo is a run too: its
+    number undoes it.
+    """
+    with _endings():
+        options = {"preserve_mtime": preserve_mtime, "hardlinks": hardlinks}
+        settings = config.override(config.load(), options)
+        number, paths = _run_and_paths(what or [])
+        from musictag import journal as journals  # noqa: PLC0415
+        from musictag import report  # noqa: PLC0415
+
+        if form not in report.FORMATS:
+            raise UsageError(f"--format {form}: there are {', '.join(report.FORMATS)}")
+        if not journals.default_path().exists():
+            _end_with(_NOTHING)
+        _prepare_stdout(form)
+        from musictag import cache as caches  # noqa: PLC0415
+        from musictag import undo as undoing  # noqa: PLC0415
+
+        with _Interruption() as interruption, _journal(write=True) as journal:
+            assert journal is not None
+            run = undoing.choose(journal, number, paths)
+            entries = [] if run is None else undoing.standing(journal, run, paths)
+            if run is None or not entries:
+                _check_exist(paths)
+                _end_with("there is nothing to undo" + (" there" if paths else ""))
+            with (
+                report.Report(
+                    form,
+                    _columns(journal, run),
+                    stdout=sys.stdout,
+                    stderr=sys.stderr,
+                    summary=report.Tally.summary_of_undo,
+                    quiet=quiet,
+                    verbose=verbose,
+                    count=lambda: len(entries),
+                ) as told,
+                _logging(told, quiet=quiet, verbose=verbose, log_file=log_file),
+                caches.Cache(caches.default_path() if settings.cache else None) as remembered,
+                contextlib.closing(
+                    undoing.undo(
+                        journal,
+                        run,
+                        entries,
+                        settings,
+                        cache=remembered,
+                        write=None if dry_run else sys.argv[1:],
+                        force=force,
+                        stopped=interruption,
+                    )
+                ) as outcomes,
+            ):
+                if not quiet:
+                    told.say(f"musictag: undoing {report.title(run)}")
+                for outcome in outcomes:
+                    _tell(told, outcome)
+                interruption.check()
+        raise typer.Exit(1 if told.n_failed else 0)
+
+
+def _run_and_paths(what: list[str]) -> tuple[int | None, list[Path]]:
+    """A number in front is a run, all else are paths."""
+    is_number = [word.isascii() and word.isdecimal() for word in what]
+    if any(is_number[1:]):
+        word = what[is_number.index(True, 1)]
+        raise UsageError(f"{word}: one run, before the paths (a file of this name is ./{word})")
+    number = int(what[0]) if is_number[:1] == [True] else None
+    return number, [_path(word) for word in what[0 if number is None else 1 :]]
+
+
+def _check_exist(paths: list[Path]) -> None:
+    from musictag import files  # noqa: PLC0415
+
+    files.check_roots(paths)
+
+
+def _end_with(message: str) -> NoReturn:
+    """There is nothing to do, which is all well."""
+    _complain(message)
+    raise typer.Exit(0)
+
+
+@app.command()
+def history(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN|prune]",
+            help="A run's number, to see its files; or prune, to forget old runs. [default: list "
+            "all runs]",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE",
+            help="With prune: forget what is older, as 90d, 12w, 6m or 1y (days, weeks, months of "
+            "30 days, years of 365). It cannot be undone any more.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Only the latest N runs. [default: all]")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per run, or per file of a run.")
+    ] = False,
+) -> None:
+    """List the runs that wrote files, the newest first; or the files of one, and what changed."""
+    with _endings():
+        if (what == "prune") != (older_than is not None):
+            raise UsageError("to forget old runs: musictag history prune --older-than AGE")
+        number = None if what in (None, "prune") else _number(what)
+        age_s = None if older_than is None else _age_s(older_than)
+        from musictag import journal as journals  # noqa: PLC0415
+        from musictag.report import counted  # noqa: PLC0415
+
+        if not journals.default_path().exists():
+            _end_with(_NOTHING)
+        _prepare_stdout("table")
+        with _journal(write=True) as journal:
+            assert journal is not None
+            if age_s is not None:
+                n_runs, n_files = journal.prune(time.time() - age_s)
+                runs, files = counted(n_runs, "run"), counted(n_files, "file")
+                typer.echo(f"forgot {runs}, with what was written into {files}")
+            elif number is None:
+                _list_runs(journal, limit, as_json=as_json)
+            else:
+                _list_files(journal, number, as_json=as_json)
+
+
+def _number(text: str | None) -> int:
+    if text is None or not (text.isascii() and text.isdecimal()):
+        raise UsageError(f"{text}: not the number of a run (musictag history lists them)")
+    return int(text)
+
+
+def _age_s(text: str) -> float:
+    match = re.fullmatch("([0-9]{1,5})([dwmy])", text)
+    if match is None:
+        raise UsageError(f"--older-than {text}: expected an age as 90d, 12w, 6m or 1y")
+    return int(match[1]) * {"d": 1, "w": 7, "m": 30, "y": 365}[match[2]] * 86_400.0
+
+
+def _list_runs(journal: Journal, limit: int | None, *, as_json: bool) -> None:
+    from musictag import report  # noqa: PLC0415
+
+    table = report.RunTable(sys.stdout)
+    for number, run in enumerate(journal.runs(limit=limit)):
+        if number == 0 and not as_json:
+            typer.echo(table.heading)
+        typer.echo(report.run_json(run) if as_json else table.line(run))
+
+
+def _list_files(journal: Journal, wanted: int, *, as_json: bool) -> None:
+    from musictag import pipeline, report  # noqa: PLC0415
+    from musictag import undo as undoing  # noqa: PLC0415
+
+    run = undoing.choose(journal, wanted, [])
+    assert run is not None
+    if as_json:
+        for entry in journal.entries(run.id):
+            typer.echo(report.entry_json(entry, undoing.changes(entry)))
+        return
+    n_files = report.counted(run.n_files, "file")
+    told = f"{report.title(run)}: {n_files}, {run.ending or 'not ended'}"
+    typer.echo(told[0].upper() + told[1:])
+    table = report.Table(_columns(journal, run), sys.stdout)
+    for stands in (True, False):
+        entries = journal.entries(run.id, stands=stands)
+        for number, entry in enumerate(entries):
+            if number == 0 and not stands:
+                typer.echo("Undone since:")
+            written = pipeline.Outcome(entry.path, "written", fields=undoing.changes(entry))
+            typer.echo("\n".join(table.lines(written)))
+
+
+def _columns(journal: Journal, run: Run) -> list[str]:
+    """The fields that a run changed, in the order of the fields."""
+    from musictag.report import FIELDS  # noqa: PLC0415
+
+    return sorted(journal.fields(run.id), key=FIELDS.index)
 
 
 # ---------------------------------------------------------------- model
@@ -623,7 +918,11 @@ def train(  # noqa: PLR0913  # one argument per option
                     err=True,
                 )
 
-        typer.echo(run(settings, tell=tell))
+        try:
+            typer.echo(run(settings, tell=tell))
+        except KeyboardInterrupt:
+            _complain("interrupted; the same command with --resume goes on")
+            raise
 
 
 @app.command()
@@ -733,6 +1032,39 @@ def _fetching() -> Callable[[Beginning | Fetched | Unpacked], None]:
 
 
 # ---------------------------------------------------------------- endings
+
+
+class _Interruption:
+    """The first Ctrl-C or kill lets the file in hand be finished, the second ends all at once.
+
+    Called, it says whether there was a first one.
+    """
+
+    def __enter__(self) -> _Interruption:
+        self._asked = False
+        self._before = {number: signal.signal(number, self._hear) for number in _signals()}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __call__(self) -> bool:
+        return self._asked
+
+    def check(self) -> None:
+        """Whoever has come to an end because of it says so in this way."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def _hear(self, *_: object) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        # Not by way of sys.stderr: it may be just at work, and cannot be entered twice.
+        erase = b"\r\x1b[2K" if os.isatty(2) else b""
+        with contextlib.suppress(OSError):
+            os.write(2, erase + b"musictag: stopping after the file in hand; again: at once\n")
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from musictag.decision import FIELD_TAGS, POLICIES
 from musictag.errors import UsageError
 
 FIELDS = tuple(FIELD_TAGS)
+HARDLINKS = ("refuse", "replace", "in-place")
 MOST_JOBS = 256
 """More decoding processes only wait for each other."""
 
@@ -59,6 +60,8 @@ class Settings:
     """Write a field's values as one, joined by this; None: one entry per value."""
     preserve_mtime: bool = False
     """Put a written file's modification time back to what it was."""
+    hardlinks: str = "refuse"
+    """What happens to a file with other names (hard links): refuse, replace or in-place."""
     cache: bool = True
     """Remember what was heard, so that unchanged files are not decoded again."""
 
@@ -133,10 +136,18 @@ def _field(value: object) -> str:
     return name
 
 
-def _policy(value: object) -> str:
-    if value not in POLICIES:
-        raise ValueError(f"expected {', '.join(POLICIES[:-1])} or {POLICIES[-1]}, not {value!r}")
+def _one_of(words: tuple[str, ...], value: object) -> str:
+    if value not in words:
+        raise ValueError(f"expected {', '.join(words[:-1])} or {words[-1]}, not {value!r}")
     return str(value)
+
+
+def _policy(value: object) -> str:
+    return _one_of(POLICIES, value)
+
+
+def _hardlinks(value: object) -> str:
+    return _one_of(HARDLINKS, value)
 
 
 def _fields(value: object) -> tuple[str, ...]:
@@ -236,5 +247,6 @@ _CHECKS: Mapping[str, Callable[[object], object]] = {
     "exclude": _list_of_words,
     "join": _separator,
     "preserve_mtime": _switch,
+    "hardlinks": _hardlinks,
     "cache": _switch,
 }

@@ -6,6 +6,7 @@ Everything between it and a file's fields is decided here and nowhere else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -136,31 +137,49 @@ def choose(
     return chosen
 
 
-def plan(old: Values, chosen: Values, policies: Mapping[str, str]) -> dict[str, Change]:
+def plan(
+    old: Values,
+    chosen: Values,
+    policies: Mapping[str, str],
+    *,
+    others: Mapping[str, tuple[str, ...]] | None = None,
+) -> dict[str, Change]:
     """What happens to each field that has a policy.
 
     `keep` fills only a field that is empty, `merge` adds what is not there yet
     (letter case aside) behind what is, `replace` puts the chosen values in the
     place of the old ones. Where nothing was chosen nothing changes, whatever
     the policy: musictag never empties a field.
+
+    `others` names the fields that stand as musictag wrote them, each with the
+    values in it that are somebody else's. The rest is musictag's own, and a
+    newer opinion takes its place as if it were not there.
     """
     changes = {}
     for field, policy in policies.items():
         before = tuple(old.get(field, ()))
+        theirs = before if others is None else others.get(field, before)
         new = tuple(chosen.get(field, ()))
-        changes[field] = Change(before, _combined(before, new, policy) if new else before)
+        changes[field] = Change(before, _combined(before, theirs, new, policy) if new else before)
     return changes
 
 
-def _combined(old: tuple[str, ...], new: tuple[str, ...], policy: str) -> tuple[str, ...]:
+def _combined(
+    old: tuple[str, ...], theirs: tuple[str, ...], new: tuple[str, ...], policy: str
+) -> tuple[str, ...]:
     if policy == "replace":
         return new
     if policy == "merge":
-        present = {value.casefold() for value in old}
-        return old + tuple(value for value in new if value.casefold() not in present)
+        present = {name.casefold() for value in theirs for name in (value, *_parts(value))}
+        return theirs + tuple(value for value in new if value.casefold() not in present)
     if policy == "keep":
-        return old if any(value.strip() for value in old) else new
+        return old if any(value.strip() for value in theirs) else new
     raise ValueError(f"unknown policy {policy!r}")
+
+
+def _parts(value: str) -> list[str]:
+    """What stands in a value that holds several, as some programs write them."""
+    return [part.strip() for part in re.split("[;/,|]", value)]
 
 
 def _strength(probability: float, threshold: float) -> float:

@@ -29,6 +29,12 @@ class CheckpointError(MusictagError):
     code = "checkpoint"
 
 
+class JournalError(MusictagError):
+    """What was written cannot be written down, or what was written down not read."""
+
+    code = "journal"
+
+
 class DataSetError(MusictagError):
     """A training data set does not have the layout it should have."""
 

@@ -25,19 +25,20 @@ import queue
 import stat
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from musictag import audio, decision, metadata
+from musictag import audio, decision, metadata, writing
 from musictag.cache import Cache, Heard
 from musictag.config import Settings
 from musictag.decision import Change
 from musictag.decoder import FATAL, Closed, Decoder
 from musictag.errors import CheckpointError, FileError, MusictagError, UsageError
+from musictag.journal import Journal, Others, Writing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +53,9 @@ HEARING = 1
 """Raise this when the same audio and checkpoint come to be heard differently (decoding,
 segments): what older versions remembered is then heard anew."""
 
-Status = Literal["written", "planned", "unchanged", "skipped", "failed"]
+Metadata = Mapping[str, tuple[str, ...]]
+"""Field → values."""
+Status = Literal["written", "restored", "planned", "unchanged", "skipped", "failed"]
 
 SILENCES = {
     "silent": "there is only silence in it",
@@ -95,8 +98,8 @@ class Outcome:
 
     path: Path
     status: Status
-    """What happened: written, planned (would be written), unchanged (nothing to write), skipped
-    (nothing to hear, or a container without metadata), failed."""
+    """What happened: written, restored (by an undo), planned (would be written), unchanged
+    (nothing to write), skipped (nothing to hear, or a container without metadata), failed."""
     duration_s: float | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     """Tag → probability, track level."""
@@ -116,9 +119,15 @@ def scan(
     settings: Settings,
     *,
     cache: Cache,
-    write: bool = False,
+    journal: Journal | None = None,
+    write: Sequence[str] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[Outcome, None, None]:
-    """Hear every track, decide, and with `write` write; one Outcome per path, in order.
+    """Hear every track, decide, and write if so asked; one Outcome per path, in order.
+
+    Without `journal` nothing is known of earlier writes. `write` is the command
+    line, by which people will know this run; without it nothing is written.
+    No further file is begun once `stopped` says so.
 
     The paths are taken as they come, from another thread. The model is loaded
     when the first segment is there, so a library that is remembered whole
@@ -133,12 +142,20 @@ def scan(
     if settings.device not in ("auto", "cpu"):
         find_device(settings.device)
     jobs = settings.jobs or n_cores()
-    with Decoder() as own:
-        scanner = _Scanner(checkpoint, settings, cache, write, own.payload_digest)
+    with (
+        Decoder() as own,
+        writing.begun(journal, write, (checkpoint.name, checkpoint.digest)) as run,
+    ):
+        scanner = _Scanner(checkpoint, settings, cache, journal, own.payload_digest)
+        listener = _Listener(scanner.ear, stopped)
         with _Decoders(paths, scanner.segments, jobs) as decoders:
-            for track in _in_order(_Listener(scanner.ear).tracks(decoders)):
+            for track in _in_order(listener.tracks(decoders)):
+                if stopped():
+                    break
                 decoders.one_done()
-                yield scanner.outcome(track)
+                yield scanner.outcome(track, run)
+        if run is not None:
+            run.interrupted = stopped()
 
 
 def find_device(name: str) -> str:
@@ -199,13 +216,13 @@ class _Scanner:
         checkpoint: Checkpoint,
         settings: Settings,
         cache: Cache,
-        write: bool,
+        journal: Journal | None,
         payload_digest: Callable[[Path], bytes],
     ) -> None:
         self._checkpoint = checkpoint
         self._settings = settings
         self._cache = cache
-        self._write = write
+        self._journal = journal
         self._payload_digest = payload_digest
         self._key = f"{HEARING}:{checkpoint.digest}:{settings.segments or 'all'}"
         self._key_of_damage = f"{self._key}:{_decoders()}"
@@ -292,8 +309,8 @@ class _Scanner:
         except MusictagError as error:  # not one file's fault: the scan cannot go on
             raise CheckpointError(str(error)) from error
 
-    def outcome(self, track: _Track) -> Outcome:
-        """Probabilities → tags → fields, and into the file if so asked."""
+    def outcome(self, track: _Track, run: Writing | None) -> Outcome:
+        """Probabilities → tags → fields, and into the file if there is a run to write it in."""
         outcome = Outcome(
             track.path,
             "failed",
@@ -319,18 +336,36 @@ class _Scanner:
             outcome = replace(outcome, probabilities=probabilities, chosen=chosen)
             if track.untaggable is not None:
                 return replace(outcome, status="skipped", error=track.untaggable)
-            fields = decision.plan(self._split(track.old), chosen, self._settings.policies)
+            others = self._others(track)
+            fields = self._planned(track.old, chosen, others)
             outcome = replace(outcome, fields=fields)
-            return replace(outcome, status=self._settled(track, fields))
+            return replace(outcome, status=self._settled(track, fields, others, run))
         except FileError as error:
             return replace(outcome, error=Problem.of(error))
 
-    def _settled(self, track: _Track, fields: Mapping[str, Change]) -> Status:
+    def _settled(
+        self, track: _Track, fields: Mapping[str, Change], others: Others, run: Writing | None
+    ) -> Status:
         if not any(change.changed for change in fields.values()):
             return "unchanged"
-        if not self._write:
+        if run is None:
             return "planned"
-        return "written" if self._apply(track, fields) else "unchanged"
+        return "written" if self._apply(track, fields, others, run) else "unchanged"
+
+    def _planned(self, old: Metadata, chosen: Metadata, others: Others) -> Mapping[str, Change]:
+        """Values that shall be one and are several are a change, even if they are the same."""
+        fields = decision.plan(self._split(old), chosen, self._settings.policies, others=others)
+        join, policies = self._settings.join, self._settings.policies
+        for name, change in fields.items():
+            apart = len(old.get(name, ())) > 1 and not change.changed
+            if join is not None and policies[name] == "replace" and apart and chosen.get(name):
+                fields[name] = Change(old[name], (join.join(change.new),))
+        return fields
+
+    def _others(self, track: _Track) -> Others:
+        if self._journal is None or track.content is None:
+            return {}
+        return writing.others(self._journal, track.path, track.content, track.old)
 
     def _check_unchanged(self, track: _Track) -> None:
         """The file is still the one that was heard; FileError `changed` if not.
@@ -366,22 +401,32 @@ class _Scanner:
                 self._cache.remember_content(track.path, track.stat, track.content)
         return track.heard
 
-    def _apply(self, track: _Track, fields: Mapping[str, Change]) -> bool:
-        """Write what changes: the one place where a file is written. Whether that was needed.
+    def _apply(
+        self, track: _Track, fields: Mapping[str, Change], others: Others, run: Writing
+    ) -> bool:
+        """Write what changes: the one place where a scan writes. Whether that was needed.
 
         What `keep` and `merge` made of the old values holds only while those
         are still there: the writer is told them. The cache learns the file as
         it is afterwards, so the next scan does not take it for a new one.
         """
-        new = {name: change.new for name, change in fields.items() if change.changed}
-        written = metadata.write(
-            track.path,
-            new,
-            expected={name: track.old.get(name, ()) for name in new},
-            preserve_mtime=self._settings.preserve_mtime,
-            join=self._settings.join,
-            payload_digest=self._payload_digest,
-        )
+        changes = {name: change for name, change in fields.items() if change.changed}
+        new = {name: change.new for name, change in changes.items()}
+        still = {
+            name: tuple(value for value in others.get(name, change.old) if value in change.new)
+            for name, change in changes.items()
+        }
+        with writing.written_down(run, track.path, others={**others, **still}) as about_to:
+            written = metadata.write(
+                track.path,
+                new,
+                expected={name: track.old.get(name, ()) for name in new},
+                preserve_mtime=self._settings.preserve_mtime,
+                join=self._settings.join,
+                payload_digest=self._payload_digest,
+                hardlinks=self._settings.hardlinks,
+                about_to=about_to,
+            )
         if track.content is not None:
             self._cache.remember_content(track.path, _stat(track.path), track.content)
         return written is not None
@@ -458,15 +503,18 @@ class _Listener:
     The model is loaded for the first segment: who has none needs no model.
     """
 
-    def __init__(self, load: Callable[[], tuple[Ear, int]]) -> None:
+    def __init__(self, load: Callable[[], tuple[Ear, int]], stopped: Callable[[], bool]) -> None:
         self._load = load
+        self._stopped = stopped
         self._ear: Ear | None = None
         self._batch_size = 1
         self._batch: list[tuple[_Track, Segment]] = []
 
     def tracks(self, decoders: _Decoders) -> Iterator[_Track]:
-        """Each track when all of it has been heard, in any order."""
+        """Each track when all of it has been heard, in any order; no more once stopped."""
         for arrival in decoders:
+            if self._stopped():
+                return
             if arrival is None:
                 yield from self._hear()
             elif arrival.segment is None:

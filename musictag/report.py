@@ -1,4 +1,4 @@
-"""Outcomes → what people and programs read: table, JSON lines, CSV, TSV, progress, summary.
+"""Outcomes and runs → what people and programs read: table, JSON, CSV, TSV, progress, summary.
 
 stdout carries the data, stderr all else. The table is for people: it fits the
 terminal, comes row by row, and shows what changes. JSON lines, CSV and TSV are
@@ -14,11 +14,13 @@ import csv
 import io
 import json
 import os
+import shlex
 import threading
 import time
 import unicodedata
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TextIO
 
@@ -29,6 +31,7 @@ from rich.text import Text
 from musictag.decision import FIELD_TAGS, Change
 
 if TYPE_CHECKING:
+    from musictag.journal import Entry, Run
     from musictag.pipeline import Outcome
     from musictag.taggram import Taggram
 
@@ -46,6 +49,8 @@ COLUMNS = (
 )
 """Of CSV and TSV: one row per file; several values of a field are joined by "; "."""
 
+INTERRUPTED = "Interrupted; what is listed above is done, and the same command goes on from there."
+
 PIPE_WIDTH = 100
 """Of a table that goes to no terminal, unless COLUMNS says otherwise."""
 MIN_WIDTH = 20
@@ -56,9 +61,10 @@ MAX_WIDTH = 9999
 class Report:
     """Tells of a scan while it runs: `add` every Outcome, inside a `with` block.
 
-    `quiet` leaves only failures on stderr, `verbose` shows unchanged tracks in
-    the table. `count` tells how many tracks there will be; it is called in a
-    thread of its own, and only when there is a progress bar to use it.
+    `summary` gives the closing lines. `quiet` leaves only failures on stderr,
+    `verbose` shows unchanged tracks in the table. `count` tells how many tracks
+    there will be; it is called in a thread of its own, and only when there is a
+    progress bar to use it.
     """
 
     def __init__(
@@ -68,14 +74,14 @@ class Report:
         *,
         stdout: TextIO,
         stderr: TextIO,
-        write: bool = False,
+        summary: Callable[..., list[str]] | None = None,
         quiet: bool = False,
         verbose: bool = False,
         count: Callable[[], int] | None = None,
     ) -> None:
         self._stdout = stdout
         self._stderr = stderr
-        self._write = write
+        self._summary = Tally.summary if summary is None else summary
         self._quiet = quiet
         self._tally = Tally()
         self._lines = _lines_of(form, fields, stdout, verbose=verbose)
@@ -97,7 +103,7 @@ class Report:
         if self._bar is not None:
             self._bar.stop()
         if not self._quiet and (kind is None or kind is KeyboardInterrupt):
-            for line in self._tally.summary(write=self._write, whole=kind is None):
+            for line in self._summary(self._tally, whole=kind is None):
                 self.say(line)
 
     def add(self, outcome: Outcome) -> None:
@@ -171,10 +177,7 @@ def json_line(outcome: Outcome) -> str:
             "duration": _duration(outcome),
             "probabilities": {tag: round(p, 6) for tag, p in outcome.probabilities.items()},
             "chosen": {field: list(values) for field, values in outcome.chosen.items()},
-            "fields": {
-                field: {"old": list(change.old), "new": list(change.new)}
-                for field, change in outcome.fields.items()
-            },
+            "fields": _fields(outcome.fields),
             "error": None if error is None else {"code": error.code, "message": error.message},
             "model": outcome.model,
         }
@@ -248,7 +251,84 @@ def _lines_of(
     return lines
 
 
+def run_json(run: Run) -> str:
+    """One run of the journal, as an object on one line."""
+    return json.dumps(
+        {
+            "run": run.id,
+            "started": _utc(run.started_s),
+            "ended": None if run.ended_s is None else _utc(run.ended_s),
+            "ending": run.ending or None,
+            "command": run.command,
+            "undoes": run.undoes,
+            "files": run.n_files,
+            "undone": run.n_files - run.n_standing,
+            "version": run.version,
+            "model": {"name": run.model, "digest": run.model_digest},
+        }
+    )
+
+
+def entry_json(entry: Entry, changes: Mapping[str, Change]) -> str:
+    """One file of a run."""
+    return json.dumps(
+        {
+            "run": entry.run,
+            "path": os.fspath(entry.path),
+            "time": _utc(entry.time_s),
+            "undone": not entry.stands,
+            "fields": _fields(changes),
+            "sound": None if entry.payload is None else entry.payload.hex(),
+        }
+    )
+
+
+def _utc(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s, timezone.utc).isoformat(timespec="seconds")
+
+
+def _fields(changes: Mapping[str, Change]) -> dict[str, dict[str, list[str]]]:
+    return {
+        field: {"old": list(change.old), "new": list(change.new)}
+        for field, change in changes.items()
+    }
+
+
 # ---------------------------------------------------------------- for people
+
+
+def title(run: Run) -> str:
+    """run 3 of 2026-07-01 14:02 (scan /home/me/Music --write)"""
+    return f"run {run.id} of {_local(run.started_s)} ({_command(run)})"
+
+
+def _command(run: Run) -> str:
+    return visible(shlex.join(run.command))
+
+
+def _local(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s).strftime("%Y-%m-%d %H:%M")
+
+
+class RunTable:
+    """The journal's runs, one a line, cut where the terminal ends."""
+
+    def __init__(self, stdout: TextIO) -> None:
+        self._width = Console(file=stdout, width=_width(stdout)).width
+        self._cut = _marks(stdout)[2]
+        self.heading = self._row("Run", "When", "Files", "Undone", "Ended", "Command")
+
+    def line(self, run: Run) -> str:
+        n_undone = run.n_files - run.n_standing
+        undone = "all" if n_undone == run.n_files else f"{n_undone:,}"
+        return self._row(
+            *(str(run.id), _local(run.started_s), f"{run.n_files:,}", undone if n_undone else ""),
+            *(run.ending or "not yet", _command(run)),
+        )
+
+    def _row(self, *cells: str) -> str:
+        layout = "{:>4}  {:16}  {:>7}  {:>7}  {:11}  {}"
+        return _shortened(layout.format(*cells), self._width, self._cut)
 
 
 class Table:
@@ -268,13 +348,12 @@ class Table:
         self._fields = fields
         self._verbose = verbose
         self._console = Console(file=stdout, width=_width(stdout), highlight=False)
-        plain = "utf" not in (stdout.encoding or "utf").lower()
-        self._arrow, self._none, self._cut = ("->", "-", "~") if plain else ("→", "–", "…")
+        self._arrow, self._none, self._cut = _marks(stdout)
         self._folder: str | None = None
 
     def lines(self, outcome: Outcome) -> list[str]:
         """Headings if they are due, and the row; nothing for a track that stays as it is."""
-        shown = {"written", "planned"} | ({"unchanged"} if self._verbose else set())
+        shown = {"written", "restored", "planned"} | ({"unchanged"} if self._verbose else set())
         if outcome.status not in shown:
             return []
         widths = self._widths()
@@ -310,7 +389,7 @@ class Table:
         if not change.changed:
             return Text(old or self._none, "dim")
         return Text.assemble(
-            (old or self._none, "dim"), (f" {self._arrow} ", "dim"), (new, "green")
+            (old or self._none, "dim"), (f" {self._arrow} ", "dim"), (new or self._none, "green")
         )
 
     def _laid_out(self, row: list[Text], widths: list[int]) -> list[str]:
@@ -330,14 +409,24 @@ class Table:
         return lines
 
     def _shortened(self, name: str, width: int) -> str:
-        if cell_len(name) <= width:
-            return name
-        return set_cell_size(name, width - 1).rstrip() + self._cut
+        return _shortened(name, width, self._cut)
 
     def _rendered(self, text: Text) -> str:
         with self._console.capture() as captured:
             self._console.print(text, soft_wrap=True, end="")
         return captured.get()
+
+
+def _marks(stdout: TextIO) -> tuple[str, str, str]:
+    """An arrow, a dash for nothing, and what stands where something is cut off."""
+    plain = "utf" not in (stdout.encoding or "utf").lower()
+    return ("->", "-", "~") if plain else ("→", "–", "…")
+
+
+def _shortened(text: str, width: int, cut: str) -> str:
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + cut
 
 
 def _width(stream: TextIO) -> int | None:
@@ -384,24 +473,35 @@ class Tally:
         span_s = max(self._clock() - then, 1e-3)
         return (self.n_tracks - n_tracks) / span_s, (self.heard_s - heard_s) / span_s
 
-    def summary(self, *, write: bool, whole: bool = True) -> list[str]:
-        """The closing lines."""
+    def summary(self, *, write: bool = False, whole: bool = True) -> list[str]:
+        """The closing lines of a scan."""
         if not self.n_tracks:
             return ["No tracks found." if whole else "Interrupted before the first track."]
-        tracks = "1 track" if self.n_tracks == 1 else f"{self.n_tracks:,} tracks"
+        tracks = counted(self.n_tracks, "track")
         line = f"{tracks}, {_long(self.music_s)} of music, in {_short(self.elapsed_s)}"
         if self.heard_s:
             line += f" ({self.heard_s / max(self.elapsed_s, 1e-3):,.0f}× real time)"
         elif self.music_s:
             line += ", all remembered from earlier scans"
-        order = ("written", "planned", "unchanged", "skipped", "failed")
-        counts = [f"{self.statuses[s]:,} {s}" for s in order if self.statuses[s]]
-        lines = [line + ".", ", ".join(counts) + "."]
+        lines = [line + ".", self._counts() + "."]
         if not whole:
-            lines.append("Interrupted; what is listed above is done.")
+            lines.append(INTERRUPTED)
         if self.statuses["planned"] and not write:
             lines.append("Nothing was written; add --write to write these tags.")
         return lines
+
+    def summary_of_undo(self, *, whole: bool = True) -> list[str]:
+        """The closing lines of an undo."""
+        lines = [self._counts() + "."] if self.n_tracks else []
+        if not whole:
+            lines.append(INTERRUPTED)
+        if self.statuses["planned"]:
+            lines.append("Nothing was written; leave out --dry-run to restore these files.")
+        return lines
+
+    def _counts(self) -> str:
+        order = ("written", "restored", "planned", "unchanged", "skipped", "failed")
+        return ", ".join(f"{self.statuses[s]:,} {s}" for s in order if self.statuses[s])
 
 
 class Bar:
@@ -488,6 +588,11 @@ class Bar:
     def _find_total(self) -> None:
         assert self._count is not None
         self._total = self._count()
+
+
+def counted(n: int, word: str) -> str:
+    """1 track, 1,000 tracks."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
 
 def _short(seconds: float) -> str:

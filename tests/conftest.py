@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import random
 import socket
+import sys
 from pathlib import Path
 
 import pytest
+from program import ALWAYS, TAGS, Result, Run
+
+from musictag import cli
 
 # As the program does before it loads torch: threads that wait by spinning make the tests slow
 # wherever another process needs a core.
@@ -38,3 +44,56 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     random.seed(0)
+
+
+# ---------------------------------------------------------------- the program
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch  # noqa: PLC0415  # not for tests that need no model
+
+    from musictag import checkpoint  # noqa: PLC0415
+    from musictag.model import Architecture, Tagger  # noqa: PLC0415
+    from musictag.scattering import FrontEnd  # noqa: PLC0415
+
+    torch.manual_seed(0)
+    directory = tmp_path_factory.mktemp("models") / "tiny"
+    checkpoint.save(
+        directory,
+        Tagger(Architecture(n_units=4, n_layers=1)),
+        front_end=FrontEnd(),
+        tags=TAGS,
+        thresholds=ALWAYS,
+        name="tiny",
+        training={},
+    )
+    return directory
+
+
+@pytest.fixture
+def use_tiny(tiny: Path, nobodys_home: Path) -> None:
+    """The tiny model stands in the settings file."""
+    path = nobodys_home / "config" / "musictag" / "config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"model = {json.dumps(os.fspath(tiny))}\njobs = 2\n", encoding="utf-8")
+
+
+@pytest.fixture
+def musictag(monkeypatch: pytest.MonkeyPatch, use_tiny: None) -> Run:
+    def run(*arguments: str | Path) -> Result:
+        streams = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+            patch.setattr(sys, "stdout", streams[0])
+            patch.setattr(sys, "stderr", streams[1])
+            patch.setattr(sys, "argv", ["musictag", *map(os.fspath, arguments)])
+            cli.app()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Result(code, *(written(stream) for stream in streams))
+
+    def written(stream: io.TextIOWrapper) -> str:
+        stream.seek(0)
+        return os.fsdecode(stream.buffer.read())
+
+    return run

@@ -110,7 +110,7 @@ def other_program(path: Path) -> None:
 def later_version(path: Path) -> None:
     Cache(path).close()
     database = sqlite3.connect(path)
-    database.execute(f"PRAGMA user_version = {cache.SCHEMA + 1}")
+    database.execute(f"PRAGMA user_version = {cache.SCHEMA.version + 1}")
     database.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import inspect
-import io
 import json
 import os
 import shlex
@@ -13,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,9 @@ import pytest
 import sounds
 import torch
 import typer
+from program import TAGS, Result, Run
 
-from musictag import __version__, audio, checkpoint, cli, config, metadata
-from musictag.decision import FIELD_TAGS
+from musictag import __version__, audio, checkpoint, cli, config, metadata, report
 from musictag.errors import (
     AudioError,
     CheckpointError,
@@ -32,70 +31,7 @@ from musictag.errors import (
     MusictagError,
     UsageError,
 )
-from musictag.model import Architecture, Tagger
-from musictag.scattering import FrontEnd
 from musictag.training.train import TrainSettings
-
-TAGS = tuple(tag for values in FIELD_TAGS.values() for tags in values.values() for tag in tags)
-ALWAYS = {"Rock": 0.0, "Slow": 0.0, "Guitar": 0.0, "Female": 0.0}
-"""Thresholds that make the tiny model say the same of every track."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.stdout.splitlines()]
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    directory = tmp_path_factory.mktemp("models") / "tiny"
-    checkpoint.save(
-        directory,
-        Tagger(Architecture(n_units=4, n_layers=1)),
-        front_end=FrontEnd(),
-        tags=TAGS,
-        thresholds=ALWAYS,
-        name="tiny",
-        training={},
-    )
-    return directory
-
-
-@pytest.fixture
-def use_tiny(tiny: Path, nobodys_home: Path) -> None:
-    """The tiny model stands in the settings file."""
-    path = nobodys_home / "config" / "musictag" / "config.toml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"model = {json.dumps(os.fspath(tiny))}\njobs = 2\n", encoding="utf-8")
-
-
-@pytest.fixture
-def musictag(monkeypatch: pytest.MonkeyPatch, use_tiny: None) -> Run:
-    def run(*arguments: str | Path) -> Result:
-        streams = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
-            patch.setattr(sys, "stdout", streams[0])
-            patch.setattr(sys, "stderr", streams[1])
-            cli.app([os.fspath(argument) for argument in arguments])
-        code = ended.value.code
-        assert isinstance(code, int)
-        return Result(code, *(written(stream) for stream in streams))
-
-    def written(stream: io.TextIOWrapper) -> str:
-        stream.seek(0)
-        return os.fsdecode(stream.buffer.read())
-
-    return run
 
 
 @pytest.fixture
@@ -452,7 +388,8 @@ def test_wrong_asking_is_exit_code_2_and_what_went_wrong_1(
 def only_signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """`cli.main` sets its signals and does nothing else; afterwards they are as before."""
     monkeypatch.setattr(cli, "app", lambda **_: None)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -506,26 +443,19 @@ def test_names_on_standard_input_are_scanned_as_they_come(
     assert streaming.wait() == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_is_exit_code_130_and_no_traceback(
-    streaming: subprocess.Popen[bytes],
+    streaming: subprocess.Popen[bytes], number: signal.Signals
 ) -> None:
     read_a_record(streaming)
-    streaming.send_signal(signal.SIGINT)
+    streaming.send_signal(number)
     assert streaming.wait() == 130
     assert streaming.stderr is not None
     lines = streaming.stderr.read().decode().splitlines()
-    assert len(lines) == 3 + 1
-    assert "1 track" in lines[0]
-    assert "Interrupted" in lines[2]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
-def test_a_kill_unwinds(streaming: subprocess.Popen[bytes]) -> None:
-    read_a_record(streaming)
-    streaming.terminate()
-    assert streaming.wait() == 128 + signal.SIGTERM
-    assert streaming.stderr is not None
-    assert b"Traceback" not in streaming.stderr.read()
+    assert lines[0] == "musictag: stopping after the file in hand; again: at once"
+    assert "1 track" in lines[1]
+    assert lines[3] == report.INTERRUPTED
+    assert len(lines) == 5
 
 
 def test_a_reader_who_has_seen_enough_gets_no_traceback(

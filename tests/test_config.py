@@ -37,6 +37,7 @@ def test_the_file_is_looked_for_in_the_users_configuration_folder(nobodys_home: 
     ("text", "expected"),
     [
         ('fields = ["genre", "VOCALS", "genre"]', {"fields": ("GENRE", "VOCALS")}),
+        ('hardlinks = "in-place"', {"hardlinks": "in-place"}),
         ('existing = "merge"', {"existing": dict.fromkeys(config.FIELDS, "merge")}),
         ('existing = { mood = "replace" }', {"existing": {"MOOD": "replace"}}),
         ("[existing]\ngenre = 'merge'", {"existing": {"GENRE": "merge"}}),
@@ -73,6 +74,7 @@ def test_a_setting_there_is_has_a_check_and_every_check_a_setting() -> None:
         ("fields = []", ["fields", "at least one"]),
         ("fields = 3", ["fields", "list"]),
         ('existing = "overwrite"', ["existing", "keep, merge or replace", "'overwrite'"]),
+        ('hardlinks = "cut"', ["hardlinks", "refuse, replace or in-place", "'cut'"]),
         ('existing = { genre = "no" }', ["existing", "'no'"]),
         ("existing = 3", ["existing", "keep, merge or replace"]),
         ('device = "gpu"', ["device", "'gpu'", "cuda"]),

@@ -84,6 +84,8 @@ PLANS = [
     ("merge", ("Jazz",), ("Rock", "Pop"), ("Jazz", "Rock", "Pop")),
     ("merge", ("rock", "Jazz"), ("Rock",), ("rock", "Jazz")),
     ("merge", ("Jazz",), (), ("Jazz",)),
+    ("merge", ("Rock; Classical",), ("Classical", "Pop"), ("Rock; Classical", "Pop")),
+    ("merge", ("Folk/rock",), ("Rock",), ("Folk/rock",)),
     ("replace", ("Jazz",), ("Rock",), ("Rock",)),
     ("replace", ("Jazz",), (), ("Jazz",)),
 ]
@@ -98,6 +100,30 @@ def test_what_is_there_and_what_was_heard_come_together(
     assert changes["GENRE"].changed == (old != new)
     again = plan({"GENRE": new}, {"GENRE": chosen}, {"GENRE": policy})
     assert not again["GENRE"].changed, "twice must equal once"
+
+
+# policy, what is there, what of it is somebody else's, chosen values, new values
+OURS = [
+    ("keep", ("Rock",), (), ("Pop",), ("Pop",)),
+    ("keep", ("Rock",), (), (), ("Rock",)),
+    ("keep", ("Jazz", "Rock"), ("Jazz",), ("Pop",), ("Jazz", "Rock")),
+    ("merge", ("Jazz", "Rock"), ("Jazz",), ("Pop",), ("Jazz", "Pop")),
+    ("merge", ("Jazz", "Rock"), ("Jazz",), ("Rock", "Pop"), ("Jazz", "Rock", "Pop")),
+    ("merge", ("Jazz", "Rock"), ("Jazz",), (), ("Jazz", "Rock")),
+    ("replace", ("Jazz", "Rock"), ("Jazz",), ("Pop",), ("Pop",)),
+]
+
+
+@pytest.mark.parametrize(("policy", "old", "theirs", "chosen", "new"), OURS)
+def test_what_is_ours_gives_way_to_a_newer_opinion(
+    policy: str,
+    old: tuple[str, ...],
+    theirs: tuple[str, ...],
+    chosen: tuple[str, ...],
+    new: tuple[str, ...],
+) -> None:
+    changes = plan({"GENRE": old}, {"GENRE": chosen}, {"GENRE": policy}, others={"GENRE": theirs})
+    assert changes == {"GENRE": Change(old, new)}
 
 
 def test_fields_without_a_policy_are_left_alone() -> None:

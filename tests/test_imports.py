@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import musictag
-from musictag import decision, metadata
+from musictag import config, decision, metadata
 
 PACKAGE = Path(musictag.__file__).parent
 MODULES = sorted(
@@ -40,18 +40,26 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"errors"},
     "decision": {"errors"},
     "replacement": set(),
-    "cache": {"errors"},
+    "database": set(),
+    "cache": {"database"},
+    "journal": {"database", "errors"},
     # These join them.
     "checkpoint": {"errors", "model", "scattering"},
     "config": {"decision", "errors"},
+    "writing": {"errors", "journal", "metadata"},
     "pipeline": {
-        *("audio", "cache", "checkpoint", "config", "decision", "decoder", "errors", "metadata"),
+        *("audio", "cache", "checkpoint", "config", "decision", "decoder", "errors", "journal"),
+        *("metadata", "writing"),
     },
     "taggram": {"audio", "checkpoint", "config", "decision", "pipeline"},
-    "report": {"decision", "errors", "pipeline", "taggram"},
+    "undo": {
+        *("cache", "config", "decision", "decoder", "errors", "journal", "metadata", "pipeline"),
+        "writing",
+    },
+    "report": {"decision", "errors", "journal", "pipeline", "taggram"},
     "cli": {
-        *("cache", "checkpoint", "config", "decision", "errors", "files", "pipeline", "report"),
-        *("taggram", "training"),
+        *("cache", "checkpoint", "config", "decision", "errors", "files", "journal", "pipeline"),
+        *("report", "taggram", "training", "undo", "writing"),
     },
     **METADATA,
     **TRAINING,
@@ -62,12 +70,12 @@ DOORS = {
     "av": {"audio"},
     "kymatio": {"scattering"},
     "mutagen": {"metadata"},
-    "platformdirs": {"cache", "config", "training/magnatagatune"},
+    "platformdirs": {"cache", "config", "journal", "training/magnatagatune"},
     "rich": {"report"},
     "safetensors": {"checkpoint"},
     "soundfile": {"audio"},
     "soxr": {"audio"},
-    "sqlite3": {"cache"},
+    "sqlite3": {"cache", "database", "journal"},
     "typer": {"cli"},
 }
 """Foreign library → the modules that may import it."""
@@ -122,6 +130,8 @@ def test_foreign_libraries_have_one_door(module: str) -> None:
         "import musictag.cli",
         "from musictag.cli import app; app(['--help'], standalone_mode=False)",
         "from musictag.cli import app; app(['scan', '--help'], standalone_mode=False)",
+        "from musictag.cli import app; app(['undo', '--help'], standalone_mode=False)",
+        "from musictag.cli import app; app(['history', '--help'], standalone_mode=False)",
         "from musictag.cli import app; app(['--version'], standalone_mode=False)",
     ],
 )
@@ -135,3 +145,4 @@ def test_starting_the_program_loads_nothing_heavy(start: str) -> None:
 
 def test_stages_that_do_not_know_each_other_mean_the_same_fields() -> None:
     assert tuple(decision.FIELD_TAGS) == metadata.FIELDS
+    assert config.HARDLINKS == metadata.HARDLINKS

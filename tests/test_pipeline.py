@@ -25,10 +25,12 @@ import numpy as np
 import pytest
 import torch
 
-from musictag import pipeline
+from musictag import journal, pipeline
 from musictag.cache import Cache
 from musictag.config import Settings
-from musictag.errors import AudioError, FileError, MetadataError, UsageError
+from musictag.errors import AudioError, FileError, JournalError, MetadataError, UsageError
+from musictag.journal import Journal
+from musictag.metadata import FIELDS, Snapshot, Written
 from musictag.pipeline import Outcome, Problem
 
 TAGS = ("rock", "slow", "guitar")
@@ -97,6 +99,11 @@ class Listening:
         self.n_alive -= 1
 
 
+def snapshot(metadata: dict[str, list[str]]) -> Snapshot:
+    entries = [(n, f"{n}={value}".encode()) for n, values in metadata.items() for value in values]
+    return Snapshot("Vorbis", tuple(entry for entry in entries if entry[0] in FIELDS))
+
+
 class FakeTrack:
     def __init__(self, listening: Listening, path: Path, n_segments: int | None) -> None:
         self.listening = listening
@@ -129,8 +136,8 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Listening:
         return {name: tuple(values) for name, values in metadata.items()}
 
     def write(
-        path: Path, values: Any, *, expected: Any, join: str | None = None, **options: Any
-    ) -> bool:
+        path: Path, values: Any, *, expected: Any, join: str | None, about_to: Any, **options: Any
+    ) -> Written | None:
         fake.on_write(path)
         content = json.loads(path.read_text())
         now = content["metadata"]
@@ -141,10 +148,12 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Listening:
                 raise MetadataError(path, "changed", f"somebody set {name}")
         new = {n: list(e) if join is None else [join.join(e)] for n, e in values.items()}
         if now == now | new:
-            return False
+            return None
+        written = Written(snapshot(now), snapshot(now | new), fake.payload_digest(path))
+        about_to(written)
         now |= new
         path.write_text(json.dumps(content))
-        return True
+        return written
 
     monkeypatch.setattr(pipeline, "Decoder", lambda: fake)
     monkeypatch.setattr(pipeline.metadata, "read", read)
@@ -182,9 +191,15 @@ def song(tmp_path: Path) -> Callable[..., Path]:
 Song = Callable[..., Path]
 
 
-def scan(paths: Any, listening: Any, settings: Settings = ON_CPU, **options: Any) -> list[Outcome]:
+def scan(
+    paths: Any, listening: Any, settings: Settings = ON_CPU, *, write: bool = False, **options: Any
+) -> list[Outcome]:
     options.setdefault("cache", Cache(None))
-    return list(pipeline.scan(paths, listening, settings, **options))
+    with Journal(journal.default_path()) as book:
+        command = ["scan"] if write else None
+        return list(
+            pipeline.scan(paths, listening, settings, journal=book, write=command, **options)
+        )
 
 
 def statuses(outcomes: Sequence[Outcome]) -> list[str]:
@@ -667,10 +682,11 @@ def test_only_fields_that_change_are_handed_to_the_writer(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[Any, Any]] = []
-    monkeypatch.setattr(pipeline.metadata, "write", lambda *a, **k: written.append((a, k)) or True)
+    monkeypatch.setattr(pipeline.metadata, "write", lambda *a, **k: written.append((a, k)))
     path = song(heard=[(0.75, 0.75, 0.0)], metadata={"MOOD": ["Sad"]})
-    settings = Settings(device="cpu", preserve_mtime=True)
+    settings = Settings(device="cpu", preserve_mtime=True, hardlinks="in-place")
     scan([path], listening, settings, write=True)
+    assert callable(written[0][1].pop("about_to"))
     assert written == [
         (
             (path, {"GENRE": ("Rock",)}),
@@ -679,6 +695,7 @@ def test_only_fields_that_change_are_handed_to_the_writer(
                 "preserve_mtime": True,
                 "join": None,
                 "payload_digest": listening.payload_digest,
+                "hardlinks": "in-place",
             },
         )
     ]
@@ -768,3 +785,159 @@ def test_a_file_retagged_while_it_was_heard_keeps_its_new_metadata(
 def test_a_file_named_twice_is_written_once(listening: Listening, song: Song) -> None:
     path = song()
     assert statuses(scan([path, path], listening, write=True)) == ["written", "unchanged"]
+
+
+# ---------------------------------------------------------------- written down
+
+
+def heard(path: Path, *probabilities: Sequence[float]) -> None:
+    """The same music, and another opinion of it."""
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"heard": probabilities}))
+
+
+POP, ROCK_AND_POP = (0.0, 0.0, 0.0, 0.75), (0.75, 0.0, 0.0, 0.75)
+
+
+@pytest.fixture
+def opinionated(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> Listening:
+    """Knows pop too, and is asked anew each time: its opinion is not part of the music."""
+
+    def payload_digest(path: Path) -> bytes:
+        return json.dumps(json.loads(path.read_text())["number"]).encode()
+
+    monkeypatch.setattr(listening, "payload_digest", payload_digest)
+    listening.tags = (*TAGS, "pop")
+    listening.thresholds["Pop"] = 0.5
+    return listening
+
+
+def genre_after(path: Path, listening: Any, opinion: Sequence[float], **settings: Any) -> list[str]:
+    heard(path, opinion)
+    scan([path], listening, Settings(device="cpu", **settings), write=True)
+    genre: list[str] = json.loads(path.read_text())["metadata"].get("GENRE", [])
+    return genre
+
+
+def test_what_musictag_wrote_is_its_own_to_replace(opinionated: Listening, song: Song) -> None:
+    path = song()
+    assert genre_after(path, opinionated, ROCK_AND_POP) == ["Rock", "Pop"]
+    assert genre_after(path, opinionated, POP) == ["Pop"]
+    assert genre_after(path, opinionated, (*NOTHING, 0.0)) == ["Pop"], "never emptied"
+    assert genre_after(path, opinionated, ROCK_AND_POP, join="; ") == ["Rock; Pop"]
+    assert genre_after(path, opinionated, POP, join="; ") == ["Pop"]
+
+
+def test_a_plan_knows_what_is_ours_as_well(opinionated: Listening, song: Song) -> None:
+    path = song(heard=[ROCK_AND_POP])
+    scan([path], opinionated, write=True)
+    heard(path, POP)
+    (outcome,) = scan([path], opinionated)
+    assert outcome.fields["GENRE"].new == ("Pop",)
+    (outcome,) = pipeline.scan([path], opinionated, ON_CPU, cache=Cache(None))
+    assert not outcome.fields["GENRE"].changed, "without a journal nothing is known"
+
+
+def test_what_somebody_set_since_is_not_ours(opinionated: Listening, song: Song) -> None:
+    path = song()
+    genre_after(path, opinionated, ROCK_AND_POP)
+    retag(path, GENRE=["Pop", "Rock"])
+    assert genre_after(path, opinionated, POP) == ["Pop", "Rock"]
+
+
+def test_another_field_set_since_leaves_ours_ours(opinionated: Listening, song: Song) -> None:
+    path = song()
+    genre_after(path, opinionated, ROCK_AND_POP)
+    retag(path, MOOD=["Sad"])
+    assert genre_after(path, opinionated, POP) == ["Pop"]
+
+
+def test_other_music_under_the_same_name_has_nothing_of_ours(
+    opinionated: Listening, song: Song
+) -> None:
+    path = song()
+    genre_after(path, opinionated, ROCK_AND_POP)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"number": 99}))
+    assert genre_after(path, opinionated, POP) == ["Rock", "Pop"]
+
+
+def test_what_somebody_had_before_a_merge_stays_theirs(opinionated: Listening, song: Song) -> None:
+    path = song(metadata={"GENRE": ["Jazz"]})
+    merge = {"existing": {"GENRE": "merge"}}
+    assert genre_after(path, opinionated, ROCK_AND_POP, **merge) == ["Jazz", "Rock", "Pop"]
+    assert genre_after(path, opinionated, POP) == ["Jazz", "Rock", "Pop"]
+    assert genre_after(path, opinionated, POP, **merge) == ["Jazz", "Pop"]
+    assert genre_after(path, opinionated, ROCK_AND_POP, **merge) == ["Jazz", "Rock", "Pop"]
+
+
+def test_ours_in_one_field_stays_ours_when_another_is_written(
+    opinionated: Listening, song: Song
+) -> None:
+    path = song()
+    genre_after(path, opinionated, ROCK_AND_POP, fields=("GENRE",))
+    heard(path, (0.0, 0.75, 0.0, 0.0))
+    scan([path], opinionated, Settings(device="cpu", fields=("MOOD",)), write=True)
+    assert json.loads(path.read_text())["metadata"]["MOOD"] == ["Slow"]
+    assert genre_after(path, opinionated, POP) == ["Pop"]
+
+
+def test_values_that_shall_be_one_are_joined_even_if_they_are_the_same(
+    opinionated: Listening, song: Song
+) -> None:
+    path = song(metadata={"GENRE": ["Rock", "Pop"]})
+    settings = {"join": "; ", "existing": {"GENRE": "replace"}}
+    assert genre_after(path, opinionated, ROCK_AND_POP, **settings) == ["Rock; Pop"]
+    assert statuses(scan([path], opinionated, Settings(device="cpu", **settings))) == ["unchanged"]
+
+
+def test_nothing_is_written_without_a_journal(listening: Listening, song: Song) -> None:
+    with pytest.raises(ValueError, match="journal"):
+        list(pipeline.scan([song()], listening, ON_CPU, cache=Cache(None), write=["scan"]))
+
+
+def test_a_file_is_written_down_before_it_is_written_and_not_written_else(
+    listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise JournalError("the journal cannot be used: disk full")
+
+    paths = [song(), song()]
+    before = [path.read_bytes() for path in paths]
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Writing, "intend", full)
+        outcomes = scan(paths, listening, write=True)
+    assert [path.read_bytes() for path in paths] == before
+    assert [o.error and o.error.code for o in outcomes] == ["journal", "journal"]
+    assert outcomes[0].error is not None
+    assert "disk full" in outcomes[0].error.message
+    assert statuses(scan(paths, listening, write=True)) == ["written", "written"]
+
+
+def test_a_write_that_is_refused_at_last_is_not_in_the_history(
+    listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, values: Any, *, about_to: Any, **_: Any) -> None:
+        about_to(Written(snapshot({}), snapshot({"GENRE": ["Rock"]}), b""))
+        raise MetadataError(path, "changed", "it was changed by another program meanwhile")
+
+    monkeypatch.setattr(pipeline.metadata, "write", refuse)
+    assert statuses(scan([song()], listening, write=True)) == ["failed"]
+    with Journal(journal.default_path()) as book:
+        assert [run.n_files for run in book.runs()] == [0]
+        assert book.intended() == []
+
+
+@pytest.mark.parametrize("stop_at", [0, 3, 5])
+def test_a_scan_that_is_stopped_begins_no_further_file(
+    listening: Listening, song: Song, stop_at: int
+) -> None:
+    paths = [song() for _ in range(5)]
+    done: list[Path] = []
+    listening.on_write = done.append
+    outcomes = scan(paths, listening, write=True, stopped=lambda: len(done) >= stop_at)
+    assert [outcome.path for outcome in outcomes] == done == paths[:stop_at]
+    assert no_thread_is_left()
+    with Journal(journal.default_path()) as book:
+        endings = [run.ending for run in book.runs()]
+    assert endings == (["interrupted"] if stop_at else [])
