@@ -752,8 +752,20 @@ class _Nameless(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         if whence == io.SEEK_END:
-            return self._file.seek(self._end + offset)
-        return self._file.seek(offset, whence)
+            offset += self._end
+        elif whence == io.SEEK_CUR:
+            offset += self._file.tell()
+        elif whence != io.SEEK_SET:
+            return self._file.seek(offset, whence)
+        # Damage leads outside, how far out a file system has places differs, and PyAV raises what
+        # is raised here.
+        if 0 <= offset < 1 << 63:
+            try:
+                return self._file.seek(offset)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.EOVERFLOW):
+                    raise
+        raise _GaveUp("it points to outside of itself", was_open=True)
 
     def tell(self) -> int:
         return self._file.tell()

@@ -826,6 +826,27 @@ def test_what_pythons_own_wav_reader_raises_is_no_bug_of_ours(tmp_path: Path) ->
         through(audio._audioread, path)
 
 
+def test_a_size_that_points_to_far_outside_the_file_is_damage_and_no_fault_of_the_disk(
+    tmp_path: Path,
+) -> None:
+    data = bytearray(sounds.encode("caf", sounds.chord(2), 44_100))
+    at = data.find(b"desc") + 4
+    data[at : at + 8] = b"\x7f" + b"\xff" * 6 + b"\0"
+    path = tmp_path / "a.caf"
+    path.write_bytes(data)
+    with pytest.raises(audio._GaveUp):
+        through(audio._ffmpeg, path)
+    assert len(audio.payload_digest(path)) == 32
+
+
+@pytest.mark.parametrize("offset", [-1, (1 << 63) - 1, 1 << 63])
+def test_a_view_of_a_file_has_no_place_outside_of_it(tmp_path: Path, offset: int) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    with path.open("rb") as file, pytest.raises(audio._GaveUp):
+        audio._Nameless(file).seek(offset)
+
+
 # ---------------------------------------------------------------- the payload's digest
 
 
