@@ -205,16 +205,23 @@ def scanned(cases: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     from musictag.cache import Cache  # noqa: PLC0415
     from musictag.config import Settings  # noqa: PLC0415
     from musictag.errors import FileError  # noqa: PLC0415
+    from musictag.journal import Journal  # noqa: PLC0415
 
     settings = Settings(device="cpu", jobs=1, existing={"GENRE": "replace"})
-    with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="fuzz") as elsewhere,
+        tempfile.TemporaryDirectory(prefix="fuzz") as folder,
+        Journal(Path(elsewhere, "journal")) as journal,
+    ):
         before = {}
         for n, case in enumerate(cases):
             path = Path(folder, f"{n:03}" + suffix_of(case.rpartition(":")[0]))
             before[path] = case, damaged(case)
             path.write_bytes(before[path][1])
         ears: Any = Ears()
-        outcomes = pipeline.scan(list(before), ears, settings, cache=Cache(None), write=True)
+        outcomes = pipeline.scan(
+            list(before), ears, settings, cache=Cache(None), journal=journal, write=["fuzz"]
+        )
         for outcome in outcomes:
             case, content = before[outcome.path]
             word: str = outcome.status

@@ -523,11 +523,11 @@ class Ears:
 
 @pytest.fixture
 def scan(tmp_path: Path) -> Callable[..., list[Outcome]]:
-    def scan(*paths: Path, write: bool = False) -> list[Outcome]:
+    def scan(*paths: Path) -> list[Outcome]:
         settings = Settings(device="cpu", jobs=1)
         with Cache(tmp_path / "heard.sqlite") as cache:
             ears: Any = Ears()
-            return list(pipeline.scan(paths, ears, settings, cache=cache, write=write))
+            return list(pipeline.scan(paths, ears, settings, cache=cache))
 
     return scan
 
