@@ -15,13 +15,13 @@ from musictag.training.labels import hear_people
 from musictag.training.scores import Mask, Table, binarise, by_track, merge_values, value_shares
 
 PRECISE = 0.9
-"""Of the genres written, so many are to be right or compatible where people gave the genre. On other
-music it will be less: the epoch was chosen on these tracks too. What is wanted there is 0.8."""
+"""Of the genres written, so many are to be right or compatible where people gave the genre. On
+other music it will be less, as the epoch was chosen on these tracks too; wanted there is 0.8."""
 ENOUGH_TRACKS = 20
 """With fewer of those, they say nothing about a threshold."""
 
-# Measured on the corpus's validation and training tracks: with these two, words that are not
-# genres are written about as often as the taggers that the labels come from would say them.
+# Measured on the corpus's validation and training tracks, for genres: with these two, four of five
+# written were right or compatible. Where people gave no genres, and for other fields, they decide.
 SURE = 0.3  # a soft label this high is a yes, however common the word is in the data set
 LOWEST = 0.2  # no threshold is lower: what is likelier wrong than right is not written
 
