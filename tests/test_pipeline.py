@@ -935,7 +935,8 @@ def test_a_scan_that_is_stopped_begins_no_further_file(
     paths = [song() for _ in range(5)]
     done: list[Path] = []
     listening.on_write = done.append
-    outcomes = scan(paths, listening, write=True, stopped=lambda: len(done) >= stop_at)
+    all_at_once = Settings(device="cpu", batch_size=8)
+    outcomes = scan(paths, listening, all_at_once, write=True, stopped=lambda: len(done) >= stop_at)
     assert [outcome.path for outcome in outcomes] == done == paths[:stop_at]
     assert no_thread_is_left()
     with Journal(journal.default_path()) as book:
