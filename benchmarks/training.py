@@ -29,6 +29,7 @@ from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, read_folder
 from musictag.training.evaluate import Evaluation, judge
 from musictag.training.features import prepare
+from musictag.training.thresholds import choose_thresholds
 from musictag.training.train import AUGMENTATIONS, TrainSettings
 
 
@@ -106,15 +107,16 @@ def judged(model: Path, settings: TrainSettings, dataset: DataSet) -> Evaluation
     ]
     examples = Examples(dataset, features, rows, torch.device("cpu"))
     heard = train.hear(found.network(), examples)
-    return judge(heard, dataset, rows, thresholds=found.thresholds, n_resamples=1)
+    thresholds = choose_thresholds(heard, dataset, rows, people=settings.people)
+    return judge(heard, dataset, rows, thresholds=thresholds, n_resamples=1)
 
 
 def line(name: str, evaluation: Evaluation) -> str:
-    people = evaluation.people or dict.fromkeys(
-        ("macro_roc_auc", "coverage", "precision"), math.nan
-    )
     numbers = [evaluation.macro[key].value for key in ("roc_auc", "pr_auc", "correlation")]
-    numbers += [people[key] for key in ("macro_roc_auc", "coverage", "precision")]
+    if people := evaluation.people:
+        numbers += [people["macro_roc_auc"], people["coverage"].value, people["precision"].value]
+    else:
+        numbers += [math.nan] * 3
     return f"| {name} | " + " | ".join(f"{number:.3f}" for number in numbers) + " |"
 
 
