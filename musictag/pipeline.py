@@ -146,7 +146,9 @@ def scan(
         Decoder() as own,
         writing.begun(journal, write, (checkpoint.name, checkpoint.digest)) as run,
     ):
-        scanner = _Scanner(checkpoint, settings, cache, journal, own.payload_digest)
+        scanner = _Scanner(
+            checkpoint, settings, cache, journal, own.payload_digest, writes=write is not None
+        )
         listener = _Listener(scanner.ear, stopped)
         with _Decoders(paths, scanner.segments, jobs) as decoders:
             for track in _in_order(listener.tracks(decoders)):
@@ -218,12 +220,15 @@ class _Scanner:
         cache: Cache,
         journal: Journal | None,
         payload_digest: Callable[[Path], bytes],
+        *,
+        writes: bool,
     ) -> None:
         self._checkpoint = checkpoint
         self._settings = settings
         self._cache = cache
         self._journal = journal
         self._payload_digest = payload_digest
+        self._writes = writes
         self._key = f"{HEARING}:{checkpoint.digest}:{settings.segments or 'all'}"
         self._key_of_damage = f"{self._key}:{_decoders()}"
 
@@ -233,8 +238,7 @@ class _Scanner:
         The metadata is read before the sound: a file whose header cannot be
         parsed would never be written, so it is not heard either.
         """
-        track.stat = _stat(track.path)
-        track.content = self._cache.content(track.path, track.stat)
+        self._recognise(track)
         try:
             track.old = metadata.read(track.path)
         except FileError as error:
@@ -269,6 +273,13 @@ class _Scanner:
         finally:
             log.debug("%s: decoded by %s", track.path, music.decoder or "nobody")
         track.duration_s = music.duration_s
+
+    def _recognise(self, track: _Track) -> None:
+        """Which file it is, and which sound if it was heard before under this name."""
+        if self._writes:
+            metadata.clear_leftovers(track.path)
+        track.stat = _stat(track.path)
+        track.content = self._cache.content(track.path, track.stat)
 
     def _check_sound(self, track: _Track, decoder: Decoder) -> None:
         """Of a file whose tags cannot be parsed: FileError if there is no music in it, which says

@@ -32,6 +32,7 @@ from musictag.errors import AudioError, FileError, JournalError, MetadataError, 
 from musictag.journal import Journal
 from musictag.metadata import FIELDS, Snapshot, Written
 from musictag.pipeline import Outcome, Problem
+from musictag.replacement import _HERE
 
 TAGS = ("rock", "slow", "guitar")
 THRESHOLDS = {"Rock": 0.5, "Slow": 0.5, "Guitar": 0.5}
@@ -676,6 +677,20 @@ def test_the_first_scan_writes_and_the_second_finds_nothing_to_do(
     }
     assert statuses(scan([path], listening, settings, write=True)) == ["unchanged"]
     assert path.read_bytes() == written
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_what_a_killed_run_left_is_cleared_before_a_file_is_heard_that_is_to_be_written(
+    listening: Listening, song: Song, write: bool
+) -> None:
+    """The file may be half overwritten, with its old content beside it."""
+    path = song("a.mp3")
+    killed = path.with_name(f".a.musictag-old-{_HERE}12345678.mp3")
+    path.rename(killed)
+    song("a.mp3", error="corrupt")
+    (outcome,) = scan([path], listening, write=write)
+    assert outcome.status == ("written" if write else "failed")
+    assert killed.exists() is not write
 
 
 def test_only_fields_that_change_are_handed_to_the_writer(

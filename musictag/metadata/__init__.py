@@ -68,6 +68,12 @@ def snapshot(path: Path) -> Snapshot:
 HARDLINKS = ("refuse", "replace", "in-place")
 
 
+def clear_leftovers(path: Path) -> None:
+    """What killed runs left in the folder of this file is taken away, or put back: to be called
+    before a file is heard that is to be written. Once per folder and program."""
+    replacement.clear_leftovers(Path(os.path.realpath(path)).parent)
+
+
 def write(
     path: Path,
     values: Values,
