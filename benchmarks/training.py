@@ -33,8 +33,9 @@ from musictag.training.thresholds import choose_thresholds
 from musictag.training.train import AUGMENTATIONS, TrainSettings
 
 
-def without(name: str) -> tuple[str, ...]:
-    return tuple(other for other in AUGMENTATIONS if other != name)
+def without(*names: str) -> tuple[str, ...]:
+    """Noise is not among them: it is there for noise, and no score here knows any."""
+    return tuple(name for name in AUGMENTATIONS if name not in ("noise", *names))
 
 
 PLAIN = {"n_variants": 1}
@@ -138,6 +139,7 @@ def main() -> None:
         options.output,
         epochs=options.epochs,
         people=0.0,
+        augmentations=without(),
         bfloat16=options.bfloat16,
         architecture=Architecture(n_units=options.units, n_layers=options.layers),
         front_end=FrontEnd(),

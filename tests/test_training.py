@@ -274,6 +274,17 @@ def test_a_killed_computation_goes_on_where_it_was(
     assert not [path for path in (tmp_path / "f").rglob("*") if path.suffix == ".part"]
 
 
+def test_noise_is_computed_once_beside_the_examples(audible: Path, tmp_path: Path) -> None:
+    found = prepare(read_folder(audible), FrontEnd(), tmp_path)
+    assert found.noise().shape == (features.N_NOISES, 433, 114)
+    written = features.place(tmp_path, FrontEnd()) / features.NOISE
+    then = written.stat().st_mtime_ns
+    prepare(read_folder(audible), FrontEnd(), tmp_path)
+    assert written.stat().st_mtime_ns == then
+    written.unlink()
+    assert prepare(read_folder(audible), FrontEnd(), tmp_path).has_noise
+
+
 def test_variants_are_of_training_examples_only_and_differ(audible: Path, tmp_path: Path) -> None:
     made = prepare(read_folder(audible), FrontEnd(), tmp_path / "f", n_variants=2)
     assert made.n_variants == 2
@@ -357,6 +368,31 @@ def test_a_mixture_has_mixed_labels() -> None:
     torch.testing.assert_close(x[:, :, 0], y)
     torch.testing.assert_close(y.sum(dim=1), torch.ones(6))
     assert not torch.equal(y, labels)
+
+
+def test_noise_has_no_tags_and_the_rest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augment, "NOISE_SHARE", 0.5)
+    features_, labels = torch.ones(200, 3, 4), torch.full((200, 2), 0.5)
+    found, tags = augment.hush(features_, labels, torch.full((5, 3, 4), 7, dtype=torch.float16))
+    noisy = tags[:, 0] == 0
+    assert 60 < int(noisy.sum()) < 140
+    assert (found[noisy] == 7).all()
+    assert (tags[noisy] == 0).all()
+    assert (found[~noisy] == 1).all()
+    assert (tags[~noisy] == 0.5).all()
+
+
+def test_noises_go_from_silence_to_loud_and_from_white_to_brown() -> None:
+    noise = augment.noises(64, 16_000)
+    assert torch.equal(noise, augment.noises(64, 16_000))
+    assert not noise[0].any()
+    level_db = 10 * noise[1:].square().mean(dim=1).log10()
+    assert level_db.min() < -60
+    assert level_db.max() > -20
+    power = torch.fft.rfft(noise[1:]).abs().square()
+    treble = power[:, 4000:].sum(dim=1) / power.sum(dim=1)
+    assert treble.min() < 0.01  # brown
+    assert treble.max() > 0.4  # white
 
 
 def test_masks_put_stretches_to_the_mean_and_touch_nothing_else() -> None:
@@ -461,7 +497,7 @@ def test_another_seed_makes_another_model(learnable: TrainSettings, tmp_path: Pa
         {"smoothing": 0.5},
         {"schedule": "constant"},
         {"averaging": 0.0},
-        *({"augmentations": (name,)} for name in AUGMENTATIONS),
+        *({"augmentations": (name,)} for name in AUGMENTATIONS if name != "noise"),
     ],
     ids=str,
 )

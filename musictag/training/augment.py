@@ -16,6 +16,7 @@ import math
 import torch
 from torch import Tensor
 
+NOISE_SHARE = 0.03  # of the examples
 N_BANDS = 8  # of the feature-space equaliser, one octave each, from the top down
 
 
@@ -95,6 +96,38 @@ def mix(features: Tensor, labels: Tensor, alpha: float) -> tuple[Tensor, Tensor]
     other = torch.randperm(B, device=features.device)
     f, k = share[:, None, None], share[:, None]
     return f * features + (1 - f) * features[other], k * labels + (1 - k) * labels[other]
+
+
+def noises(n: int, length: int, *, rate_hz: int = 16_000) -> Tensor:
+    """(n, length) samples that are no music: silence, then noise from white to brown, from
+    barely audible to loud, some of it with mains hum. Always the same."""
+    generator = torch.Generator().manual_seed(0)
+    colour, level_db, hum = torch.rand(3, n, 1, generator=generator)
+    spectrum = torch.fft.rfft(torch.randn(n, length, generator=generator))
+    frequency = torch.linspace(0, rate_hz / 2, spectrum.shape[1]).clamp(min=20)
+    noise: Tensor = torch.fft.irfft(
+        spectrum * frequency ** -(2 * colour - 0.5).clamp(min=0), n=length
+    )
+    noise = noise / noise.square().mean(dim=1, keepdim=True).sqrt()
+    t = torch.arange(length) / rate_hz
+    mains = torch.stack([torch.sin(2 * math.pi * 50 * k * t) / k for k in (1, 2, 3)]).sum(dim=0)
+    noise = torch.where(hum < 0.25, noise + 2 * mains, noise)
+    noise = noise * 10 ** ((-75 + 65 * level_db) / 20)
+    noise[0] = 0
+    return noise.clamp(-1, 1)
+
+
+def hush(features: Tensor, labels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Some examples become noise, in which there is nothing to hear: no tag at all.
+
+    `noise` (n, C, T) holds features of `noises`.
+    """
+    chosen = torch.rand(len(features), device=features.device) < NOISE_SHARE
+    which = torch.randint(len(noise), (len(features),), device=features.device)
+    return (
+        torch.where(chosen[:, None, None], noise[which].to(features.dtype), features),
+        labels.masked_fill(chosen[:, None], 0.0),
+    )
 
 
 def mask(features: Tensor, mean: Tensor, *, n_masks: int = 2) -> Tensor:

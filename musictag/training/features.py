@@ -2,6 +2,7 @@
 
     DIRECTORY/<front end>/index.json         what is where, and from which audio
     DIRECTORY/<front end>/v000-00000-….npy  (≤ 128, C, T) float16: one shard
+    DIRECTORY/<front end>/noise.npy         (N_NOISES, C, T) float16: of `augment.noises`
 
 Variant 0 of an example is its music as it is; further variants, of training
 examples only, are `augment.vary` of it. A shard is written whole and renamed
@@ -30,10 +31,11 @@ from torch import Tensor
 from musictag.checkpoint import replacing
 from musictag.errors import DataSetError, FileError
 from musictag.scattering import FrontEnd, Scattering
-from musictag.training.augment import N_BANDS, band_gains, vary
+from musictag.training.augment import N_BANDS, band_gains, noises, vary
 from musictag.training.dataset import DataSet, Example, read_samples
 
 SHARD_SIZE = 128
+NOISE, N_NOISES = "noise.npy", 64
 FORMAT = 1  # of the files here; also to be raised when front-end arithmetic or `vary` changes
 Tell = Callable[[int, int], None]
 
@@ -60,6 +62,7 @@ class Features:
 
     def __init__(self, directory: Path, shards: Iterable[Shard], responses: Tensor) -> None:
         self.directory = directory
+        self.has_noise = (directory / NOISE).exists()
         self.responses = responses  # (1 + N_BANDS, C), see `augment.turn_knobs`
         self.broken: dict[str, str] = {}
         self._places: dict[tuple[int, str], tuple[str, int]] = {}
@@ -83,6 +86,10 @@ class Features:
             for there, here in pairs:
                 features[here] = array[there]
         return torch.from_numpy(features)
+
+    def noise(self) -> Tensor:
+        """(N_NOISES, C, T) float16, where that was computed."""
+        return torch.from_numpy(np.array(self._open(NOISE)))
 
     def _open(self, file: str) -> NDArray[np.float16]:
         array: NDArray[np.float16] = np.load(self.directory / file, mmap_mode="r")
@@ -109,8 +116,10 @@ def prepare(
     index = _Index.open(directory, front_end)
     wanted = _shards(dataset, n_variants, workers)
     todo = [shard for shard in wanted if index.find(shard) is None]
-    if todo:
+    audible = any(audio is not None for shard in wanted for audio in shard.audio)
+    if todo or (audible and not (directory / NOISE).exists()):
         scattering = Scattering(front_end).to(device)
+        _compute_noise(front_end, scattering, directory, device)
         if not index.responses.numel():
             index.responses = responses(front_end, scattering, device)
         examples = {example.id: example for example in dataset.examples}
@@ -162,6 +171,18 @@ def _compute(
     with replacing(directory / shard.file) as temporary, temporary.open("wb") as file:
         np.save(file, rows)
     return Shard(shard.file, shard.variant, shard.ids, shard.audio, broken)
+
+
+@torch.inference_mode()
+def _compute_noise(
+    front_end: FrontEnd, scattering: Scattering, directory: Path, device: torch.device | str
+) -> None:
+    if (directory / NOISE).exists():
+        return
+    parts = torch.split(noises(N_NOISES, front_end.n_samples), 8)
+    rows = torch.cat([scattering(samples.to(device)).half().cpu() for samples in parts])
+    with replacing(directory / NOISE) as temporary, temporary.open("wb") as file:
+        np.save(file, rows.numpy())
 
 
 def read_ahead(

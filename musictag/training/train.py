@@ -45,7 +45,7 @@ from musictag.training.thresholds import choose_thresholds, n_decided_otherwise
 log = logging.getLogger(__name__)
 
 
-AUGMENTATIONS = ("shift", "knobs", "mix", "mask")
+AUGMENTATIONS = ("shift", "knobs", "mix", "noise", "mask")
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,7 @@ class Run:
         self.training = Examples(dataset, features, self.rows["train"], self.device)
         self.validation = Examples(dataset, features, self.rows["validation"], self.device)
         self.responses = features.responses.to(self.device)
+        self.noise = features.noise().to(self.device) if features.has_noise else None
         self.start = self._heard_alike(settings.start) if settings.start else None
         self.teachers = [self._heard_alike(directory) for directory in settings.teachers]
         self.training.labels = torch.from_numpy(self._targets()).to(self.device)
@@ -327,6 +328,8 @@ class Run:
             features = augment.turn_knobs(features, self.responses)
         if "mix" in settings.augmentations:
             features, targets = augment.mix(features, targets, settings.mixing)
+        if "noise" in settings.augmentations and self.noise is not None:
+            features, targets = augment.hush(features, targets, self.noise)
         if "mask" in settings.augmentations:
             features = augment.mask(features, self.model.mean)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.bfloat16):
