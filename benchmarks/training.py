@@ -115,7 +115,7 @@ def judged(model: Path, settings: TrainSettings, dataset: DataSet) -> Evaluation
 def line(name: str, evaluation: Evaluation) -> str:
     numbers = [evaluation.macro[key].value for key in ("roc_auc", "pr_auc", "correlation")]
     if people := evaluation.people:
-        numbers += [people["macro_roc_auc"], people["coverage"].value, people["precision"].value]
+        numbers += [people["macro_roc_auc"], people["coverage"], people["precision"]]
     else:
         numbers += [math.nan] * 3
     return f"| {name} | " + " | ".join(f"{number:.3f}" for number in numbers) + " |"
