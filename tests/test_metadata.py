@@ -1892,3 +1892,24 @@ def test_an_ogg_file_is_written_whose_headers_take_more_pages_then(
     assert metadata.write(path, {"GENRE": ("Rock",)}, payload_digest=audio.payload_digest)
     assert metadata.read(path)["GENRE"] == ("Rock",)
     assert sound_of(path) == before
+
+
+@pytest.mark.parametrize("container", ["wav", "aiff", "dff"])
+def test_a_length_in_the_outermost_header_that_nobody_wrote_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
+) -> None:
+    path = track(tmp_path, container)
+    content = path.read_bytes()
+    check = metadata._check
+
+    def forgetful(copy: Path, *args: Any) -> Any:
+        tagged = bytearray(copy.read_bytes())
+        most_significant = 7 if container == "wav" else 4
+        tagged[most_significant] |= 0x10
+        copy.write_bytes(tagged)
+        return check(copy, *args)
+
+    monkeypatch.setattr(metadata, "_check", forgetful)
+    with pytest.raises(MetadataError, match="would not survive"):
+        metadata.write(path, FULL)
+    assert path.read_bytes() == content

@@ -223,7 +223,9 @@ class ID3InChunk(ID3):
             raise Refusal("bad_header", "its ID3 chunk holds something else")
 
     def _outside(self, file: BinaryIO) -> Any:
-        return [(n, digest_of(file, start, end)) for n, start, end in _chunks(file) if n != b"ID3"]
+        chunks = [(n, digest_of(file, s, end)) for n, s, end in _chunks(file) if n != b"ID3"]
+        _, claimed_end = _outermost(file)
+        return chunks, max(0, claimed_end - size_of(file))
 
 
 class ID3AtPointer(ID3):
@@ -342,11 +344,18 @@ def _refuse_losses(tags: Any, tag: bytes) -> None:
         raise Refusal("bad_header", "its ID3 tag holds bytes that are no frames")
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of a RIFF, FORM or FRM8 file's chunks; b"" is what follows the last."""
+def _outermost(file: BinaryIO) -> tuple[str, int]:
+    """Of a RIFF, FORM or FRM8 file: how the headers of chunks look, and where it says it ends."""
     layout = {b"RIFF": "<4sI", b"FORM": ">4sI", b"FRM8": ">4sQ"}[read_at(file, 0, 4)]
     header = struct.calcsize(layout)
-    end = min(size_of(file), header + struct.unpack(layout, read_at(file, 0, header))[1])
+    return layout, header + struct.unpack(layout, read_at(file, 0, header))[1]
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of a RIFF, FORM or FRM8 file's chunks; b"" is what follows the last."""
+    layout, claimed_end = _outermost(file)
+    header = struct.calcsize(layout)
+    end = min(size_of(file), claimed_end)
     place = header + 4
     while place + header <= end:
         name, size = struct.unpack(layout, read_at(file, place, header))
