@@ -113,7 +113,7 @@ def noises(n: int, length: int, *, rate_hz: int = 16_000) -> Tensor:
     mains = torch.stack([torch.sin(2 * math.pi * 50 * k * t) / k for k in (1, 2, 3)]).sum(dim=0)
     noise = torch.where(hum < 0.25, noise + 2 * mains, noise)
     noise = noise * 10 ** ((-75 + 65 * level_db) / 20)
-    noise[0] = 0
+    noise[: n // 8] = 0
     return noise.clamp(-1, 1)
 
 

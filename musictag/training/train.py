@@ -62,7 +62,8 @@ class TrainSettings:
     weight_decay: float = 0.01
     gradient_norm: float = 1.0  # clipped to this
     averaging: float = 0.99  # of the weights, per step; 0 takes them as they are
-    patience: int = 0  # epochs without a better validation score before stopping; 0: never stop
+    patience: int = 0  # epochs without a better validation score before stopping, and then the
+    # best epoch counts; 0: the last one does, so that validation chooses less and flatters less
     seed: int = 0
     schedule: str = "one-cycle"  # of the learning rate: "one-cycle", "exponential", "constant"
     augmentations: tuple[str, ...] = AUGMENTATIONS  # of coefficients, anew in every epoch
@@ -122,7 +123,7 @@ class EpochResult:
 
     @property
     def score(self) -> float:
-        """What the best epoch is chosen by."""
+        """By which the best epoch is the best."""
         return score(self.roc_auc, self.correlation)
 
 
@@ -220,7 +221,7 @@ class Run:
         )
         self.n_steps = 0
         self.history: list[EpochResult] = []
-        self.best: dict[str, Tensor] = {}  # the best epoch's averaged weights
+        self.kept: dict[str, Tensor] = {}  # averaged weights of the epoch that counts
         self.saved_at = time.monotonic()
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high")
@@ -313,8 +314,8 @@ class Run:
             left_s=seconds * (self.settings.epochs - number),
             best=score(roc, pearson) > best_before,
         )
-        if result.best:
-            self.best = {k: v.detach().cpu().clone() for k, v in self.average.state_dict().items()}
+        if result.best or not self.settings.patience:
+            self.kept = {k: v.detach().cpu().clone() for k, v in self.average.state_dict().items()}
         self.history.append(result)
         return result
 
@@ -381,7 +382,7 @@ class Run:
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "best": self.best,
+            "kept": self.kept,
         }
         with checkpoint.replacing(self.settings.output / "state.pt") as temporary:
             torch.save(state, temporary)
@@ -401,7 +402,7 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.best = {name: tensor.cpu() for name, tensor in state["best"].items()}
+        self.kept = {name: tensor.cpu() for name, tensor in state["kept"].items()}
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on."""
@@ -418,8 +419,8 @@ class Run:
         }
 
     def finish(self) -> Path:
-        """The best epoch's weights, with thresholds chosen on validation, as a checkpoint."""
-        self.average.load_state_dict(self.best)
+        """The epoch that counts, with thresholds chosen on validation, as a checkpoint."""
+        self.average.load_state_dict(self.kept)
         flush_subnormals(self.average)
         rows = self.rows["validation"]
         heard = hear(self.average, self.validation)
@@ -435,10 +436,10 @@ class Run:
                 log.warning("float16 would change what %d tracks get: kept float32", n_changed)
                 self.average.load_state_dict(exact)
                 half = False
-        best = max((r for r in self.history if r.best), key=lambda r: r.epoch)
+        counts = [r for r in self.history if r.best or not self.settings.patience][-1]
         outcome = {
-            "best_epoch": best.epoch,
-            "validation": {"roc_auc": best.roc_auc, "correlation": best.correlation},
+            "epoch": counts.epoch,
+            "validation": {"roc_auc": counts.roc_auc, "correlation": counts.correlation},
             "thresholds": thresholds,
         }
         directory = self.settings.output / "model"
