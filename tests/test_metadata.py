@@ -1894,9 +1894,10 @@ def test_an_ogg_file_is_written_whose_headers_take_more_pages_then(
     assert sound_of(path) == before
 
 
+@pytest.mark.parametrize("of", ["file", "ID3"])
 @pytest.mark.parametrize("container", ["wav", "aiff", "dff"])
-def test_a_length_in_the_outermost_header_that_nobody_wrote_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str
+def test_a_length_that_nobody_wrote_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str, of: str
 ) -> None:
     path = track(tmp_path, container)
     content = path.read_bytes()
@@ -1904,8 +1905,8 @@ def test_a_length_in_the_outermost_header_that_nobody_wrote_is_noticed(
 
     def forgetful(copy: Path, *args: Any) -> Any:
         tagged = bytearray(copy.read_bytes())
-        most_significant = 7 if container == "wav" else 4
-        tagged[most_significant] |= 0x10
+        size = (0 if of == "file" else tagged.lower().index(b"id3 ")) + 4
+        tagged[size + 3 if container == "wav" else size] |= 0x10
         copy.write_bytes(tagged)
         return check(copy, *args)
 

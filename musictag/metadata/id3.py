@@ -224,8 +224,7 @@ class ID3InChunk(ID3):
 
     def _outside(self, file: BinaryIO) -> Any:
         chunks = [(n, digest_of(file, s, end)) for n, s, end in _chunks(file) if n != b"ID3"]
-        _, claimed_end = _outermost(file)
-        return chunks, max(0, claimed_end - size_of(file))
+        return chunks, _excess(file)
 
 
 class ID3AtPointer(ID3):
@@ -354,12 +353,28 @@ def _outermost(file: BinaryIO) -> tuple[str, int]:
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of a RIFF, FORM or FRM8 file's chunks; b"" is what follows the last."""
     layout, claimed_end = _outermost(file)
+    end, place = min(size_of(file), claimed_end), struct.calcsize(layout) + 4
+    for name, start, claimed in _claimed_chunks(file):
+        yield name, start, min(claimed, end)
+        place = claimed + claimed % 2
+    yield b"", min(place, size_of(file)), size_of(file)
+
+
+def _claimed_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of the chunks, as their headers say."""
+    layout, claimed_end = _outermost(file)
     header = struct.calcsize(layout)
     end = min(size_of(file), claimed_end)
     place = header + 4
     while place + header <= end:
         name, size = struct.unpack(layout, read_at(file, place, header))
         start = place + header
-        yield name.strip().upper(), start, min(start + size, end)
+        yield name.strip().upper(), start, start + size
         place = start + size + size % 2
-    yield b"", min(place, size_of(file)), size_of(file)
+
+
+def _excess(file: BinaryIO) -> int:
+    """By how much the file, or the chunk with our tag, says to be longer than it is."""
+    end = _outermost(file)[1]
+    of_ours = [e - min(end, size_of(file)) for n, _, e in _claimed_chunks(file) if n == b"ID3"]
+    return max(0, end - size_of(file), *of_ours)
