@@ -213,8 +213,10 @@ class Journal:
         return {field for (fields,) in rows for field in fields.split()}
 
     def entry(self, entry: int) -> Entry:
-        (row,) = self._rows(f"SELECT {_ENTRY} FROM entry WHERE id = ?", (entry,))
-        return _entry(row)
+        rows = self._rows(f"SELECT {_ENTRY} FROM entry WHERE id = ?", (entry,))
+        if not rows:
+            raise JournalError(f"the journal {self.path} was pruned meanwhile: run again")
+        return _entry(rows[0])
 
     def later(self, entry: Entry) -> list[Entry]:
         """What was written into the same file since, and has not been undone; the last first."""
@@ -314,7 +316,8 @@ class Writing:
         words = None if others is None else json.dumps(others)
         with self.journal._writing("FULL") as execute:
             run = self._id
-            if run is None:
+            known = "SELECT 1 FROM run WHERE id = ?"  # or it was pruned while it was at work
+            if run is None or execute(known, (run,)).fetchone() is None:
                 run = execute(
                     "INSERT INTO run (started_s, command, version, model, model_digest, undoes) "
                     "VALUES (?, ?, ?, ?, ?, ?)",

@@ -129,7 +129,8 @@ class Replacement:
         now = self.original.stat()
         if any(
             getattr(now, what) != getattr(self.seen, what)
-            for what in ("st_dev", "st_ino", "st_size", "st_mtime_ns")
+            # ctime: many programs put mtime back, and change a tag without changing its size
+            for what in ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
         ):
             raise Refusal("changed", "it was changed by another program meanwhile", "run again")
 
@@ -327,18 +328,23 @@ def _clear(copy: Path, match: re.Match[str]) -> None:
             return
         if copy.stat().st_ino != os.fstat(handle).st_ino:
             return  # it was renamed meanwhile, and is music now
+        head, mark, token = copy.name.rpartition(_MARK)
         if match["old"]:
-            head, mark, token = copy.name.rpartition(_MARK)
             original = copy.with_name(match["stem"] + (match["suffix"] or ""))
-            _put_back(handle, original, copy.with_name(head + mark + token.removeprefix(_OLD)))
+            _put_back(copy, handle, original, copy.with_name(head + mark + token[len(_OLD) :]))
+        elif copy.with_name(head + mark + _OLD + token).exists():
+            return  # which could not be cleared, and needs this one to tell how far it got
         copy.unlink()
         log.info("%s: removed, a copy left by a run that was killed", copy)
     finally:
         os.close(handle)
 
 
-def _put_back(old: int, original: Path, new: Path) -> None:
-    """The old content, unless the file has it, or all of the new one, which stands beside it."""
+def _put_back(copy: Path, old: int, original: Path, new: Path) -> None:
+    """The old content, unless the file has it, or all of the new one, which stands beside it.
+
+    Nor if somebody has changed the file since: then nobody but its owner can tell what to keep.
+    """
     with original.open("rb+", buffering=0) as file:
         if _lock(file.fileno()) is False:
             raise OSError(errno.EAGAIN, "another process is at it")
@@ -349,8 +355,25 @@ def _put_back(old: int, original: Path, new: Path) -> None:
             if content == _digest(complete.fileno()):
                 os.fsync(file.fileno())
                 return
+            if not _half_done(file.fileno(), old, complete.fileno()):
+                reason = "a run was killed while writing it, and it was changed since"
+                log.warning("%s: %s; %s is how it was before", original, reason, copy.name)
+                raise OSError(errno.EBUSY, reason)
         _overwrite(file.fileno(), old)
         log.warning("%s: put back as it was before a run that was killed while writing", original)
+
+
+def _half_done(now: int, old: int, new: int) -> bool:
+    """Whether every byte is still the old or already the new one; zeros are room for the latter."""
+    for handle in (now, old, new):
+        os.lseek(handle, 0, os.SEEK_SET)
+    while block := os.read(now, 1 << 20):
+        before, after = (os.read(h, len(block)).ljust(len(block), b"\0") for h in (old, new))
+        if block not in (before, after) and any(
+            byte not in either for byte, *either in zip(block, before, after, strict=True)
+        ):
+            return False
+    return True
 
 
 def _aged(handle: int, copy: Path) -> bool:

@@ -87,9 +87,9 @@ def undo(
 ) -> Generator[Outcome, None, None]:
     """Take these entries of a run back, in this order; one Outcome each.
 
-    A file whose fields are no longer as the run left them is refused, unless
-    `force`. `write` is the command line; without it nothing is written. No
-    further file is begun once `stopped` says so.
+    A file whose fields are no longer as the run left them, or that is other
+    music by now, is refused, unless `force`. `write` is the command line;
+    without it nothing is written. No further file is begun once `stopped` says so.
     """
     model = run.model, run.model_digest
     with Decoder() as decoder, writing.begun(journal, write, model, undoes=run.id) as now:
@@ -127,6 +127,8 @@ class _Undoing:
         try:
             before = writing.snapshot(entry.before)
             now = metadata.snapshot(entry.path)
+            if not self._force:
+                self._check_music(entry)
             outcome = replace(outcome, fields=_between(now, before))
             if now != before and now != writing.snapshot(entry.after) and not self._force:
                 raise self._refusal(entry, now)
@@ -135,6 +137,18 @@ class _Undoing:
             return replace(outcome, error=Problem.of(error))
         except JournalError as error:
             return replace(outcome, error=Problem(error.code, str(error)))
+
+    def _check_music(self, entry: Entry) -> None:
+        """Files change their names: fields go back to the music that they were taken from."""
+        if entry.payload is None:
+            return
+        content: bytes | None = None
+        with contextlib.suppress(OSError):
+            content = self._cache.content(entry.path, entry.path.stat())
+        if (content or self._decoder.payload_digest(entry.path)) != entry.payload:
+            reason = f"it is not the music into which run {entry.run} wrote"
+            cure = "--force gives it those fields all the same"
+            raise FileError(entry.path, "changed", reason, cure=cure)
 
     def _refusal(self, entry: Entry, now: Snapshot) -> FileError:
         """Somebody set the fields since; it may have been ourselves."""

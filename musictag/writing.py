@@ -93,20 +93,23 @@ def others(journal: Journal, path: Path, content: bytes, values: Values) -> Othe
 
 
 def settle(journal: Journal) -> None:
-    """Find out what became of the files at which a run was killed: they tell themselves.
+    """Find out what became of the files at which a run was killed: they tell themselves, or what
+    a later run found in them.
 
     What cannot be looked at now stays open. So does for a while a file that is
     still as it was: another process may be just about to replace it.
     """
     for entry in journal.intended():
         try:
-            now = metadata.snapshot(entry.path)
+            since = journal.later(entry)
+            metadata.clear_leftovers(entry.path)  # a file half written in place is mended first
+            now = snapshot(since[-1].before) if since else metadata.snapshot(entry.path)
         except FileError as error:
             log.info("%s: whether run %d wrote it is not known yet", error, entry.run)
             continue
         # As neither before nor after: somebody changed it since. Undo will say so and ask first.
         done = now != snapshot(entry.before)
-        if done or time.time() - entry.time_s > UNSURE_S:
+        if done or since or time.time() - entry.time_s > UNSURE_S:
             journal.settle(entry.id, done=done)
             what = "was written" if done else "was not written"
             log.info("%s: %s when run %d was stopped", os.fspath(entry.path), what, entry.run)

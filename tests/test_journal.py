@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,18 @@ def test_what_came_later_into_the_same_file_is_known(path: Path) -> None:
         wrote(book, Path("/music/b.mp3"))
         later = book.later(book.entry(entries[0]))
         assert [entry.id for entry in later] == entries[:0:-1]
+
+
+def test_a_run_that_is_forgotten_while_it_is_at_work_goes_on(path: Path) -> None:
+    with Journal(path) as book, book.run(["scan"]) as run:
+        first = intend(run, SONG)
+        run.done(first)
+        with Journal(path) as other:
+            assert other.prune(time.time() + 1) == (1, 1)
+        with pytest.raises(JournalError, match="pruned"):
+            book.entry(first)
+        run.done(intend(run, SONG))
+        assert [(r.id, r.n_files) for r in book.runs()] == [(2, 1)]
 
 
 def test_old_runs_are_forgotten_and_numbers_not_given_again(

@@ -151,6 +151,20 @@ def test_times_are_kept_to_the_nanosecond_on_request(track: Path) -> None:
             os.utime(track, ns=times)
 
 
+def test_a_change_by_a_program_that_keeps_times_and_size_is_noticed(track: Path) -> None:
+    before = track.stat()
+    with (
+        pytest.raises(replacement.Refusal, match="another program"),
+        replacement.beside(track) as new,
+    ):
+        change(new)
+        time.sleep(0.01)
+        track.write_bytes(OLD.swapcase())
+        os.utime(track, ns=(before.st_atime_ns, before.st_mtime_ns))
+        new.take_place()
+    assert track.read_bytes() == OLD.swapcase()
+
+
 def test_an_owner_that_cannot_be_kept_is_said_so(
     track: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -427,6 +441,21 @@ def test_a_kill_in_place_is_mended_by_the_next_run(track: Path, twin: Path, when
     replacement.clear_leftovers(track.parent)
     assert twin.read_bytes() == then
     assert names(track) == ["track.mp3", "twin.mp3"]
+
+
+def test_what_was_changed_after_a_kill_in_place_is_left_to_its_owner(
+    track: Path, twin: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    edited = OLD[:3] + b"by another program" + OLD[21:]
+    track.write_bytes(edited)
+    old = track.with_name(f".track.musictag-old-{HERE}ab3_xyz9.mp3")
+    old.write_bytes(OLD)
+    track.with_name(f".track.musictag-{HERE}ab3_xyz9.mp3").write_bytes(NEW)
+    for _ in range(2):  # the second run too can tell
+        replacement.clear_leftovers(track.parent)
+        assert twin.read_bytes() == edited
+        assert old.read_bytes() == OLD
+    assert f"{old.name} is how it was before" in caplog.text
 
 
 def test_a_name_too_long_for_a_second_copy_is_not_written_in_place(tmp_path: Path) -> None:

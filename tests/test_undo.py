@@ -17,7 +17,7 @@ import pytest
 import sounds
 from program import Result, Run
 
-from musictag import audio, journal, metadata, undo, writing
+from musictag import audio, journal, metadata, replacement, undo, writing
 from musictag.cache import Cache
 from musictag.config import Settings
 from musictag.errors import UsageError
@@ -59,7 +59,8 @@ def write(book: Journal, *changes: tuple[Path, Any], command: Sequence[str] = ("
         for path, values in changes:
             others = dict.fromkeys(values, ())
             with writing.written_down(run, path, others=others) as about_to:
-                assert metadata.write(path, values, about_to=about_to)
+                digest = audio.payload_digest
+                assert metadata.write(path, values, payload_digest=digest, about_to=about_to)
 
 
 def take_back(book: Journal, number: int, *paths: Path, **options: Any) -> list[Outcome]:
@@ -162,6 +163,23 @@ def test_a_file_that_is_gone_is_named(book: Journal, tmp_path: Path) -> None:
     assert (gone.status, restored.status) == ("failed", "restored")
     assert gone.error is not None
     assert gone.error.code == "not_found"
+
+
+def test_files_that_have_exchanged_their_names_are_told_by_their_sound(
+    book: Journal, tmp_path: Path
+) -> None:
+    song = flac(tmp_path)
+    other = sounds.make(tmp_path, "flac", name="b.flac", seed=1)
+    metadata.write(other, {"GENRE": ("Pop",)})
+    write(book, (song, ROCK), (other, ROCK))
+    song.rename(tmp_path / "c.flac")
+    other.rename(song)
+    (tmp_path / "c.flac").rename(other)
+    for number in (None, ["undo"]):
+        outcomes = take_back(book, 1, write=number)
+        assert [outcome.error and outcome.error.code for outcome in outcomes] == ["changed"] * 2
+    assert metadata.read(song) == metadata.read(other)
+    assert statuses(take_back(book, 1, force=True)) == ["restored"] * 2
 
 
 def test_what_is_as_before_already_is_unchanged_and_undone(book: Journal, tmp_path: Path) -> None:
@@ -309,6 +327,31 @@ def test_the_next_run_finds_out_what_became_of_a_file(
     writing.settle(book)
     assert [run.n_files for run in book.runs()] == [n_files]
     assert len(book.intended()) == n_open
+
+
+def test_what_a_later_run_found_tells_that_an_earlier_one_had_not_written(
+    book: Journal, killed: Path
+) -> None:
+    as_before(killed)
+    write(book, (killed, POP))
+    writing.settle(book)
+    assert [(run.id, run.n_files) for run in book.runs()] == [(2, 1), (1, 0)]
+
+
+def test_a_file_half_written_in_place_is_mended_before_it_is_asked(
+    book: Journal, tmp_path: Path
+) -> None:
+    song = flac(tmp_path)
+    old = song.read_bytes()
+    write(book, (song, ROCK))
+    book._database.execute("UPDATE entry SET state = 'intended'")
+    beside = tmp_path / f".a.musictag-old-{replacement._HERE}ab3_xyz9.flac"
+    beside.write_bytes(old)
+    song.write_bytes(song.read_bytes()[:-9] + bytes(9))
+    replacement.clear_leftovers.cache_clear()
+    writing.settle(book)
+    assert song.read_bytes() == old
+    assert [entry.path for entry in book.intended()] == [song]
 
 
 HOOK = """
