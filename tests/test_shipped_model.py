@@ -1,0 +1,39 @@
+"""What the model that comes with musictag must never say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from musictag import checkpoint, decision
+from musictag.audio import SEGMENT_LENGTH
+from musictag.checkpoint import Ear
+
+
+@pytest.fixture(scope="module")
+def ear() -> Ear:
+    return checkpoint.find().load()
+
+
+def chosen(ear: Ear, samples: torch.Tensor) -> set[str]:
+    """All values of all fields that a track of this segment would get."""
+    shipped = checkpoint.find()
+    probabilities = dict(zip(shipped.tags, ear.hear(samples[None])[0].tolist(), strict=True))
+    limits = {field: len(values) for field, values in decision.FIELD_TAGS.items()}
+    fields = decision.choose(probabilities, shipped.thresholds, limits=limits)
+    return {value for values in fields.values() for value in values}
+
+
+@pytest.mark.parametrize("level_db", [-70, -45, -20])
+@pytest.mark.parametrize("colour", [0.0, 0.5, 1.0], ids=["white", "pink", "brown"])
+def test_noise_gets_no_tags(ear: Ear, colour: float, level_db: float) -> None:
+    generator = torch.Generator().manual_seed(7)
+    spectrum = torch.fft.rfft(torch.randn(SEGMENT_LENGTH, generator=generator))
+    frequency = torch.linspace(0, 8000, len(spectrum)).clamp(min=20)
+    noise = torch.fft.irfft(spectrum * frequency**-colour, n=SEGMENT_LENGTH)
+    noise = noise / noise.square().mean().sqrt() * 10 ** (level_db / 20)
+    assert chosen(ear, noise) == set()
+
+
+def test_silence_gets_no_tags(ear: Ear) -> None:
+    assert chosen(ear, torch.zeros(SEGMENT_LENGTH)) == set()
