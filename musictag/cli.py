@@ -407,13 +407,13 @@ def _journal(*, write: bool) -> Iterator[Journal | None]:
 
     path = journals.default_path()
     opened: Journal | None = None
-    if write or path.exists():
-        try:
+    try:
+        if write or journals.exists(path):
             opened = journals.Journal(path, read_only=not write)
-        except (JournalError, UsageError) as error:
-            if write:
-                raise
-            log.warning("%s", error)
+    except (JournalError, UsageError) as error:
+        if write:
+            raise
+        log.warning("%s", error)
     with opened or contextlib.nullcontext():
         if write and opened is not None:
             writing.settle(opened)
@@ -537,7 +537,7 @@ def undo(  # noqa: PLR0913  # one argument per option
 
         if form not in report.FORMATS:
             raise UsageError(f"--format {form}: there are {', '.join(report.FORMATS)}")
-        if not journals.default_path().exists():
+        if not journals.exists(journals.default_path()):
             _end_with(_NOTHING)
         _prepare_stdout(form)
         from musictag import cache as caches  # noqa: PLC0415
@@ -642,7 +642,7 @@ def history(
         from musictag import journal as journals  # noqa: PLC0415
         from musictag.report import counted  # noqa: PLC0415
 
-        if not journals.default_path().exists():
+        if not journals.exists(journals.default_path()):
             _end_with(_NOTHING)
         _prepare_stdout("table")
         with _journal(write=True) as journal:

@@ -102,6 +102,17 @@ class Entry:
     """Not undone."""
 
 
+def exists(path: Path) -> bool:
+    """Whether anything has ever been written down; JournalError where nobody may look."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return True
+
+
 class Journal:
     """A SQLite file, for one thread of each of several processes at once.
 
@@ -282,8 +293,7 @@ class Journal:
                 raise
             raise JournalError(f"the journal {self.path} cannot be used: {error}") from error
         except OSError as error:
-            reason = error.strerror or error
-            raise JournalError(f"the journal {self.path} cannot be used: {reason}") from error
+            raise _unusable(self.path, error) from error
 
 
 class Writing:
@@ -375,6 +385,10 @@ def default_path() -> Path:
     import platformdirs  # noqa: PLC0415  # not needed for --help
 
     return platformdirs.user_data_path("musictag", appauthor=False) / "journal.sqlite"
+
+
+def _unusable(path: Path, error: OSError) -> JournalError:
+    return JournalError(f"the journal {path} cannot be used: {error.strerror or error}")
 
 
 _RUN = "run.id, started_s, ended_s, ending, command, version, model, model_digest, run.undoes"

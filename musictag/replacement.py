@@ -68,6 +68,9 @@ class Replacement:
                 reason = "it belongs to another user or group, which its new version could not"
                 raise Refusal("permission", reason, "run musictag as its owner") from error
         shutil.copystat(self.original, copy)
+        with suppress(_NotOffered), _offered():
+            for name in _attributes(copy) - _attributes(self.original):
+                os.removexattr(copy, name)  # the folder's ACL for new files, which this is not
         mtime_ns = seen.st_mtime_ns if preserve_mtime else time.time_ns()
         os.utime(copy, ns=(seen.st_atime_ns, mtime_ns))
         os.fsync(self.file.fileno())
@@ -155,6 +158,10 @@ def beside(original: Path) -> Iterator[Replacement]:
         except OSError as error:  # the reason of the failure counts, not this consequence
             log.warning("%s: could not be removed (%s); the next run tries again", path, error)
         file.close()
+
+
+def _attributes(path: Path) -> set[str]:
+    return set(os.listxattr(path)) if hasattr(os, "listxattr") else set()
 
 
 def _created(original: Path) -> tuple[Path, FileIO]:

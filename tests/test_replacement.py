@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -133,6 +134,24 @@ def test_attributes_and_acls_are_kept(track: Path) -> None:
         new.take_place()
     assert {name: os.getxattr(track, name) for name in wanted} == wanted
     assert track.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="extended attributes by Linux's calls")
+def test_an_acl_for_new_files_is_none_of_its_new_version(track: Path) -> None:
+    # version 2: owner rwx, user 1 rwx, group r, mask rwx, others r
+    entries = [(1, 7, -1), (2, 7, 1), (4, 4, -1), (16, 7, -1), (32, 4, -1)]
+    packed = (struct.pack("<HHI", kind, mode, who % 2**32) for kind, mode, who in entries)
+    track.chmod(0o664)
+    try:
+        for_new_files = struct.pack("<I", 2) + b"".join(packed)
+        os.setxattr(track.parent, "system.posix_acl_default", for_new_files)
+    except OSError:
+        pytest.skip("this file system has none")
+    with replacement.beside(track) as new:
+        new.settle(preserve_mtime=False)
+        new.take_place()
+    assert os.listxattr(track) == []
+    assert track.stat().st_mode & 0o777 == 0o664
 
 
 def test_times_are_kept_to_the_nanosecond_on_request(track: Path) -> None:

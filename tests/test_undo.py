@@ -653,7 +653,27 @@ def newer(path: Path) -> None:
         opened._database.execute("PRAGMA user_version = 99")
 
 
-@pytest.mark.parametrize(("spoil", "code"), [(blocked, 1), (spoilt, 1), (newer, 2)])
+def unreachable(path: Path) -> None:
+    """As where others' permissions forbid to look, which root never sees."""
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.symlink_to("x" * 300)
+
+
+@posix
+@pytest.mark.parametrize("command", ["history", "undo"])
+def test_a_journal_that_nobody_may_look_at_is_not_taken_for_none(
+    musictag: Run, command: str
+) -> None:
+    unreachable(journal.default_path())
+    result = musictag(command)
+    assert (result.code, result.stdout) == (1, "")
+    assert "journal.sqlite cannot be used: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [(blocked, 1), (spoilt, 1), (newer, 2), pytest.param(unreachable, 1, marks=posix)],
+)
 def test_without_a_journal_nothing_is_written(
     musictag: Run,
     remembered: list[Path],
