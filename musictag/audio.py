@@ -804,7 +804,8 @@ def _open(path: Path) -> BinaryIO:
     except OSError as error:
         reason = os.strerror(error.errno or errno.EIO).lower()
         raise AudioError(path, "io", f"cannot be opened: {reason}") from error
-    raise AudioError(path, "not_a_file", "it is not a regular file")
+    kind = "it is a folder" if path.is_dir() else "it is not a regular file"
+    raise AudioError(path, "not_a_file", kind)
 
 
 # ---------------------------------------------------------------- what the headers promise

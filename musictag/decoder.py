@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import queue
 import signal
@@ -110,7 +111,7 @@ class Decoder:
                 was_new = process.n_requests == 0
                 try:
                     process.ask({**request, "path": os.fsencode(path).hex()})
-                    for n, answer in enumerate(process.answers(path)):
+                    for n, answer in enumerate(process.answers(path, _KINDS[request["what"]])):
                         if n >= n_given:
                             n_given += 1
                             finished = isinstance(answer, _End)
@@ -156,6 +157,16 @@ class Track:
     def segments(self, *, most: int | None = None) -> Iterator[audio.Samples]:
         """See audio.Track.segments; at `most` so many, then the process is free for the next."""
         request = {"what": "segments", "n_segments": self.n_segments, "most": most}
+        for answer in self._decoded(request):
+            yield np.frombuffer(answer, dtype=np.float32)
+
+    def timed_segments(self) -> Iterator[tuple[float, audio.Samples]]:
+        """See audio.Track.timed_segments."""
+        for answer in self._decoded({"what": "timed segments"}):
+            (start_s,) = _START.unpack_from(answer)
+            yield start_s, np.frombuffer(answer, dtype=np.float32, offset=_START.size)
+
+    def _decoded(self, request: dict[str, Any]) -> Iterator[bytearray]:
         with contextlib.closing(self._decoder._answers(self.path, request)) as answers:
             for answer in answers:
                 if isinstance(answer, _End):
@@ -163,16 +174,21 @@ class Track:
                     if answer.code:
                         raise answer.error(self.path)
                 else:
-                    yield np.frombuffer(answer, dtype=np.float32)
+                    yield answer
 
 
 # ---------------------------------------------------------------- the pipes
 
 _HEAD = struct.Struct("<cI")
 """Before every message: what it is, and how many bytes follow."""
-_SEGMENT, _DIGEST, _END, _PROGRESS, _BUG = b"S", b"D", b"E", b"P", b"B"
+_START = struct.Struct("<d")
+"""Before the samples of a timed segment: the second at which it starts."""
+_SEGMENT, _TIMED, _DIGEST, _END, _PROGRESS, _BUG = b"S", b"T", b"D", b"E", b"P", b"B"
+_KINDS = {"digest": _DIGEST, "segments": _SEGMENT, "timed segments": _TIMED}
+"""What is asked for → what comes."""
 _LONGEST = {
     _SEGMENT: 4 * audio.SEGMENT_LENGTH,
+    _TIMED: _START.size + 4 * audio.SEGMENT_LENGTH,
     _DIGEST: 32,
     _END: 1 << 20,
     _PROGRESS: 0,
@@ -267,7 +283,7 @@ class _Process:
         except OSError:
             raise self._death() from None
 
-    def answers(self, path: Path) -> _Answers:
+    def answers(self, path: Path, wanted: bytes) -> _Answers:
         """Segments and then how it ended, or a digest. The process is not believed: a decoder that
         went astray in its memory may say anything."""
         while True:
@@ -286,7 +302,9 @@ class _Process:
                     raise self._madness() from None
                 return
             if kind != _PROGRESS:
-                if size != _LONGEST[kind]:
+                if kind != wanted or size != _LONGEST[kind]:
+                    raise self._madness()
+                if kind == _TIMED and not 0 <= _START.unpack_from(content)[0] < math.inf:
                     raise self._madness()
                 yield content
             if kind == _DIGEST:
@@ -464,10 +482,14 @@ def _answer(request: dict[str, Any], replier: _Replier) -> None:
         if request["what"] == "digest":
             replier.send(_DIGEST, audio.payload_digest(path, progress=replier.progress))
             return
-        for n, segment in enumerate(track.segments(), 1):
-            replier.send(_SEGMENT, segment)
-            if n == request["most"]:
-                break
+        if request["what"] == "timed segments":
+            for start_s, segment in track.timed_segments():
+                replier.send(_TIMED, _START.pack(start_s) + segment.tobytes())
+        else:
+            for n, segment in enumerate(track.segments(), 1):
+                replier.send(_SEGMENT, segment)
+                if n == request["most"]:
+                    break
     except AudioError as error:
         end = _End(code=error.code, reason=error.reason, cure=error.cure)
     except OSError as error:  # while reading: the disk's, or the network's

@@ -133,12 +133,7 @@ def scan(
     when the first segment is there, so a library that is remembered whole
     needs no torch; only a device asked for by name is looked for at once.
     """
-    n_samples = checkpoint.front_end.get("n_samples", audio.SEGMENT_LENGTH)
-    if n_samples != audio.SEGMENT_LENGTH:
-        raise CheckpointError(
-            f"{checkpoint.name}: this model hears segments of {n_samples} samples, "
-            f"musictag cuts {audio.SEGMENT_LENGTH}"
-        )
+    check_segments(checkpoint)
     if settings.device not in ("auto", "cpu"):
         find_device(settings.device)
     jobs = settings.jobs or n_cores()
@@ -158,6 +153,16 @@ def scan(
                 yield scanner.outcome(track, run)
         if run is not None:
             run.interrupted = stopped()
+
+
+def check_segments(checkpoint: Checkpoint) -> None:
+    """CheckpointError for a model that hears other segments than we cut."""
+    n_samples = checkpoint.front_end.get("n_samples", audio.SEGMENT_LENGTH)
+    if n_samples != audio.SEGMENT_LENGTH:
+        raise CheckpointError(
+            f"{checkpoint.name}: this model hears segments of {n_samples} samples, "
+            f"musictag cuts {audio.SEGMENT_LENGTH}"
+        )
 
 
 def find_device(name: str) -> str:

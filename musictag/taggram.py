@@ -16,6 +16,8 @@ import numpy as np
 
 from musictag import audio, decision, pipeline
 from musictag.config import Settings
+from musictag.decoder import Decoder, Track
+from musictag.errors import AudioError
 
 if TYPE_CHECKING:
     from musictag.checkpoint import Checkpoint
@@ -56,19 +58,14 @@ class Taggram:
 
 def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
     """Hear all of one track; AudioError where a scan would fail or find only silence."""
-    import torch  # noqa: PLC0415
-
-    track = audio.Track(path)
-    segments = track.timed_segments()
-    batches = _batches(segments, settings.batch_size or pipeline.CPU_BATCH)
-    first = next(batches)  # a file that cannot be read needs no model
-    ear = checkpoint.load(pipeline.find_device(settings.device))
+    pipeline.check_segments(checkpoint)
     starts_s: list[float] = []
     rows: list[tuple[float, ...]] = []
-    for batch in chain([first], batches):
-        starts_s += (start_s for start_s, _ in batch)
-        heard = ear.hear(torch.from_numpy(np.stack([segment for _, segment in batch])))
-        rows += map(tuple, heard.tolist())
+    with Decoder() as decoder:
+        track = decoder.track(path)
+        for some_s, heard in _hear(track, checkpoint, settings):
+            starts_s += some_s
+            rows += heard
     mean = decision.track_probabilities(rows)
     probabilities = dict(zip(checkpoint.tags, mean, strict=True))
     return Taggram(
@@ -83,8 +80,27 @@ def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
     )
 
 
-def _batches(
-    segments: Iterator[tuple[float, audio.Samples]], size: int
-) -> Iterator[list[tuple[float, audio.Samples]]]:
-    while batch := list(islice(segments, size)):
-        yield batch
+def _hear(
+    track: Track, checkpoint: Checkpoint, settings: Settings
+) -> Iterator[tuple[list[float], list[tuple[float, ...]]]]:
+    """Where some segments start, and their probabilities."""
+    import torch  # noqa: PLC0415
+
+    batches = _batches(track, settings.batch_size or pipeline.CPU_BATCH)
+    first = next(batches)  # a file that cannot be read needs no model
+    ear = checkpoint.load(pipeline.find_device(settings.device))
+    for batch in chain([first], batches):
+        starts_s, segments = zip(*batch, strict=True)
+        heard = ear.hear(torch.from_numpy(np.stack(segments)))  # (B, N) -> (B, K)
+        yield list(starts_s), list(map(tuple, heard.tolist()))
+
+
+def _batches(track: Track, size: int) -> Iterator[list[tuple[float, audio.Samples]]]:
+    try:
+        segments = track.timed_segments()
+        while batch := list(islice(segments, size)):
+            yield batch
+    except AudioError as error:
+        if error.code in pipeline.SILENCES:  # in the words of a scan
+            raise AudioError(track.path, error.code, pipeline.SILENCES[error.code]) from error
+        raise

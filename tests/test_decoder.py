@@ -20,7 +20,7 @@ import pytest
 import sounds
 import torch
 
-from musictag import audio, decoder, pipeline
+from musictag import audio, decoder, pipeline, taggram
 from musictag.cache import Cache
 from musictag.config import Settings
 from musictag.decoder import Decoder
@@ -42,6 +42,7 @@ def infected(healthy):
     return work
 
 audio.Track.segments = infected(audio.Track.segments)
+audio.Track.timed_segments = infected(audio.Track.timed_segments)
 audio.payload_digest = infected(audio.payload_digest)
 """
 CRASH = "os.kill(os.getpid(), signal.SIGSEGV)"
@@ -101,6 +102,15 @@ def test_segments_are_those_of_the_track(
         assert np.array_equal(ours, theirs)
         theirs[:] = 0  # the caller's own
     assert (there.duration_s, there.decoder) == (here.duration_s, here.decoder)
+
+
+def test_timed_segments_are_those_of_the_track(one: Decoder, tmp_path: Path) -> None:
+    path = sounds.write(tmp_path / "a.flac", "flac", sounds.staircase(70), 16_000)
+    here, there = audio.Track(path), one.track(path)
+    for ours, theirs in zip(here.timed_segments(), there.timed_segments(), strict=True):
+        assert ours[0] == theirs[0]
+        assert np.array_equal(ours[1], theirs[1])
+    assert there.duration_s == here.duration_s
 
 
 def test_the_digest_is_that_of_the_track(one: Decoder, song: Path) -> None:
@@ -291,6 +301,7 @@ def test_an_idle_process_that_was_killed_is_replaced(one: Decoder, song: Path) -
         "b'Z\\0\\0\\0\\0'",
         "b'S\\1\\0\\0\\0x'",
         "b'D\\0\\0\\0\\0'",
+        "b'D\\x20\\0\\0\\0' + bytes(32)",  # in itself it is one, but nobody asked for it
         "b'S\\xff\\xff\\xff\\xff'",
         "b'E\\2\\0\\0\\0{}'",
         "b'E\\4\\0\\0\\0[[[['",
@@ -504,6 +515,26 @@ def _until(so: Callable[[], Any]) -> None:
     while not so():
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
+
+
+# ---------------------------------------------------------------- in a taggram
+
+
+@posix
+def test_a_crash_costs_a_taggram_one_line(ill: Path, infect: Any) -> None:
+    infect(CRASH)
+    ears: Any = Ears()
+    with pytest.raises(AudioError, match="its decoder crashed"):
+        taggram.hear(ill, ears, Settings(device="cpu"))
+
+
+@pytest.mark.parametrize("start", ["float('nan')", "-1.0", "float('inf')"])
+def test_a_start_that_is_no_time_is_not_believed(
+    one: Decoder, ill: Path, infect: Any, start: str
+) -> None:
+    infect(f"return [({start}, __import__('numpy').zeros(audio.SEGMENT_LENGTH, 'float32'))]")
+    with pytest.raises(AudioError, match="went astray"):
+        list(one.track(ill).timed_segments())
 
 
 # ---------------------------------------------------------------- in a scan

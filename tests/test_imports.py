@@ -51,7 +51,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("audio", "cache", "checkpoint", "config", "decision", "decoder", "errors", "journal"),
         *("metadata", "writing"),
     },
-    "taggram": {"audio", "checkpoint", "config", "decision", "pipeline"},
+    "taggram": {
+        *("audio", "checkpoint", "config", "decision", "decoder", "errors", "pipeline"),
+    },
     "undo": {
         *("cache", "config", "decision", "decoder", "errors", "journal", "metadata", "pipeline"),
         "writing",

@@ -16,7 +16,7 @@ import torch
 from musictag import audio, report, taggram
 from musictag.checkpoint import Checkpoint
 from musictag.config import Settings
-from musictag.errors import AudioError
+from musictag.errors import AudioError, CheckpointError
 from musictag.taggram import Taggram
 
 TAGS = ("rock", "slow", "no vocals")
@@ -93,8 +93,14 @@ def test_a_file_that_is_none_needs_no_model(tmp_path: Path) -> None:
         with pytest.raises(AudioError):
             taggram.hear(path, made, Settings(device="cuda:99"))
     silent = wav(tmp_path / "s.wav", sounds.silence(3, rate_hz=16_000, channels=1))
-    with pytest.raises(AudioError, match="nothing in it is louder"):
+    with pytest.raises(AudioError, match="there is only silence in it"):
         taggram.hear(silent, made, Settings())
+
+
+def test_a_model_that_hears_other_segments_is_refused(tmp_path: Path) -> None:
+    other = dataclasses.replace(checkpoint_that_hears([]), front_end={"n_samples": 2**16})
+    with pytest.raises(CheckpointError, match="hears segments of 65536 samples"):
+        taggram.hear(wav(tmp_path / "a.wav", tone(3)), other, Settings(device="cpu"))
 
 
 # -- the picture -----------------------------------------------------------------------------------
