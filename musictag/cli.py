@@ -10,13 +10,12 @@ import contextlib
 import functools
 import io
 import logging
-import math
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn, TextIO
 
@@ -35,7 +34,7 @@ from musictag.errors import (
 if TYPE_CHECKING:
     from musictag.journal import Journal, Run
     from musictag.pipeline import Outcome
-    from musictag.report import Report
+    from musictag.report import Progress, Report
     from musictag.training.dataset import DataSet
     from musictag.training.magnatagatune import Beginning, Fetched, Unpacked
 
@@ -200,7 +199,7 @@ _HARDLINKS = (
 )
 
 
-@app.command()
+@app.command(short_help="Hear music and show what would be written; with --write, write it.")
 def scan(  # noqa: PLR0913  # one argument per option
     paths: Annotated[
         list[Path] | None,
@@ -348,8 +347,7 @@ def scan(  # noqa: PLR0913  # one argument per option
         )
         from musictag import checkpoint, report  # noqa: PLC0415
 
-        if form not in report.FORMATS:
-            raise UsageError(f"--format {form}: there are {', '.join(report.FORMATS)}")
+        _check_word("--format", form, report.FORMATS)
         listed, count = _listed(paths or [], files_from, null=null, exclude=settings.exclude)
         ears = checkpoint.find(settings.model)
         _prepare_stdout(form)
@@ -420,6 +418,11 @@ def _journal(*, write: bool) -> Iterator[Journal | None]:
         yield opened
 
 
+def _check_word(option: str, word: str, words: Sequence[str]) -> None:
+    if word not in words:
+        raise UsageError(f"{option} {word}: there are {', '.join(words)}")
+
+
 def _listed(
     paths: list[Path], files_from: str | None, *, null: bool, exclude: tuple[str, ...]
 ) -> tuple[Iterable[Path | FileError], Callable[[], int] | None]:
@@ -478,15 +481,15 @@ def _prepare_stdout(form: str) -> None:
 
 # ---------------------------------------------------------------- history and undo
 
-_NOTHING = "nothing has been written yet"
+_NOTHING = "no run that wrote files is on record"
 
 
-@app.command()
+@app.command(short_help="Give files back what they had before a run.")
 def undo(  # noqa: PLR0913  # one argument per option
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN] [PATH]...",
+            metavar="RUN|PATH",
             help="A run's number (musictag history lists them), and files and folders if only "
             "these are meant. A file that is called 12 is ./12. [default: the latest scan that "
             "has not been undone, all its files]",
@@ -535,8 +538,7 @@ def undo(  # noqa: PLR0913  # one argument per option
         from musictag import journal as journals  # noqa: PLC0415
         from musictag import report  # noqa: PLC0415
 
-        if form not in report.FORMATS:
-            raise UsageError(f"--format {form}: there are {', '.join(report.FORMATS)}")
+        _check_word("--format", form, report.FORMATS)
         if not journals.exists(journals.default_path()):
             _end_with(_NOTHING)
         _prepare_stdout(form)
@@ -606,12 +608,12 @@ def _end_with(message: str) -> NoReturn:
     raise typer.Exit(0)
 
 
-@app.command()
+@app.command(short_help="List the runs that wrote files, and what they changed.")
 def history(
     what: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN|prune]",
+            metavar="RUN|prune",
             help="A run's number, to see its files; or prune, to forget old runs. [default: list "
             "all runs]",
             show_default=False,
@@ -674,10 +676,13 @@ def _list_runs(journal: Journal, limit: int | None, *, as_json: bool) -> None:
     from musictag import report  # noqa: PLC0415
 
     table = report.RunTable(sys.stdout)
-    for number, run in enumerate(journal.runs(limit=limit)):
-        if number == 0 and not as_json:
+    number = 0
+    for number, run in enumerate(journal.runs(limit=limit), 1):
+        if number == 1 and not as_json:
             typer.echo(table.heading)
         typer.echo(report.run_json(run) if as_json else table.line(run))
+    if not number:
+        _end_with(_NOTHING)
 
 
 def _list_files(journal: Journal, wanted: int, *, as_json: bool) -> None:
@@ -713,7 +718,7 @@ def _columns(journal: Journal, run: Run) -> list[str]:
 # ---------------------------------------------------------------- model
 
 
-@app.command("model")
+@app.command("model", short_help="Say what a model is, and the values it can give.")
 def show_model(
     name: Annotated[
         str | None,
@@ -752,7 +757,7 @@ def _pairs(settings: Mapping[str, object]) -> str:
 # ---------------------------------------------------------------- taggram
 
 
-@app.command("taggram")
+@app.command("taggram", short_help="Draw what is heard in one track over time.")
 def show_taggram(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A music file.", parser=_path)],
     *,
@@ -788,7 +793,7 @@ def show_taggram(
 # ---------------------------------------------------------------- training
 
 
-@app.command()
+@app.command(short_help="Make a model from music and labels.")
 def train(  # noqa: PLR0913  # one argument per option
     *,
     dataset: Annotated[
@@ -873,7 +878,7 @@ def train(  # noqa: PLR0913  # one argument per option
     `musictag scan --model DIR` uses what it made.
     """
     with _endings():
-        from musictag import checkpoint, pipeline  # noqa: PLC0415
+        from musictag import checkpoint, pipeline, report  # noqa: PLC0415
 
         found = pipeline.find_device(config.override(config.load(), {"device": device}).device)
         from musictag.training import magnatagatune  # noqa: PLC0415
@@ -904,28 +909,29 @@ def train(  # noqa: PLR0913  # one argument per option
             workers=workers,
             resume=resume,
         )
-        _data_set(dataset)
 
         def tell(news: FeatureProgress | EpochResult) -> None:
             if isinstance(news, FeatureProgress):
-                typer.echo(f"features of {news.done} of {news.total} examples", err=True)
+                progress.step("features", news.done, news.total, "examples")
             else:
-                typer.echo(
+                progress.say(
                     f"epoch {news.epoch:3} of {news.epochs}   loss {news.loss:.4f}   "
                     f"ROC-AUC {news.roc_auc:.4f}   correlation {news.correlation:.4f}   "
                     f"{news.seconds:.0f} s, {news.left_s / 60:.0f} min left"
-                    f"{'   best' if news.best else ''}",
-                    err=True,
+                    f"{'   best' if news.best else ''}"
                 )
 
         try:
-            typer.echo(run(settings, tell=tell))
+            with report.Progress(sys.stderr) as progress:
+                _data_set(dataset, progress)
+                made = run(settings, tell=tell)
+            typer.echo(made)
         except KeyboardInterrupt:
             _complain("interrupted; the same command with --resume goes on")
             raise
 
 
-@app.command()
+@app.command(short_help="Judge a model on labelled music.")
 def evaluate(
     *,
     dataset: Annotated[
@@ -959,18 +965,25 @@ def evaluate(
 
         settings = config.override(config.load(), {"device": device, "model": model})
         found = pipeline.find_device(settings.device)
-        from musictag.report import visible  # noqa: PLC0415
+        from musictag import report  # noqa: PLC0415
+        from musictag.training import dataset as datasets  # noqa: PLC0415
         from musictag.training import evaluate as judge  # noqa: PLC0415
         from musictag.training import scorecard  # noqa: PLC0415
 
-        evaluation = judge.evaluate(
-            checkpoint.find(settings.model),
-            _data_set(dataset),
-            split=split,
-            level=level,
-            device=found,
-            tell=lambda done, total: typer.echo(f"heard {done} of {total} examples", err=True),
-        )
+        # All that can be wrong in the asking, before hours of downloading or hearing.
+        _check_word("--split", split, datasets.SPLITS)
+        _check_word("--level", level, judge.LEVELS)
+        ears = checkpoint.find(settings.model)
+        pipeline.check_segments(ears)
+        with report.Progress(sys.stderr) as progress:
+            evaluation = judge.evaluate(
+                ears,
+                _data_set(dataset, progress),
+                split=split,
+                level=level,
+                device=found,
+                tell=lambda done, total: progress.step("heard", done, total, "examples"),
+            )
         for reason in evaluation.left_out.values():
             _complain(f"left out: {reason}")
         _prepare_stdout("table")
@@ -978,55 +991,50 @@ def evaluate(
             typer.echo(json.dumps(evaluation.to_json(), indent=1))
         else:
             # Line by line: tags are whatever the model's maker called them.
-            typer.echo("\n".join(map(visible, scorecard.text(evaluation).split("\n"))))
+            typer.echo("\n".join(map(report.visible, scorecard.text(evaluation).split("\n"))))
 
 
-def _data_set(name: str) -> DataSet:
+def _data_set(name: str, progress: Progress) -> DataSet:
     """A data set by name or folder, fetched if it is one that can be; says what is in it."""
-    from musictag.report import visible  # noqa: PLC0415
+    from musictag.report import counted  # noqa: PLC0415
     from musictag.training import dataset as datasets  # noqa: PLC0415
     from musictag.training import magnatagatune  # noqa: PLC0415
 
     directory = magnatagatune.directory_of(name)
     if directory is not None:
-        magnatagatune.fetch(directory, source=magnatagatune.SOURCE, tell=_fetching())
+        magnatagatune.fetch(directory, source=magnatagatune.SOURCE, tell=_fetching(progress))
     found = datasets.open_dataset(directory or Path(name))
     for split in datasets.SPLITS:
-        line = f"{split}: {len(found.rows(split)):,} examples"
+        line = f"{split}: {counted(len(found.rows(split)), 'example')}"
         if n_dropped := found.untagged.get(split):
             line += f" ({n_dropped:,} more carry none of the tags)"
-        typer.echo(line, err=True)
+        progress.say(line)
     for reason in found.broken.values():
-        typer.echo(visible(f"left out: {reason}"), err=True)
+        progress.say(f"musictag: left out: {reason}")
     return found
 
 
-def _fetching() -> Callable[[Beginning | Fetched | Unpacked], None]:
-    """What tells of a download: first all that one may want to stop it for, then every ten
-    seconds how far it is."""
+def _fetching(progress: Progress) -> Callable[[Beginning | Fetched | Unpacked], None]:
+    """What tells of a download: first all that one may want to stop it for, then how far it is,
+    and in the end what is not needed any more."""
     from musictag.training import magnatagatune  # noqa: PLC0415
 
-    told_s = -math.inf
-
     def tell(news: Beginning | Fetched | Unpacked) -> None:
-        nonlocal told_s
-        if isinstance(news, magnatagatune.Beginning):
-            typer.echo(
-                f"MagnaTagATune goes to {news.directory}: {news.download_size / 1e9:.1f} GB to "
-                f"download from {news.source}, {news.disk_size / 1e9:.1f} GB on the disk.\n"
-                f"Its licence is {news.licence}.\n"
-                "This may be interrupted: the same command goes on.",
-                err=True,
-            )
-            return
-        if news.done != news.total and time.monotonic() - told_s < 10:
-            return
-        told_s = time.monotonic()
-        if isinstance(news, magnatagatune.Unpacked):
-            typer.echo(f"unpacked {news.done:,} of {news.total:,} clips", err=True)
+        if isinstance(news, magnatagatune.Fetched):
+            total = None if news.total is None else news.total // 10**6
+            progress.step(news.name, news.done // 10**6, total, "MB")
+        elif isinstance(news, magnatagatune.Unpacked):
+            progress.step("unpacked", news.done, news.total, "clips")
+            if news.done == news.total:
+                parts = ", ".join(magnatagatune.PARTS)
+                progress.say(f"The archive is not needed any more, you may delete {parts}.")
         else:
-            of = f" of {news.total / 1e6:,.0f}" if news.total else ""
-            typer.echo(f"{news.name}: {news.done / 1e6:,.0f}{of} MB", err=True)
+            progress.say(
+                f"MagnaTagATune goes to {news.directory}: {news.download_size / 1e9:.1f} GB to "
+                f"download from {news.source}, {news.disk_size / 1e9:.1f} GB on the disk."
+            )
+            progress.say(f"Its licence is {news.licence}.")
+            progress.say("This may be interrupted: the same command goes on.")
 
     return tell
 

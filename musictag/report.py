@@ -13,6 +13,7 @@ import contextlib
 import csv
 import io
 import json
+import math
 import os
 import shlex
 import threading
@@ -22,7 +23,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import zip_longest
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -49,7 +50,10 @@ COLUMNS = (
 )
 """Of CSV and TSV: one row per file; several values of a field are joined by "; "."""
 
-INTERRUPTED = "Interrupted; what is listed above is done, and the same command goes on from there."
+INTERRUPTED = "Interrupted; what is listed above is done, and the same command goes on."
+
+TELL_S = 10
+"""Between two lines of progress, where none can be drawn again."""
 
 PIPE_WIDTH = 100
 """Of a table that goes to no terminal, unless COLUMNS says otherwise."""
@@ -80,28 +84,22 @@ class Report:
         count: Callable[[], int] | None = None,
     ) -> None:
         self._stdout = stdout
-        self._stderr = stderr
         self._summary = Tally.summary if summary is None else summary
         self._quiet = quiet
         self._tally = Tally()
         self._lines = _lines_of(form, fields, stdout, verbose=verbose)
-        self._lock = threading.RLock()
-        self._bar: Bar | None = None
-        if stderr.isatty() and os.environ.get("TERM") != "dumb" and not quiet:
-            self._bar = Bar(stderr, self._tally, self._lock, count)
+        self._bar = Bar(stderr, TrackCount(self._tally, count), shown=not quiet)
 
     @property
     def n_failed(self) -> int:
         return self._tally.statuses["failed"]
 
     def __enter__(self) -> Report:
-        if self._bar is not None:
-            self._bar.start()
+        self._bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._bar.stop()
         if not self._quiet and (kind is None or kind is KeyboardInterrupt):
             for line in self._summary(self._tally, whole=kind is None):
                 self.say(line)
@@ -111,28 +109,16 @@ class Report:
         self._tally.add(outcome)
         lines = self._lines(outcome)
         if lines:
-            with self._above_the_bar():
+            with self._bar.above():
                 self._stdout.write("".join(line + "\n" for line in lines))
                 self._stdout.flush()
         if outcome.error is not None and not (self._quiet and outcome.status == "skipped"):
             self.say(f"musictag: {outcome.path}: {outcome.error.message}")
-        if self._bar is not None:
-            self._bar.step()
+        self._bar.step()
 
     def say(self, message: str) -> None:
         """One line on stderr; any thread may say something."""
-        with self._above_the_bar():
-            self._stderr.write(visible(message) + "\n")
-            self._stderr.flush()
-
-    @contextlib.contextmanager
-    def _above_the_bar(self) -> Iterator[None]:
-        with self._lock:
-            if self._bar is not None:
-                self._bar.erase()
-            yield
-            if self._bar is not None:
-                self._bar.draw()
+        self._bar.say(message)
 
 
 def visible(text: str) -> str:
@@ -438,6 +424,28 @@ def _width(stream: TextIO) -> int | None:
     return None if stream.isatty() and not columns.isdigit() else PIPE_WIDTH
 
 
+class Pace:
+    """How fast counts grow: per second, over the last half minute."""
+
+    def __init__(self, clock: Callable[[], float], *counts: float) -> None:
+        self._clock = clock
+        self._counts = counts
+        self._lately = deque([(clock(), counts)])
+
+    def note(self, *counts: float) -> None:
+        self._counts = counts
+        now_s = self._clock()
+        if now_s - self._lately[-1][0] >= 0.1:
+            self._lately.append((now_s, counts))
+        while len(self._lately) > 2 and now_s - self._lately[0][0] > 30:
+            self._lately.popleft()
+
+    def per_s(self) -> list[float]:
+        then_s, before = self._lately[0]
+        span_s = max(self._clock() - then_s, 1e-3)
+        return [(now - then) / span_s for now, then in zip(self._counts, before, strict=True)]
+
+
 class Tally:
     """Counts of a scan, and how fast it goes."""
 
@@ -449,7 +457,7 @@ class Tally:
         self.heard_s = 0.0
         """Music heard now, not remembered."""
         self.statuses: Counter[str] = Counter()
-        self._lately: deque[tuple[float, int, float]] = deque([(self._start_s, 0, 0.0)])
+        self._pace = Pace(clock, 0, 0.0)
 
     def add(self, outcome: Outcome) -> None:
         self.n_tracks += 1
@@ -457,11 +465,7 @@ class Tally:
         self.music_s += outcome.duration_s or 0.0
         if not outcome.from_cache:
             self.heard_s += outcome.duration_s or 0.0
-        now = self._clock()
-        if now - self._lately[-1][0] >= 0.1:
-            self._lately.append((now, self.n_tracks, self.heard_s))
-        while len(self._lately) > 2 and now - self._lately[0][0] > 30:
-            self._lately.popleft()
+        self._pace.note(self.n_tracks, self.heard_s)
 
     @property
     def elapsed_s(self) -> float:
@@ -469,9 +473,8 @@ class Tally:
 
     def rates(self) -> tuple[float, float]:
         """Tracks per second and seconds of music heard per second, over the last half minute."""
-        then, n_tracks, heard_s = self._lately[0]
-        span_s = max(self._clock() - then, 1e-3)
-        return (self.n_tracks - n_tracks) / span_s, (self.heard_s - heard_s) / span_s
+        tracks, heard_s = self._pace.per_s()
+        return tracks, heard_s
 
     def summary(self, *, write: bool = False, whole: bool = True) -> list[str]:
         """The closing lines of a scan."""
@@ -504,76 +507,91 @@ class Tally:
         return ", ".join(f"{self.statuses[s]:,} {s}" for s in order if self.statuses[s])
 
 
+class Far(NamedTuple):
+    """How far something is, in numbers and in words."""
+
+    done: int
+    total: int | None
+    words: list[str]
+
+
 class Bar:
     """A line at the foot of the terminal: how far, how fast, how long still.
 
-    The total is counted while the scan runs; until it is known, there is no
-    bar and no time left, only what has been done.
+    While the total is not known, there is no bar and no time left, only what
+    has been done; and no line at all while there is nothing to tell, or `stderr` is
+    no terminal. What else is written goes `above` it. Any thread may use it.
     """
 
     def __init__(
-        self,
-        stderr: TextIO,
-        tally: Tally,
-        lock: contextlib.AbstractContextManager[object],
-        count: Callable[[], int] | None,
+        self, stderr: TextIO, how_far: Callable[[], Far | None], *, shown: bool = True
     ) -> None:
+        self.shown = shown and stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._stderr = stderr
-        self._tally = tally
-        self._lock = lock
-        self._count = count
-        self._total: int | None = None
+        self._how_far = how_far
+        self._lock = threading.RLock()
         self._console = Console(file=stderr, width=_width(stderr), highlight=False)
         self._on_screen = False
         self._ended = threading.Event()
-        self._drawn_s = 0.0
+        self._drawn_s = -math.inf
 
     def start(self) -> None:
-        threading.Thread(target=self._tick, name="musictag bar", daemon=True).start()
-        if self._count is not None:
-            threading.Thread(target=self._find_total, name="musictag count", daemon=True).start()
+        if self.shown:
+            threading.Thread(target=self._tick, name="musictag bar", daemon=True).start()
 
     def stop(self) -> None:
         with self._lock:
             self._ended.set()
-            self.erase()
+            self._erase()
 
-    def erase(self) -> None:
+    def say(self, message: str) -> None:
+        """One line above it."""
+        with self.above():
+            self._stderr.write(visible(message) + "\n")
+            self._stderr.flush()
+
+    @contextlib.contextmanager
+    def above(self) -> Iterator[None]:
+        with self._lock:
+            self._erase()
+            yield
+            self._draw()
+
+    def _erase(self) -> None:
         if self._on_screen:
             self._stderr.write("\r\x1b[2K")
             self._stderr.flush()
             self._on_screen = False
 
-    def step(self) -> None:
+    def step(self, *, at_once: bool = False) -> None:
         """Draw again, unless that was done a moment ago."""
-        if self._tally.elapsed_s - self._drawn_s > 0.1:
+        if at_once or time.monotonic() - self._drawn_s > 0.1:
             with self._lock:
-                self.draw()
+                self._draw()
 
-    def draw(self) -> None:
-        if not self._ended.is_set():
-            self._drawn_s = self._tally.elapsed_s
-            with self._console.capture() as captured:
-                self._console.print(self.line(self._console.width - 1), soft_wrap=True, end="")
-            self._stderr.write("\r\x1b[2K" + captured.get())
-            self._stderr.flush()
-            self._on_screen = True
+    def _draw(self) -> None:
+        if self._ended.is_set() or not self.shown:
+            return
+        self._drawn_s = time.monotonic()
+        line = self.line(self._console.width - 1)
+        if line is None:
+            self._erase()
+            return
+        with self._console.capture() as captured:
+            self._console.print(line, soft_wrap=True, end="")
+        self._stderr.write("\r\x1b[2K" + captured.get())
+        self._stderr.flush()
+        self._on_screen = True
 
-    def line(self, width: int) -> Text:
+    def line(self, width: int) -> Text | None:
         """As much of it as fits into the width."""
-        n, total = self._tally.n_tracks, self._total
-        tracks_per_s, realtime = self._tally.rates()
-        parts = [f"{n:,} of {total:,} tracks" if total else f"{n:,} tracks"]
-        if n:
-            parts.append(f"{tracks_per_s:.1f} tracks/s")
-        if realtime >= 1:
-            parts.append(f"{realtime:,.0f}× real time")
-        if total and tracks_per_s and total > n:
-            parts.append(f"{_short((total - n) / tracks_per_s)} left")
-        text = Text("   ".join(parts))
+        far = self._how_far()
+        if far is None:
+            return None
+        text = Text("   ".join(far.words))
         room = min(30, width - text.cell_len - 3)
-        if total and room >= 10:
-            n_full = min(room, room * n // total)
+        if far.total and room >= 10:
+            n_full = min(room, room * far.done // far.total)
             bar = Text.assemble(("━" * n_full, "green"), ("━" * (room - n_full), "dim"))
             text = Text.assemble(bar, "   ", text)
         text.truncate(width)
@@ -583,11 +601,83 @@ class Bar:
         """Keep the clock going while a long track is heard."""
         while not self._ended.wait(0.5):
             with self._lock:
-                self.draw()
+                self._draw()
 
-    def _find_total(self) -> None:
-        assert self._count is not None
-        self._total = self._count()
+
+class TrackCount:
+    """How far a scan is. `count` is called in a thread of its own, at the first call of this."""
+
+    def __init__(self, tally: Tally, count: Callable[[], int] | None) -> None:
+        self._tally = tally
+        self._count = count
+        self._total: int | None = None
+
+    def __call__(self) -> Far:
+        if self._count is not None:
+            count, self._count = self._count, None
+            threading.Thread(
+                target=self._find_total, args=(count,), name="musictag count", daemon=True
+            ).start()
+        n, total = self._tally.n_tracks, self._total
+        tracks_per_s, realtime = self._tally.rates()
+        words = [f"{n:,} of {total:,} tracks" if total else f"{n:,} tracks"]
+        if n:
+            words.append(f"{tracks_per_s:.1f} tracks/s")
+        if realtime >= 1:
+            words.append(f"{realtime:,.0f}× real time")
+        return Far(n, total, words + _left(n, total, tracks_per_s))
+
+    def _find_total(self, count: Callable[[], int]) -> None:
+        self._total = count()
+
+
+class Progress:
+    """Tells how far one piece of work after another is, inside a `with` block.
+
+    On a terminal that is a line at its foot; elsewhere a line now and then.
+    """
+
+    def __init__(self, stderr: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._bar = Bar(stderr, lambda: self._far)
+        self._far: Far | None = None
+        self._work = ""
+        self._pace = Pace(clock)
+        self._told_s = -math.inf
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def step(self, work: str, done: int, total: int | None, unit: str) -> None:
+        """So much of this work is done. Its speed is counted from the first time it is named: what
+        was done before may have been done by an earlier run."""
+        if work != self._work:
+            self._work, self._told_s = work, -math.inf
+            self._pace = Pace(self._clock, done)
+        self._pace.note(done)
+        (per_s,) = self._pace.per_s()
+        words = [f"{work}: {done:,}{f' of {total:,}' if total else ''} {unit}"]
+        if per_s:
+            words.append(f"{per_s:,.1f} {unit}/s")
+        words += _left(done, total, per_s)
+        self._far = None if done == total else Far(done, total, words)
+        if self._bar.shown:
+            self._bar.step(at_once=done == total)
+        elif done == total or self._clock() - self._told_s >= TELL_S:
+            self._told_s = self._clock()
+            self.say("   ".join(words))
+
+    def say(self, message: str) -> None:
+        """One line on stderr."""
+        self._bar.say(message)
+
+
+def _left(done: int, total: int | None, per_s: float) -> list[str]:
+    return [f"{_short((total - done) / per_s)} left"] if total and per_s and total > done else []
 
 
 def counted(n: int, word: str) -> str:

@@ -691,6 +691,15 @@ def test_a_model_says_what_it_is(musictag: Run, tiny: Path) -> None:
     assert "genre       Rock 0.00\n" in result.stdout
 
 
+def test_the_list_of_commands_is_cut_nowhere(
+    musictag: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = musictag("--help").stdout.splitlines()
+    assert "evaluate  Judge a model on labelled music." in "\n".join(lines)
+    assert not [line for line in lines[1:] if line.endswith("...")]
+
+
 def test_python_dash_m_is_the_same_program() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "musictag", "--version"], capture_output=True, check=True
@@ -709,9 +718,15 @@ def test_a_taggram_is_drawn_or_given_as_numbers(musictag: Run, library: Path) ->
     assert heard["probabilities"] == pytest.approx(record["probabilities"], abs=1e-5)
     assert heard["chosen"] == record["chosen"]
     assert [segment["start"] for segment in heard["segments"]] == [0]
-    missing = musictag("taggram", library / "missing.mp3")
-    assert (missing.code, missing.stdout) == (1, "")
-    assert "there is no such file" in missing.stderr
+    sounds.write(library / "silent.wav", "wav", sounds.silence(3), 44_100)
+    for name, reason in (
+        ("missing.mp3", "there is no such file"),
+        ("Abba", "it is a folder"),
+        ("silent.wav", "there is only silence in it"),
+    ):
+        refused = musictag("taggram", library / name)
+        assert (refused.code, refused.stdout) == (1, "")
+        assert refused.stderr == f"musictag: {library / name}: {reason}\n"
 
 
 # -- training
@@ -738,6 +753,7 @@ def test_a_model_is_trained_judged_and_used(musictag: Run, data_set: Path, tmp_p
     training = ("train", "--dataset", data_set, "-o", tmp_path / "run", "--epochs", "2")
     trained = musictag(*training, "--variants", "1", "--name", "ours")
     assert trained.code == 0, trained.stderr
+    assert "features: 6 of 6 examples" in trained.stderr
     assert "epoch   2 of 2" in trained.stderr
     made = trained.stdout.strip()
 
@@ -787,7 +803,10 @@ def test_an_example_that_cannot_be_read_is_left_out_and_said(
 
 # arguments, and what the complaint must name
 WRONG_TRAINING = [
-    (("train", "--dataset", "nowhere", "-o", "run"), "nowhere"),
+    (("train", "--dataset", "nowhere", "-o", "run"), "nowhere: there is no such folder\n"),
+    (("evaluate", "--dataset", "."), ".: not a data set: neither clips.csv nor annot"),
+    (("evaluate", "--dataset", "nowhere", "--split", "all"), "--split all: there are train,"),
+    (("evaluate", "--dataset", "nowhere", "--level", "all"), "--level all: there are segment,"),
     (("train", "--dataset", ".", "-o", "run", "--epochs", "0"), "epochs"),
     (("train", "--dataset", ".", "-o", "run", "--device", "tpu"), "tpu"),
     (("evaluate", "--dataset", "nowhere"), "nowhere"),

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import mtat
 import numpy as np
 import pytest
 
-from musictag import checkpoint, cli
+from musictag import checkpoint, cli, report
 from musictag.decision import FIELD_TAGS
 from musictag.errors import DataSetError
 from musictag.model import Architecture
@@ -354,7 +355,8 @@ def test_what_is_fetched_is_announced_with_its_licence_and_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(magnatagatune, "SOURCE", server.url)
-    cli._data_set(f"mtat:{place}")
+    with report.Progress(sys.stderr) as progress:
+        cli._data_set(f"mtat:{place}", progress)
     out, err = capsys.readouterr()
     lines = err.splitlines()
     assert out == ""
@@ -362,13 +364,15 @@ def test_what_is_fetched_is_announced_with_its_licence_and_counted(
         f"MagnaTagATune goes to {place}: 3.0 GB to download from {server.url}, 5.9 GB on the disk."
     )
     assert "CC BY-NC-SA 3.0" in lines[1]
+    assert sum("you may delete mp3.zip.001" in line for line in lines) == 1
     assert lines[-4:] == [
         "train: 14 examples (1 more carry none of the tags)",
-        "validation: 1 examples",
+        "validation: 1 example",
         "test: 5 examples",
-        f"left out: {mtat.KNOWN_BROKEN}: a clip that came without sound",
+        f"musictag: left out: {mtat.KNOWN_BROKEN}: a clip that came without sound",
     ]
-    cli._data_set(os.fspath(place))  # the folder by its name
+    with report.Progress(sys.stderr) as progress:
+        cli._data_set(os.fspath(place), progress)  # the folder by its name
     assert capsys.readouterr().err.splitlines() == lines[-4:]
 
 

@@ -425,9 +425,11 @@ def test_times_are_said_as_people_say_them(seconds: float, short: str, long: str
 
 
 def bar(counts: Tally, total: int | None, width: int = 79) -> str:
-    drawn = report.Bar(Screen(), counts, contextlib.nullcontext(), None)
-    drawn._total = total
-    return drawn.line(width).plain
+    counter = report.TrackCount(counts, None)
+    counter._total = total
+    line = report.Bar(Screen(), counter).line(width)
+    assert line is not None
+    return line.plain
 
 
 def test_the_bar_says_how_far_how_fast_and_how_long_still() -> None:
@@ -466,3 +468,53 @@ def test_a_bar_is_wiped_before_a_line_and_at_the_end() -> None:
         teller.say("second")
     assert "tracks\r\x1b[2Ksecond\n" in stderr.getvalue()
     assert stderr.getvalue().endswith("tracks\r\x1b[2KNo tracks found.\n")
+
+
+# ---------------------------------------------------------------- progress of other work
+
+
+def test_work_is_told_of_now_and_then_where_no_line_can_be_drawn_again() -> None:
+    stderr, clock = Pipe(), Clock()
+    with report.Progress(stderr, clock) as progress:
+        for done in range(8, 201, 8):
+            clock.now_s += 1
+            progress.step("heard", done, 200, "examples")
+    assert stderr.getvalue().splitlines() == [
+        "heard: 8 of 200 examples",
+        "heard: 88 of 200 examples   8.0 examples/s   14 s left",
+        "heard: 168 of 200 examples   8.0 examples/s   4.0 s left",
+        "heard: 200 of 200 examples   8.0 examples/s",
+    ]
+
+
+def test_on_a_terminal_work_is_one_line_at_its_foot_that_goes_when_all_is_done() -> None:
+    stderr, clock = Screen(), Clock()
+    with report.Progress(stderr, clock) as progress:
+        progress.step("heard", 8, 2000, "examples")
+        clock.now_s += 2
+        progress.step("heard", 24, 2000, "examples")
+        progress.say("a\nb")
+        progress.step("heard", 2000, 2000, "examples")
+        progress.say("end")
+    *_, drawn, last = stderr.getvalue().split("\r\x1b[2K")
+    assert "a\\nb\n" in stderr.getvalue()
+    assert drawn.endswith("heard: 24 of 2,000 examples   8.0 examples/s   4 min 07 s left")
+    assert last == "end\n"
+
+
+def test_what_an_earlier_run_did_is_no_speed() -> None:
+    stderr, clock = Pipe(), Clock()
+    with report.Progress(stderr, clock) as progress:
+        clock.now_s += 10
+        progress.step("features", 1000, 2000, "examples")
+        clock.now_s += 10
+        progress.step("features", 1010, 2000, "examples")
+        progress.step("more", 5, None, "MB")
+    assert stderr.getvalue().splitlines()[1:] == [
+        "features: 1,010 of 2,000 examples   1.0 examples/s   16 min 30 s left",
+        "more: 5 MB",
+    ]
+
+
+def test_a_closing_line_fits_eighty_columns() -> None:
+    assert len(report.INTERRUPTED) <= 80

@@ -552,7 +552,7 @@ def test_before_anything_was_written_there_is_nothing_to_tell(
     nobodys_home: Path,
     arguments: tuple[str, ...],
 ) -> None:
-    assert musictag(*arguments) == Result(0, "", "musictag: nothing has been written yet\n")
+    assert musictag(*arguments) == Result(0, "", "musictag: no run that wrote files is on record\n")
     assert not (nobodys_home / "data").exists()
 
 
@@ -610,6 +610,8 @@ def test_old_runs_are_pruned(musictag: Run, tmp_path: Path, book: Journal) -> No
     result = musictag("history", "prune", "--older-than", "90d")
     assert result.stdout == "forgot 1 run, with what was written into 1 file\n"
     assert [run["run"] for run in musictag("history", "--json").records] == [2]
+    musictag("history", "prune", "--older-than", "0d")
+    assert musictag("history") == Result(0, "", "musictag: no run that wrote files is on record\n")
 
 
 def test_the_history_fits_the_terminal_and_cannot_steer_it(

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from musictag.errors import AudioError, DataSetError
 
 SPLITS = ("train", "validation", "test")
+CLIPS, LABELS = "clips.csv", "soft_labels.csv"
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,18 @@ def open_dataset(directory: Path) -> DataSet:
 
     if magnatagatune.is_in(directory):
         return magnatagatune.read(directory)
+    if not directory.is_dir():
+        raise DataSetError(f"{directory}: there is no such folder")
+    if not (directory / CLIPS).exists():
+        raise DataSetError(
+            f"{directory}: not a data set: neither {CLIPS} nor {magnatagatune.ANNOTATIONS} is in it"
+        )
     return read_folder(directory)
 
 
 def read_folder(directory: Path) -> DataSet:
     """The folder data set in `directory`. Audio is not looked at; a wrong table is named."""
-    clips, labelled = directory / "clips.csv", directory / "soft_labels.csv"
+    clips, labelled = directory / CLIPS, directory / LABELS
     tags, labels_of = _read_labels(labelled)
     examples = tuple(_read_clips(clips, directory))
     if not examples:
@@ -157,7 +164,9 @@ def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, 
                 if None in row or None in row.values():
                     raise DataSetError(f"{path}:{reader.line_num}: wrong number of columns")
                 yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise DataSetError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DataSetError(f"{path}: {error}") from error
 
 
