@@ -77,7 +77,7 @@ class Replacement:
 
     def take_place(self) -> None:
         """The file's name leads to the new version now, or still to the old one."""
-        self._refuse_changes()
+        self.refuse_changes()
         if fcntl is None:
             self.file.close()  # Windows renames no open file
         os.replace(self.path, self.original)  # noqa: PTH105 — tests make this very call fail
@@ -101,7 +101,7 @@ class Replacement:
         os.fsync(self.file.fileno())
         with beside(self.original) as old, self.original.open("rb+", buffering=0) as file:
             _lock(file.fileno(), wait=True)
-            self._refuse_changes()
+            self.refuse_changes()
             os.fsync(old.file.fileno())
             safe = self.path.with_name(head + mark + _OLD + token)
             old.path.rename(safe)
@@ -128,7 +128,8 @@ class Replacement:
     def _set_old_times(self) -> None:
         os.utime(self.original, ns=(self.seen.st_atime_ns, self.seen.st_mtime_ns))
 
-    def _refuse_changes(self) -> None:
+    def refuse_changes(self) -> None:
+        """Refusal if the file is no longer the one that was copied."""
         now = self.original.stat()
         if any(
             getattr(now, what) != getattr(self.seen, what)

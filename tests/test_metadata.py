@@ -1651,6 +1651,37 @@ def test_fields_that_change_between_reading_and_copying_are_seen_too(
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_what_was_there_before_is_what_was_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = track(tmp_path, "flac")
+    metadata.write(path, {"MOOD": ("Slow",)})
+    beside, theirs = replacement.beside, path.read_bytes().replace(b"MOOD=Slow", b"mood=Slow")
+
+    def meanwhile(original: Path) -> Any:
+        path.write_bytes(theirs)
+        return beside(original)
+
+    monkeypatch.setattr(replacement, "beside", meanwhile)
+    written = metadata.write(path, {"MOOD": ("Soft",)})
+    assert written is not None
+    assert written.before.raw("MOOD") == [b"mood=Slow"]
+
+
+def test_a_file_that_was_replaced_while_it_was_compared_has_changed(tmp_path: Path) -> None:
+    path, other = track(tmp_path, "flac"), tmp_path / "other.flac"
+
+    def somebody_else(copy: Path) -> bytes:
+        if copy != path:
+            shutil.copy(path, other)
+            other.replace(path)
+        return bytes(copy)
+
+    with pytest.raises(MetadataError) as caught:
+        metadata.write(path, FULL, payload_digest=somebody_else)
+    assert caught.value.code == "changed"
+
+
 def test_write_says_what_it_wrote(tmp_path: Path) -> None:
     path = track(tmp_path, "flac")
     written = metadata.write(path, {"GENRE": ("Rock",)})

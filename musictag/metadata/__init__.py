@@ -180,7 +180,7 @@ def _edited(
         replacement.clear_leftovers(original.parent)
         n_names = original.stat().st_nlink
         opened = open_file(original, named=path)
-        before = opened.snapshot()
+        seen = opened.snapshot()
         if edit(opened) is None:
             return None
         if not os.access(original, os.W_OK):
@@ -193,13 +193,18 @@ def _edited(
             )
         with replacement.beside(original) as new:
             tagged = open_file(new.path)
-            _refuse_changes(before, tagged.snapshot())
+            before = tagged.snapshot()
+            _refuse_changes(seen, before)
             goal = edit(tagged)
             if goal is None:
                 raise AssertionError("one file, one answer")
             intended = tagged.snapshot()
             tagged.save()
-            after, payload = _check(new.path, original, goal, intended, payload_digest)
+            try:
+                after, payload = _check(new.path, original, goal, intended, payload_digest)
+            except Refusal:
+                new.refuse_changes()  # what it was compared with may be no longer what was copied
+                raise
             written = Written(before, after, payload)
             in_place = hardlinks == "in-place" and new.seen.st_nlink > 1
             if not in_place:
