@@ -165,7 +165,7 @@ def _finished_before(settings: TrainSettings) -> bool:
         return model.exists() and not state.exists()
     if state.exists() or model.exists():
         raise UsageError(
-            f"{settings.output} holds a run already: resume it, or write to another directory"
+            f"{settings.output} holds a run already: go on with --resume, or write to another directory"
         )
     return False
 
