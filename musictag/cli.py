@@ -199,6 +199,13 @@ _HARDLINKS = (
 )
 
 
+Form = Annotated[str, typer.Option("--format", metavar="FORM", help="table, jsonl, csv or tsv.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only failures on standard error.")]
+LogFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Append what happened to FILE.", parser=_path)
+]
+
+
 @app.command(short_help="Hear music and show what would be written; with --write, write it.")
 def scan(  # noqa: PLR0913  # one argument per option
     paths: Annotated[
@@ -304,19 +311,12 @@ def scan(  # noqa: PLR0913  # one argument per option
             "--cache/--no-cache", help="Remember what was heard, for later scans. [default: yes]"
         ),
     ] = None,
-    form: Annotated[
-        str, typer.Option("--format", metavar="FORM", help="table, jsonl, csv or tsv.")
-    ] = "table",
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Only failures on standard error.")
-    ] = False,
+    form: Form = "table",
+    quiet: Quiet = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also show tracks that stay as they are.")
     ] = False,
-    log_file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Append what happened to FILE.", parser=_path),
-    ] = None,
+    log_file: LogFile = None,
 ) -> None:
     """Hear music and show what would be written; with --write, write it.
 
@@ -511,19 +511,12 @@ def undo(  # noqa: PLR0913  # one argument per option
         ),
     ] = None,
     hardlinks: Annotated[str | None, typer.Option(metavar="HOW", help=_HARDLINKS)] = None,
-    form: Annotated[
-        str, typer.Option("--format", metavar="FORM", help="table, jsonl, csv or tsv.")
-    ] = "table",
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Only failures on standard error.")
-    ] = False,
+    form: Form = "table",
+    quiet: Quiet = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Also show files that were restored already.")
     ] = False,
-    log_file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Append what happened to FILE.", parser=_path),
-    ] = None,
+    log_file: LogFile = None,
 ) -> None:
     """Give files the genre, mood, instruments and vocals back that they had before a run.
 

@@ -62,7 +62,6 @@ class Features:
 
     def __init__(self, directory: Path, shards: Iterable[Shard], responses: Tensor) -> None:
         self.directory = directory
-        self.has_noise = (directory / NOISE).exists()
         self.responses = responses  # (1 + N_BANDS, C), see `augment.turn_knobs`
         self.broken: dict[str, str] = {}
         self._places: dict[tuple[int, str], tuple[str, int]] = {}
@@ -87,8 +86,10 @@ class Features:
                 features[here] = array[there]
         return torch.from_numpy(features)
 
-    def noise(self) -> Tensor:
+    def noise(self) -> Tensor | None:
         """(N_NOISES, C, T) float16, where that was computed."""
+        if not (self.directory / NOISE).exists():
+            return None
         return torch.from_numpy(np.array(self._open(NOISE)))
 
     def _open(self, file: str) -> NDArray[np.float16]:
@@ -117,9 +118,11 @@ def prepare(
     wanted = _shards(dataset, n_variants, workers)
     todo = [shard for shard in wanted if index.find(shard) is None]
     audible = any(audio is not None for shard in wanted for audio in shard.audio)
-    if todo or (audible and not (directory / NOISE).exists()):
+    lacks_noise = audible and not (directory / NOISE).exists()
+    if todo or lacks_noise:
         scattering = Scattering(front_end).to(device)
-        _compute_noise(front_end, scattering, directory, device)
+        if lacks_noise:
+            _compute_noise(front_end, scattering, directory, device)
         if not index.responses.numel():
             index.responses = responses(front_end, scattering, device)
         examples = {example.id: example for example in dataset.examples}
@@ -177,8 +180,6 @@ def _compute(
 def _compute_noise(
     front_end: FrontEnd, scattering: Scattering, directory: Path, device: torch.device | str
 ) -> None:
-    if (directory / NOISE).exists():
-        return
     parts = torch.split(noises(N_NOISES, front_end.n_samples), 8)
     rows = torch.cat([scattering(samples.to(device)).half().cpu() for samples in parts])
     with replacing(directory / NOISE) as temporary, temporary.open("wb") as file:

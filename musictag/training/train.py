@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import platform
 import subprocess
 import time
@@ -165,7 +166,8 @@ def _finished_before(settings: TrainSettings) -> bool:
         return model.exists() and not state.exists()
     if state.exists() or model.exists():
         raise UsageError(
-            f"{settings.output} holds a run already: go on with --resume, or write to another directory"
+            f"{settings.output} holds a run already: go on with --resume, "
+            "or write to another directory"
         )
     return False
 
@@ -204,10 +206,19 @@ class Run:
         self.training = Examples(dataset, features, self.rows["train"], self.device)
         self.validation = Examples(dataset, features, self.rows["validation"], self.device)
         self.responses = features.responses.to(self.device)
-        self.noise = features.noise().to(self.device) if features.has_noise else None
+        noise = features.noise()
+        self.noise = None if noise is None else noise.to(self.device)
         self.start = self._heard_alike(settings.start) if settings.start else None
         self.teachers = [self._heard_alike(directory) for directory in settings.teachers]
         self.training.labels = torch.from_numpy(self._targets()).to(self.device)
+        self.validation.labels = torch.from_numpy(
+            labels.hear_people(
+                dataset.labels[self.rows["validation"]],
+                dataset,
+                self.rows["validation"],
+                settings.people,
+            )
+        ).to(self.device)
 
         architecture = replace(
             self.start.network().architecture if self.start else settings.architecture,
@@ -245,10 +256,8 @@ class Run:
 
     def _opinion(self, teacher: Checkpoint) -> labels.Labels:
         """A teacher's probabilities for the training examples: (n, K)."""
-        if teacher.tags != self.dataset.tags or teacher.front_end != asdict(
-            self.settings.front_end
-        ):
-            raise UsageError(f"{teacher.name} cannot teach: it has other tags or another front end")
+        if teacher.tags != self.dataset.tags:
+            raise UsageError(f"{teacher.name} cannot teach: it has other tags")
         return hear(teacher.network().to(self.device), self.training)
 
     # begin, epoch, save, finish: in this order
@@ -359,10 +368,7 @@ class Run:
     def evaluate(self) -> tuple[float, float]:
         """Macro ROC-AUC and mean correlation of the averaged weights on validation."""
         heard = hear(self.average, self.validation).astype(np.float64)
-        rows = self.rows["validation"]
-        given = labels.hear_people(
-            self.dataset.labels[rows], self.dataset, rows, self.settings.people
-        ).astype(np.float64)
+        given = self.validation.labels.cpu().numpy().astype(np.float64)
         positive = binarise(given, [self.dataset.shares[tag] for tag in self.dataset.tags])
         columns = range(heard.shape[1])
         return (
@@ -408,8 +414,8 @@ class Run:
         """What must be the same for a run to go on."""
         where = {"dataset", "output", "features", "name", "half", "start", "teachers"}
         how = {"device", "workers", "resume", "save_every_s"}
-        plain = _plain(asdict(self.settings))
-        fixed = {name: value for name, value in plain.items() if name not in where | how}
+        settings = asdict(self.settings)
+        fixed = {name: value for name, value in settings.items() if name not in where | how}
         return {
             **fixed,
             "started from": self.start.digest if self.start else None,
@@ -459,7 +465,7 @@ class Run:
 
     def _record(self, outcome: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            "settings": _plain(asdict(self.settings)),
+            "settings": asdict(self.settings),
             "versions": {
                 "musictag": musictag.__version__,
                 "commit": self.commit,
@@ -484,7 +490,8 @@ class Run:
 
     def _write_record(self, outcome: Mapping[str, Any]) -> None:
         with checkpoint.replacing(self.settings.output / "run.json") as temporary:
-            temporary.write_text(json.dumps(self._record(outcome), indent=1), encoding="utf-8")
+            record = json.dumps(self._record(outcome), indent=1, default=os.fspath)
+            temporary.write_text(record, encoding="utf-8")
         picture = curves.svg(
             {
                 "loss on the training examples": {"loss": [r.loss for r in self.history]},
@@ -542,18 +549,6 @@ def _for_strangers(record: Mapping[str, Any]) -> dict[str, Any]:
     }
     short = {name: value for name, value in record.items() if name != "history"}
     return {**short, "settings": settings, "epochs": len(record["history"])}
-
-
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """For JSON: paths as text."""
-    return {
-        name: [str(path) for path in value]
-        if name == "teachers"
-        else str(value)
-        if isinstance(value, Path)
-        else value
-        for name, value in settings.items()
-    }
 
 
 def _device_name(device: torch.device) -> str:
