@@ -1,14 +1,10 @@
-"""All stages for one track, then for many.
+"""All stages, from a list of paths to tags in files.
 
     file → samples → segments → coefficients → probabilities → tags → fields
            └── decoding processes ───┘ └────── the caller's thread ───────┘
 
-Threads, each with a process that decodes for it, read tracks, a few at a time,
-and put their segments on a short queue; the caller's thread takes them off,
-hears them in batches that reach across tracks, decides, and writes. Outcomes
-come in the order of the paths. Nothing here grows with the library or with a
-track: the queue bounds the segments in memory, a window the tracks that may
-overtake a slow one.
+What one track goes through is here, how many do at once in `hearing`. Outcomes
+come in the order of the paths, and nothing grows with the library.
 
 One file is the unit of error: a FileError becomes a failed Outcome and the run
 goes on; any other exception stops it.
@@ -16,36 +12,27 @@ goes on; any other exception stops it.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import importlib.metadata
 import logging
 import os
-import queue
 import stat
-import threading
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from musictag import audio, decision, metadata, writing
 from musictag.cache import Cache, Heard
 from musictag.config import Settings
 from musictag.decision import Change
-from musictag.decoder import FATAL, Closed, Decoder
-from musictag.errors import CheckpointError, FileError, MusictagError, UsageError
+from musictag.decoder import FATAL, Decoder
+from musictag.errors import CheckpointError, FileError, MusictagError, Problem, UsageError
+from musictag.hearing import Decoders, Listener, Track, in_order
 from musictag.journal import Journal, Others, Writing
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from musictag.checkpoint import Checkpoint, Ear
-
-    Segment = NDArray[np.float32]
+    from musictag.hearing import Segment
 
 log = logging.getLogger(__name__)
 
@@ -68,28 +55,6 @@ DAMAGES = frozenset({"corrupt", "mislabelled", "no_decoder", "truncated", *FATAL
 CPU_BATCH = 8
 GPU_BATCH = 32
 """Segments heard at once unless the settings say otherwise."""
-_WINDOW = 1024
-"""Tracks that may be under way at once, so that finished ones wait for a slow one in bounded
-memory. Far more than fit into a batch."""
-_PATIENCE_S = 0.5
-"""A batch that is not full waits this long for the next segment."""
-_POLL_S = 0.1
-"""How soon a waiting thread sees that the scan has ended."""
-_PARTING_S = 3.0
-"""Threads in the middle of something are waited for so long when the scan has ended."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a file was not tagged: a word for programs, a sentence for people."""
-
-    code: str
-    message: str
-
-    @classmethod
-    def of(cls, error: FileError) -> Problem:
-        """Without the exception, whose traceback would hold a track's samples."""
-        return cls(error.code, error.message)
 
 
 @dataclass(frozen=True)
@@ -144,9 +109,9 @@ def scan(
         scanner = _Scanner(
             checkpoint, settings, cache, journal, own.payload_digest, writes=write is not None
         )
-        listener = _Listener(scanner.ear, stopped)
-        with _Decoders(paths, scanner.segments, jobs) as decoders:
-            for track in _in_order(listener.tracks(decoders)):
+        listener = Listener(scanner.ear, stopped)
+        with Decoders(paths, scanner.segments, jobs) as decoders:
+            for track in in_order(listener.tracks(decoders)):
                 if stopped():
                     break
                 decoders.one_done()
@@ -195,26 +160,6 @@ def n_cores() -> int:
 # ---------------------------------------------------------------- one track
 
 
-@dataclass
-class _Track:
-    """A file on its way through the stages; one thread at a time has it in hand."""
-
-    number: int
-    path: Path
-    stat: os.stat_result | None = None
-    old: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The metadata as the file has it."""
-    untaggable: Problem | None = None
-    content: bytes | None = None
-    duration_s: float | None = None
-    taggram: list[list[float]] = field(default_factory=list)
-    heard: Heard | None = None
-    from_cache: bool = False
-    problem: Problem | None = None
-    decoded: bool = False
-    n_unheard: int = 0
-
-
 class _Scanner:
     """The stages, with what is the same for all tracks."""
 
@@ -237,7 +182,7 @@ class _Scanner:
         self._key = f"{HEARING}:{checkpoint.digest}:{settings.segments or 'all'}"
         self._key_of_damage = f"{self._key}:{_decoders()}"
 
-    def segments(self, track: _Track, decoder: Decoder) -> Iterator[Segment]:
+    def segments(self, track: Track, decoder: Decoder) -> Iterator[Segment]:
         """File → samples → segments; none when the track was heard before.
 
         The metadata is read before the sound: a file whose header cannot be
@@ -279,14 +224,14 @@ class _Scanner:
             log.debug("%s: decoded by %s", track.path, music.decoder or "nobody")
         track.duration_s = music.duration_s
 
-    def _recognise(self, track: _Track) -> None:
+    def _recognise(self, track: Track) -> None:
         """Which file it is, and which sound if it was heard before under this name."""
         if self._writes:
             metadata.clear_leftovers(track.path)
         track.stat = _stat(track.path)
         track.content = self._cache.content(track.path, track.stat)
 
-    def _check_sound(self, track: _Track, decoder: Decoder) -> None:
+    def _check_sound(self, track: Track, decoder: Decoder) -> None:
         """Of a file whose tags cannot be parsed: FileError if there is no music in it, which says
         more. One that its decoder does not survive is noted, and not tried at every scan."""
         if track.content is not None:
@@ -325,7 +270,7 @@ class _Scanner:
         except MusictagError as error:  # not one file's fault: the scan cannot go on
             raise CheckpointError(str(error)) from error
 
-    def outcome(self, track: _Track, run: Writing | None) -> Outcome:
+    def outcome(self, track: Track, run: Writing | None) -> Outcome:
         """Probabilities → tags → fields, and into the file if there is a run to write it in."""
         outcome = Outcome(
             track.path,
@@ -360,7 +305,7 @@ class _Scanner:
             return replace(outcome, error=Problem.of(error))
 
     def _settled(
-        self, track: _Track, fields: Mapping[str, Change], others: Others, run: Writing | None
+        self, track: Track, fields: Mapping[str, Change], others: Others, run: Writing | None
     ) -> Status:
         if not any(change.changed for change in fields.values()):
             return "unchanged"
@@ -378,12 +323,12 @@ class _Scanner:
                 fields[name] = Change(old[name], (join.join(change.new),))
         return fields
 
-    def _others(self, track: _Track) -> Others:
+    def _others(self, track: Track) -> Others:
         if self._journal is None or track.content is None:
             return {}
         return writing.others(self._journal, track.path, track.content, track.old)
 
-    def _check_unchanged(self, track: _Track) -> None:
+    def _check_unchanged(self, track: Track) -> None:
         """The file is still the one that was heard; FileError `changed` if not.
 
         A file that was only retagged meanwhile (by its owner, or by us under
@@ -403,7 +348,7 @@ class _Scanner:
             track.old = metadata.read(track.path)
         track.stat = now
 
-    def _remembered(self, track: _Track) -> Heard:
+    def _remembered(self, track: Track) -> Heard:
         """What was heard, in the cache from now on."""
         if track.heard is None:
             track.heard = Heard(
@@ -418,7 +363,7 @@ class _Scanner:
         return track.heard
 
     def _apply(
-        self, track: _Track, fields: Mapping[str, Change], others: Others, run: Writing
+        self, track: Track, fields: Mapping[str, Change], others: Others, run: Writing
     ) -> bool:
         """Write what changes: the one place where a scan writes. Whether that was needed.
 
@@ -483,7 +428,7 @@ def _explained(path: Path, error: OSError) -> FileError:
     return FileError(path, "io", f"cannot be opened: {error.strerror or error}")
 
 
-def _note_fatal(track: _Track, error: FileError) -> None:
+def _note_fatal(track: Track, error: FileError) -> None:
     """What no decoder survives is known again by all its bytes: nobody can tell which are music."""
     if track.content is None:
         track.content = audio.file_digest(track.path)
@@ -508,198 +453,3 @@ def _same(one: os.stat_result, other: os.stat_result | None) -> bool:
         other.st_size,
         other.st_mtime_ns,
     )
-
-
-# ---------------------------------------------------------------- many tracks
-
-
-class _Listener:
-    """Segments → probabilities, in batches that reach across tracks.
-
-    The model is loaded for the first segment: who has none needs no model.
-    """
-
-    def __init__(self, load: Callable[[], tuple[Ear, int]], stopped: Callable[[], bool]) -> None:
-        self._load = load
-        self._stopped = stopped
-        self._ear: Ear | None = None
-        self._batch_size = 1
-        self._batch: list[tuple[_Track, Segment]] = []
-
-    def tracks(self, decoders: _Decoders) -> Iterator[_Track]:
-        """Each track when all of it has been heard, in any order; no more once stopped."""
-        for arrival in decoders:
-            if self._stopped():
-                return
-            if arrival is None:
-                yield from self._hear()
-            elif arrival.segment is None:
-                arrival.track.decoded = True
-                if arrival.track.n_unheard == 0:
-                    yield arrival.track
-            else:
-                arrival.track.n_unheard += 1
-                self._batch.append((arrival.track, arrival.segment))
-                if self._ear is None:
-                    self._ear, self._batch_size = self._load()
-                if len(self._batch) >= self._batch_size:
-                    yield from self._hear()
-        yield from self._hear()
-
-    def _hear(self) -> list[_Track]:
-        """Hear the batch as it is; the tracks that were waiting for nothing else."""
-        if not self._batch or self._ear is None:
-            return []
-        import torch  # noqa: PLC0415  # not for a library that is remembered whole
-
-        tracks, segments = zip(*self._batch, strict=True)
-        self._batch = []
-        probabilities = self._ear.hear(torch.from_numpy(np.stack(segments)))  # (B, N) -> (B, K)
-        for track, row in zip(tracks, probabilities.tolist(), strict=True):
-            track.taggram.append(row)
-            track.n_unheard -= 1
-        together = {track.number: track for track in tracks}
-        return [t for t in together.values() if t.decoded and t.n_unheard == 0]
-
-
-def _in_order(tracks: Iterable[_Track]) -> Iterator[_Track]:
-    """Each track when all that come before it in the list have come."""
-    waiting: dict[int, _Track] = {}
-    number = 0
-    for track in tracks:
-        waiting[track.number] = track
-        while number in waiting:
-            yield waiting.pop(number)
-            number += 1
-
-
-@dataclass(frozen=True)
-class _Arrival:
-    """A segment of a track; None says that all its segments have come."""
-
-    track: _Track
-    segment: Segment | None
-
-
-class _Decoders:
-    """Threads that read tracks in the order of the paths and hand over their segments.
-
-    Each has a Decoder, whose process does the work; the thread waits for it.
-    Iterating gives what arrives, and None when nothing did for a while. One
-    more thread takes the paths, because a list on standard input may make it
-    wait for ever. Leaving the `with` block ends all of them.
-    """
-
-    def __init__(
-        self,
-        paths: Iterable[Path | FileError],
-        segments: Callable[[_Track, Decoder], Iterator[Segment]],
-        jobs: int,
-    ) -> None:
-        self._paths = paths
-        self._segments = segments
-        self._ended = threading.Event()
-        self._window = threading.Semaphore(_WINDOW)
-        self._todo: queue.Queue[_Track | None] = queue.Queue()
-        self._arrivals: queue.Queue[_Arrival | BaseException | None] = queue.Queue(
-            maxsize=max(16, 2 * jobs)
-        )
-        self._porter = threading.Thread(
-            target=self._guarded, args=(self._take_paths,), name="musictag paths", daemon=True
-        )
-        self._decoders = [Decoder() for _ in range(jobs)]
-        self._threads = [
-            threading.Thread(
-                target=self._guarded,
-                args=(functools.partial(self._decode, decoder),),
-                name=f"musictag {n}",
-                daemon=True,
-            )
-            for n, decoder in enumerate(self._decoders)
-        ]
-
-    def __enter__(self) -> _Decoders:
-        for thread in (self._porter, *self._threads):
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for decoder in self._decoders:
-            decoder.kill()
-            self._todo.put(None)
-        # Who reads huge metadata or waits for standard input sees the end late or never: daemons,
-        # they end with the program, and nothing they hand over any more is taken.
-        deadline_s = time.monotonic() + _PARTING_S
-        for thread in self._threads:
-            thread.join(max(0.0, deadline_s - time.monotonic()))
-        self._porter.join(min(1.0, max(0.0, deadline_s - time.monotonic())))
-
-    def __iter__(self) -> Iterator[_Arrival | None]:
-        n_at_work = len(self._threads)
-        while n_at_work:
-            try:
-                arrival = self._arrivals.get(timeout=_PATIENCE_S)
-            except queue.Empty:
-                yield None
-                continue
-            if isinstance(arrival, BaseException):
-                raise arrival
-            if arrival is None:
-                n_at_work -= 1
-            else:
-                yield arrival
-
-    def one_done(self) -> None:
-        """A track has left the scan: another may come in."""
-        self._window.release()
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """An exception that we did not foresee is raised again where the arrivals are taken."""
-        try:
-            work()
-        except (_Ended, Closed):
-            pass
-        except BaseException as error:
-            with contextlib.suppress(_Ended):
-                self._hand_over(error)
-
-    def _take_paths(self) -> None:
-        for number, path in enumerate(self._paths):
-            while not self._window.acquire(timeout=_POLL_S):
-                self._check_ended()
-            self._check_ended()
-            if isinstance(path, FileError):
-                self._todo.put(_Track(number, path.path, problem=Problem.of(path)))
-            else:
-                self._todo.put(_Track(number, path))
-        for _thread in self._threads:
-            self._todo.put(None)
-
-    def _decode(self, decoder: Decoder) -> None:
-        with decoder:
-            while (track := self._todo.get()) is not None:
-                self._check_ended()
-                if track.problem is None:
-                    try:
-                        for segment in self._segments(track, decoder):
-                            self._hand_over(_Arrival(track, segment))
-                    except FileError as error:
-                        track.problem = Problem.of(error)
-                self._hand_over(_Arrival(track, None))
-        self._hand_over(None)
-
-    def _hand_over(self, arrival: _Arrival | BaseException | None) -> None:
-        while True:
-            self._check_ended()
-            with contextlib.suppress(queue.Full):
-                self._arrivals.put(arrival, timeout=_POLL_S)
-                return
-
-    def _check_ended(self) -> None:
-        if self._ended.is_set():
-            raise _Ended
-
-
-class _Ended(Exception):  # noqa: N818  # not an error: the way out of a thread
-    """The scan is over."""

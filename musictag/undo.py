@@ -17,10 +17,10 @@ from musictag.cache import Cache
 from musictag.config import Settings
 from musictag.decision import Change
 from musictag.decoder import Decoder
-from musictag.errors import FileError, JournalError, UsageError
+from musictag.errors import FileError, JournalError, Problem, UsageError
 from musictag.journal import Entry, Journal, Run, Writing
 from musictag.metadata import Snapshot
-from musictag.pipeline import Outcome, Problem, Status
+from musictag.pipeline import Outcome, Status
 
 
 def choose(journal: Journal, number: int | None, paths: Sequence[Path]) -> Run | None:

@@ -24,8 +24,8 @@ from musictag import audio, decoder, pipeline, taggram
 from musictag.cache import Cache
 from musictag.config import Settings
 from musictag.decoder import Decoder
-from musictag.errors import AudioError, MusictagError
-from musictag.pipeline import Outcome, Problem
+from musictag.errors import AudioError, MusictagError, Problem
+from musictag.pipeline import Outcome
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")
 

@@ -47,9 +47,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint": {"errors", "model", "scattering"},
     "config": {"decision", "errors"},
     "writing": {"errors", "journal", "metadata"},
+    "hearing": {"cache", "checkpoint", "decoder", "errors"},
     "pipeline": {
-        *("audio", "cache", "checkpoint", "config", "decision", "decoder", "errors", "journal"),
-        *("metadata", "writing"),
+        *("audio", "cache", "checkpoint", "config", "decision", "decoder", "errors", "hearing"),
+        *("journal", "metadata", "writing"),
     },
     "taggram": {
         *("audio", "checkpoint", "config", "decision", "decoder", "errors", "pipeline"),

@@ -25,13 +25,13 @@ import numpy as np
 import pytest
 import torch
 
-from musictag import journal, pipeline
+from musictag import hearing, journal, pipeline
 from musictag.cache import Cache
 from musictag.config import Settings
-from musictag.errors import AudioError, FileError, JournalError, MetadataError, UsageError
+from musictag.errors import AudioError, FileError, JournalError, MetadataError, Problem, UsageError
 from musictag.journal import Journal
 from musictag.metadata import FIELDS, Snapshot, Written
-from musictag.pipeline import Outcome, Problem
+from musictag.pipeline import Outcome
 from musictag.replacement import _HERE
 
 TAGS = ("rock", "slow", "guitar")
@@ -156,11 +156,12 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Listening:
         path.write_text(json.dumps(content))
         return written
 
-    monkeypatch.setattr(pipeline, "Decoder", lambda: fake)
+    for module in (pipeline, hearing):
+        monkeypatch.setattr(module, "Decoder", lambda: fake)
     monkeypatch.setattr(pipeline.metadata, "read", read)
     monkeypatch.setattr(pipeline.metadata, "write", write)
     # No test waits for a clock: a batch that is not full waits until nothing can come any more.
-    monkeypatch.setattr(pipeline, "_PATIENCE_S", 3600)
+    monkeypatch.setattr(hearing, "_PATIENCE_S", 3600)
     return fake
 
 
@@ -290,7 +291,7 @@ def test_a_long_track_is_never_held_whole(listening: Listening, song: Song, jobs
 def test_tracks_overtake_a_slow_one_only_so_far(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_WINDOW", 4)
+    monkeypatch.setattr(hearing, "_WINDOW", 4)
     paths = [song() for _ in range(40)]
     n_out = 0
     most_under_way = 0
@@ -312,8 +313,8 @@ def test_a_batch_that_cannot_be_filled_is_heard_all_the_same(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two tracks at a time never fill a batch of eight; no third comes until they are out."""
-    monkeypatch.setattr(pipeline, "_WINDOW", 2)
-    monkeypatch.setattr(pipeline, "_PATIENCE_S", 0.01)
+    monkeypatch.setattr(hearing, "_WINDOW", 2)
+    monkeypatch.setattr(hearing, "_PATIENCE_S", 0.01)
     outcomes = scan([song() for _ in range(6)], listening, Settings(device="cpu", batch_size=8))
     assert statuses(outcomes) == ["planned"] * 6
 
@@ -472,7 +473,7 @@ def test_a_scan_that_is_left_leaves_no_thread(listening: Listening, song: Song) 
 def test_a_scan_that_is_left_does_not_wait_for_a_huge_file(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_PARTING_S", 0.01)
+    monkeypatch.setattr(hearing, "_PARTING_S", 0.01)
     quick, huge = song(), song()
     begun, go_on, whole = threading.Event(), threading.Event(), threading.Event()
 

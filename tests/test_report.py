@@ -14,7 +14,8 @@ import pytest
 
 from musictag import report
 from musictag.decision import Change
-from musictag.pipeline import Outcome, Problem
+from musictag.errors import Problem
+from musictag.pipeline import Outcome
 from musictag.report import Report, Tally, visible
 
 NASTY = Path(os.fsdecode(b"evil\x1b[31m\n\xe2\x80\xaegnp caf\xe9.mp3"))

@@ -1,0 +1,260 @@
+"""Many tracks at once: their segments decoded in processes, heard in batches, taken in order.
+
+    with Decoders(paths, segments, jobs) as decoders:
+        for track in in_order(Listener(load, stopped).tracks(decoders)):
+            ...                                  # all of it heard, or with a problem
+
+Threads, each with a process that decodes for it, read tracks, a few at a time,
+and put their segments on a short queue; the caller's thread takes them off and
+hears them in batches that reach across tracks. Nothing here grows with the
+library or with a track: the queue bounds the segments in memory, a window the
+tracks that may overtake a slow one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from musictag.decoder import Closed, Decoder
+from musictag.errors import FileError, Problem
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from musictag.cache import Heard
+    from musictag.checkpoint import Ear
+
+    Segment = NDArray[np.float32]
+
+_WINDOW = 1024
+"""Tracks that may be under way at once, so that finished ones wait for a slow one in bounded
+memory. Far more than fit into a batch."""
+_PATIENCE_S = 0.5
+"""A batch that is not full waits this long for the next segment."""
+_POLL_S = 0.1
+"""How soon a waiting thread sees that the scan has ended."""
+_PARTING_S = 3.0
+"""Threads in the middle of something are waited for so long when the scan has ended."""
+
+
+@dataclass
+class Track:
+    """A file on its way through the stages; one thread at a time has it in hand."""
+
+    number: int
+    path: Path
+    stat: os.stat_result | None = None
+    old: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The metadata as the file has it."""
+    untaggable: Problem | None = None
+    content: bytes | None = None
+    duration_s: float | None = None
+    taggram: list[list[float]] = field(default_factory=list)
+    heard: Heard | None = None
+    from_cache: bool = False
+    problem: Problem | None = None
+    decoded: bool = False
+    n_unheard: int = 0
+
+
+class Listener:
+    """Segments → probabilities, in batches that reach across tracks.
+
+    The model is loaded for the first segment: who has none needs no model.
+    """
+
+    def __init__(self, load: Callable[[], tuple[Ear, int]], stopped: Callable[[], bool]) -> None:
+        self._load = load
+        self._stopped = stopped
+        self._ear: Ear | None = None
+        self._batch_size = 1
+        self._batch: list[tuple[Track, Segment]] = []
+
+    def tracks(self, decoders: Decoders) -> Iterator[Track]:
+        """Each track when all of it has been heard, in any order; no more once stopped."""
+        for arrival in decoders:
+            if self._stopped():
+                return
+            if arrival is None:
+                yield from self._hear()
+            elif arrival.segment is None:
+                arrival.track.decoded = True
+                if arrival.track.n_unheard == 0:
+                    yield arrival.track
+            else:
+                arrival.track.n_unheard += 1
+                self._batch.append((arrival.track, arrival.segment))
+                if self._ear is None:
+                    self._ear, self._batch_size = self._load()
+                if len(self._batch) >= self._batch_size:
+                    yield from self._hear()
+        yield from self._hear()
+
+    def _hear(self) -> list[Track]:
+        """Hear the batch as it is; the tracks that were waiting for nothing else."""
+        if not self._batch or self._ear is None:
+            return []
+        import torch  # noqa: PLC0415  # not for a library that is remembered whole
+
+        tracks, segments = zip(*self._batch, strict=True)
+        self._batch = []
+        probabilities = self._ear.hear(torch.from_numpy(np.stack(segments)))  # (B, N) -> (B, K)
+        for track, row in zip(tracks, probabilities.tolist(), strict=True):
+            track.taggram.append(row)
+            track.n_unheard -= 1
+        together = {track.number: track for track in tracks}
+        return [t for t in together.values() if t.decoded and t.n_unheard == 0]
+
+
+def in_order(tracks: Iterable[Track]) -> Iterator[Track]:
+    """Each track when all that come before it in the list have come."""
+    waiting: dict[int, Track] = {}
+    number = 0
+    for track in tracks:
+        waiting[track.number] = track
+        while number in waiting:
+            yield waiting.pop(number)
+            number += 1
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A segment of a track; None says that all its segments have come."""
+
+    track: Track
+    segment: Segment | None
+
+
+class Decoders:
+    """Threads that read tracks in the order of the paths and hand over their segments.
+
+    Each has a Decoder, whose process does the work; the thread waits for it.
+    Iterating gives what arrives, and None when nothing did for a while. One
+    more thread takes the paths, because a list on standard input may make it
+    wait for ever. Leaving the `with` block ends all of them.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[Path | FileError],
+        segments: Callable[[Track, Decoder], Iterator[Segment]],
+        jobs: int,
+    ) -> None:
+        self._paths = paths
+        self._segments = segments
+        self._ended = threading.Event()
+        self._window = threading.Semaphore(_WINDOW)
+        self._todo: queue.Queue[Track | None] = queue.Queue()
+        self._arrivals: queue.Queue[Arrival | BaseException | None] = queue.Queue(
+            maxsize=max(16, 2 * jobs)
+        )
+        self._porter = threading.Thread(
+            target=self._guarded, args=(self._take_paths,), name="musictag paths", daemon=True
+        )
+        self._decoders = [Decoder() for _ in range(jobs)]
+        self._threads = [
+            threading.Thread(
+                target=self._guarded,
+                args=(functools.partial(self._decode, decoder),),
+                name=f"musictag {n}",
+                daemon=True,
+            )
+            for n, decoder in enumerate(self._decoders)
+        ]
+
+    def __enter__(self) -> Decoders:
+        for thread in (self._porter, *self._threads):
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for decoder in self._decoders:
+            decoder.kill()
+            self._todo.put(None)
+        # Who reads huge metadata or waits for standard input sees the end late or never: daemons,
+        # they end with the program, and nothing they hand over any more is taken.
+        deadline_s = time.monotonic() + _PARTING_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        self._porter.join(min(1.0, max(0.0, deadline_s - time.monotonic())))
+
+    def __iter__(self) -> Iterator[Arrival | None]:
+        n_at_work = len(self._threads)
+        while n_at_work:
+            try:
+                arrival = self._arrivals.get(timeout=_PATIENCE_S)
+            except queue.Empty:
+                yield None
+                continue
+            if isinstance(arrival, BaseException):
+                raise arrival
+            if arrival is None:
+                n_at_work -= 1
+            else:
+                yield arrival
+
+    def one_done(self) -> None:
+        """A track has left the scan: another may come in."""
+        self._window.release()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """An exception that we did not foresee is raised again where the arrivals are taken."""
+        try:
+            work()
+        except (_Ended, Closed):
+            pass
+        except BaseException as error:
+            with contextlib.suppress(_Ended):
+                self._hand_over(error)
+
+    def _take_paths(self) -> None:
+        for number, path in enumerate(self._paths):
+            while not self._window.acquire(timeout=_POLL_S):
+                self._check_ended()
+            self._check_ended()
+            if isinstance(path, FileError):
+                self._todo.put(Track(number, path.path, problem=Problem.of(path)))
+            else:
+                self._todo.put(Track(number, path))
+        for _thread in self._threads:
+            self._todo.put(None)
+
+    def _decode(self, decoder: Decoder) -> None:
+        with decoder:
+            while (track := self._todo.get()) is not None:
+                self._check_ended()
+                if track.problem is None:
+                    try:
+                        for segment in self._segments(track, decoder):
+                            self._hand_over(Arrival(track, segment))
+                    except FileError as error:
+                        track.problem = Problem.of(error)
+                self._hand_over(Arrival(track, None))
+        self._hand_over(None)
+
+    def _hand_over(self, arrival: Arrival | BaseException | None) -> None:
+        while True:
+            self._check_ended()
+            with contextlib.suppress(queue.Full):
+                self._arrivals.put(arrival, timeout=_POLL_S)
+                return
+
+    def _check_ended(self) -> None:
+        if self._ended.is_set():
+            raise _Ended
+
+
+class _Ended(Exception):  # noqa: N818  # not an error: the way out of a thread
+    """The scan is over."""
