@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from musictag import audio, decision, metadata, writing
 from musictag.cache import Cache, Heard
-from musictag.config import Settings
+from musictag.config import Settings, n_cores
 from musictag.decision import Change
 from musictag.decoder import FATAL, Decoder
 from musictag.errors import CheckpointError, FileError, MusictagError, Problem, UsageError
@@ -148,13 +148,6 @@ def find_device(name: str) -> str:
     if kind == "mps" and not has_mps:
         raise UsageError("--device mps: PyTorch cannot use it (no Apple GPU, or a build without)")
     return name
-
-
-def n_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 # ---------------------------------------------------------------- one track

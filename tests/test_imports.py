@@ -21,7 +21,10 @@ MODULES = sorted(
 )
 
 TRAINING = {
-    name: {"audio", "checkpoint", "decision", "errors", "files", "model", "scattering", "training"}
+    name: {
+        *("audio", "checkpoint", "config", "decision", "errors", "files", "model", "scattering"),
+        "training",
+    }
     for name in MODULES
     if name.startswith("training/")
 }

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musictag.checkpoint import replacing
+from musictag.config import n_cores
 from musictag.errors import DataSetError, FileError
 from musictag.scattering import FrontEnd, Scattering
 from musictag.training.augment import N_BANDS, band_gains, noises, vary
@@ -197,7 +197,7 @@ def read_ahead(
         except FileError as error:
             return error
 
-    workers = workers or os.cpu_count() or 1
+    workers = workers or n_cores()
     waiting: deque[Future[NDArray[np.float32] | FileError]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
