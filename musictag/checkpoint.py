@@ -28,6 +28,7 @@ from musictag.errors import CheckpointError
 if TYPE_CHECKING:
     import torch
 
+    from musictag.ear import Ear
     from musictag.model import Tagger
     from musictag.scattering import FrontEnd
 
@@ -60,12 +61,14 @@ class Checkpoint:
         decisive = [self.front_end, self.architecture, self.tags, self.weights_sha256]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
-    def load(self, device: torch.device | str = "cpu") -> Ear:
-        """The model in memory, ready to hear.
+    def load(self, device: torch.device | str = "cpu", *, batch_size: int | None = None) -> Ear:
+        """The model in memory, ready to hear; so many segments at once, or as many as suit.
 
         Raises CheckpointError when the weights are not those that config.json
-        names, or do not fit its architecture.
+        names, or do not fit its architecture, DeviceError when the device has
+        no room for them.
         """
+        from musictag.ear import Ear  # noqa: PLC0415
         from musictag.scattering import FrontEnd, Scattering  # noqa: PLC0415
 
         model = self.network()
@@ -79,7 +82,7 @@ class Checkpoint:
                 f"{self.directory / CONFIG}: the front end gives {transform.n_coefficients} "
                 f"coefficients, the network takes {n_coefficients}"
             )
-        return Ear(transform, model, device)
+        return Ear(transform, model, device, batch_size)
 
     def network(self) -> Tagger:
         """The network alone, for who has the coefficients already; errors as in `load`."""
@@ -126,30 +129,6 @@ class Checkpoint:
             return kind(**arguments)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{self.directory / CONFIG}: {error}") from error
-
-
-class Ear:
-    """A checkpoint in memory: samples in, probabilities out. Deterministic."""
-
-    def __init__(
-        self, scattering: torch.nn.Module, model: torch.nn.Module, device: torch.device | str
-    ) -> None:
-        import torch  # noqa: PLC0415
-
-        self.device = torch.device(device)
-        self._scattering = scattering.to(self.device).eval()
-        self._model = model.to(self.device).eval()
-
-    def hear(self, segments: torch.Tensor) -> torch.Tensor:
-        """(B, N) samples, on any device -> (B, K) probabilities, on the CPU."""
-        import torch  # noqa: PLC0415
-
-        with torch.inference_mode():
-            coefficients = self._scattering(segments.to(self.device))  # (B, C, T)
-            probabilities: torch.Tensor = self._model(coefficients).sigmoid().cpu()
-        if not probabilities.isfinite().all():  # no sound is to blame: samples are looked at
-            raise CheckpointError("the model's weights give no probabilities")
-        return probabilities
 
 
 def find(name_or_directory: str | os.PathLike[str] | None = None) -> Checkpoint:

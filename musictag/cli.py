@@ -169,6 +169,10 @@ def _name(text: str) -> str:
     return text
 
 
+def _number_or_word(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"musictag {__version__}")
@@ -298,8 +302,13 @@ def scan(  # noqa: PLR0913  # one argument per option
         ),
     ] = None,
     batch_size: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Segments heard at once. [default: 8, on a GPU 32]"),
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Segments heard at once. auto: 8, on a GPU what fits its memory; fewer when that "
+            "runs out. [default: auto]",
+            parser=_number_or_word,
+        ),
     ] = None,
     hardlinks: Annotated[
         str | None,

@@ -29,6 +29,8 @@ FIELDS = tuple(FIELD_TAGS)
 HARDLINKS = ("refuse", "replace", "in-place")
 MOST_JOBS = 256
 """More decoding processes only wait for each other."""
+MOST_AT_ONCE = 1024
+"""Segments at once, of 2 MB each: more gain nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Settings:
     jobs: int | None = None
     """Decoding processes; None: as many as fit the machine."""
     batch_size: int | None = None
-    """Segments heard at once; None: 8 on the CPU, more on a GPU."""
+    """Segments heard at once; None (auto): 8 on the CPU, on a GPU what fits its memory."""
     exclude: tuple[str, ...] = ()
     """Globs of files and folders that a walk leaves out."""
     join: str | None = None
@@ -186,6 +188,17 @@ def _jobs(value: object) -> int:
     return _count(value)
 
 
+def _batch_size(value: object) -> int | None:
+    """A number, or "auto"."""
+    if value == "auto":
+        return None
+    if isinstance(value, str):
+        raise ValueError(f"expected a whole number from 1 up or auto, not {value!r}")
+    if _count(value) > MOST_AT_ONCE:
+        raise ValueError(f"expected at most {MOST_AT_ONCE}, not {value!r}")
+    return _count(value)
+
+
 def _word(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"expected a text, not {value!r}")
@@ -250,7 +263,7 @@ _CHECKS: Mapping[str, Callable[[object], object]] = {
     "model": _model,
     "device": _device,
     "jobs": _jobs,
-    "batch_size": _count,
+    "batch_size": _batch_size,
     "exclude": _list_of_words,
     "join": _separator,
     "preserve_mtime": _switch,

@@ -30,6 +30,12 @@ class CheckpointError(MusictagError):
     code = "checkpoint"
 
 
+class DeviceError(MusictagError):
+    """What the model runs on cannot do it; that is no file's fault, and the command ends."""
+
+    code = "device"
+
+
 class JournalError(MusictagError):
     """What was written cannot be written down, or what was written down not read."""
 

@@ -26,12 +26,13 @@ from musictag.cache import Cache, Heard
 from musictag.config import Settings, n_cores
 from musictag.decision import Change
 from musictag.decoder import FATAL, Decoder
-from musictag.errors import CheckpointError, FileError, MusictagError, Problem, UsageError
+from musictag.errors import CheckpointError, FileError, Problem, UsageError
 from musictag.hearing import Decoders, Listener, Track, in_order
 from musictag.journal import Journal, Others, Writing
 
 if TYPE_CHECKING:
-    from musictag.checkpoint import Checkpoint, Ear
+    from musictag.checkpoint import Checkpoint
+    from musictag.ear import Ear
     from musictag.hearing import Segment
 
 log = logging.getLogger(__name__)
@@ -51,10 +52,6 @@ SILENCES = {
 """Nothing is wrong with such a file, and there is nothing to tag."""
 DAMAGES = frozenset({"corrupt", "mislabelled", "no_decoder", "truncated", *FATAL})
 """What the same bytes and the same decoders will always end in, so that once is enough."""
-
-CPU_BATCH = 8
-GPU_BATCH = 32
-"""Segments heard at once unless the settings say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +84,14 @@ def scan(
     journal: Journal | None = None,
     write: Sequence[str] | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    heard: Callable[[Path, float], None] = lambda *_: None,
 ) -> Generator[Outcome, None, None]:
     """Hear every track, decide, and write if so asked; one Outcome per path, in order.
 
     Without `journal` nothing is known of earlier writes. `write` is the command
     line, by which people will know this run; without it nothing is written.
-    No further file is begun once `stopped` says so.
+    No further file is begun once `stopped` says so. `heard` is told of music
+    long before its track is an Outcome: which track's, and how many seconds more.
 
     The paths are taken as they come, from another thread. The model is loaded
     when the first segment is there, so a library that is remembered whole
@@ -109,7 +108,7 @@ def scan(
         scanner = _Scanner(
             checkpoint, settings, cache, journal, own.payload_digest, writes=write is not None
         )
-        listener = Listener(scanner.ear, stopped)
+        listener = Listener(scanner.ear, stopped, heard)
         with Decoders(paths, scanner.segments, jobs) as decoders:
             for track in in_order(listener.tracks(decoders)):
                 if stopped():
@@ -251,17 +250,11 @@ class _Scanner:
                     return heard
         return None
 
-    def ear(self) -> tuple[Ear, int]:
-        """The model in memory, and how many segments it hears at once."""
+    def ear(self) -> Ear:
+        """The model in memory."""
         device = find_device(self._settings.device)
         log.info("hearing with the model %s on %s", self._checkpoint.name, device)
-        size = self._settings.batch_size or (CPU_BATCH if device == "cpu" else GPU_BATCH)
-        try:
-            return self._checkpoint.load(device), size
-        except UsageError:
-            raise
-        except MusictagError as error:  # not one file's fault: the scan cannot go on
-            raise CheckpointError(str(error)) from error
+        return self._checkpoint.load(device, batch_size=self._settings.batch_size)
 
     def outcome(self, track: Track, run: Writing | None) -> Outcome:
         """Probabilities → tags → fields, and into the file if there is a run to write it in."""

@@ -22,6 +22,9 @@ from musictag.errors import AudioError
 if TYPE_CHECKING:
     from musictag.checkpoint import Checkpoint
 
+BATCH_SIZE = 8
+"""Of one track there are not many segments, and decoding them is what takes time."""
+
 
 @dataclass(frozen=True)
 class Taggram:
@@ -86,9 +89,10 @@ def _hear(
     """Where some segments start, and their probabilities."""
     import torch  # noqa: PLC0415
 
-    batches = _batches(track, settings.batch_size or pipeline.CPU_BATCH)
+    batch_size = settings.batch_size or BATCH_SIZE
+    batches = _batches(track, batch_size)
     first = next(batches)  # a file that cannot be read needs no model
-    ear = checkpoint.load(pipeline.find_device(settings.device))
+    ear = checkpoint.load(pipeline.find_device(settings.device), batch_size=batch_size)
     for batch in chain([first], batches):
         starts_s, segments = zip(*batch, strict=True)
         heard = ear.hear(torch.from_numpy(np.stack(segments)))  # (B, N) -> (B, K)

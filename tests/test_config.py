@@ -156,6 +156,16 @@ def test_a_wrong_option_is_named_as_it_was_typed() -> None:
         config.override(Settings(), {"batch_size": 0})
 
 
+@pytest.mark.parametrize("value", ["'many'", "1025", "true", "'8'"])
+def test_segments_at_once_are_a_number_or_auto(tmp_path: Path, value: str) -> None:
+    fixed = config.load(settings_file(tmp_path, "batch_size = 16"))
+    assert fixed.batch_size == 16
+    assert config.override(fixed, {"batch_size": "auto"}).batch_size is None
+    assert config.load(settings_file(tmp_path, "batch_size = 'auto'")).batch_size is None
+    with pytest.raises(UsageError, match="batch_size: expected"):
+        config.load(settings_file(tmp_path, f"batch_size = {value}"))
+
+
 def test_a_model_in_the_home_directory_is_found(nobodys_home: Path) -> None:
     assert config.override(Settings(), {"model": "~/models/mine"}).model == str(
         nobodys_home / "models" / "mine"

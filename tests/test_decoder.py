@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sounds
-import torch
+from ears import FakeEar
 
 from musictag import audio, decoder, pipeline, taggram
 from musictag.cache import Cache
@@ -540,16 +540,8 @@ def test_a_start_that_is_no_time_is_not_believed(
 # ---------------------------------------------------------------- in a scan
 
 
-class Ears:
-    """A model that hears a half of everything."""
-
+class Ears(FakeEar):
     name, digest, front_end, tags, thresholds = "fake", "d1", {}, ("rock",), {"Rock": 0.4}
-
-    def load(self, device: str) -> Ears:
-        return self
-
-    def hear(self, segments: torch.Tensor) -> torch.Tensor:
-        return torch.full((len(segments), 1), 0.5)
 
 
 @pytest.fixture

@@ -231,7 +231,7 @@ def checkpoint_of(tags: tuple[str, ...]) -> Checkpoint:
 
     @dataclasses.dataclass(frozen=True)
     class Fake(Checkpoint):
-        def load(self, device: object = "cpu") -> Any:
+        def load(self, device: object = "cpu", *, batch_size: int | None = None) -> Any:
             return Ear()
 
     return Fake("fake", Path(), {}, {}, tags, {"Rock": 0.05}, "", {})

@@ -22,8 +22,8 @@ MODULES = sorted(
 
 TRAINING = {
     name: {
-        *("audio", "checkpoint", "config", "decision", "errors", "files", "model", "scattering"),
-        "training",
+        *("audio", "checkpoint", "config", "decision", "ear", "errors", "files", "model"),
+        *("scattering", "training"),
     }
     for name in MODULES
     if name.startswith("training/")
@@ -47,13 +47,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cache": {"database"},
     "journal": {"database", "errors"},
     # These join them.
-    "checkpoint": {"errors", "model", "scattering"},
+    "ear": {"errors"},
+    "checkpoint": {"ear", "errors", "model", "scattering"},
     "config": {"decision", "errors"},
     "writing": {"errors", "journal", "metadata"},
-    "hearing": {"cache", "checkpoint", "decoder", "errors"},
+    "hearing": {"audio", "cache", "decoder", "ear", "errors"},
     "pipeline": {
-        *("audio", "cache", "checkpoint", "config", "decision", "decoder", "errors", "hearing"),
-        *("journal", "metadata", "writing"),
+        *("audio", "cache", "checkpoint", "config", "decision", "decoder", "ear", "errors"),
+        *("hearing", "journal", "metadata", "writing"),
     },
     "taggram": {
         *("audio", "checkpoint", "config", "decision", "decoder", "errors", "pipeline"),

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ears import FakeEar
 
 from musictag import hearing, journal, pipeline
 from musictag.cache import Cache
@@ -41,7 +42,7 @@ ON_CPU = Settings(device="cpu", jobs=2, batch_size=4)
 
 
 @dataclass
-class Listening:
+class Listening(FakeEar):
     """Stands for the decoders, the metadata and the model of a scan."""
 
     name: str = "fake"
@@ -69,14 +70,14 @@ class Listening:
     def kill(self) -> None:
         pass
 
-    def load(self, device: str) -> Listening:
+    def load(self, _: str = "cpu", *, batch_size: int | None = None) -> FakeEar:
         self.n_loaded += 1
-        return self
+        return super().load(batch_size=batch_size)
 
     def hear(self, segments: torch.Tensor) -> torch.Tensor:
         self.on_batch()
         self.batches.append(len(segments))
-        return segments
+        return segments.clone()
 
     def track(self, path: Path, *, n_segments: int | None = None) -> FakeTrack:
         self.decoded.append(path.name)

@@ -7,7 +7,7 @@ import torch
 
 from musictag import checkpoint, decision
 from musictag.audio import SEGMENT_LENGTH
-from musictag.checkpoint import Ear
+from musictag.ear import Ear
 
 
 @pytest.fixture(scope="module")

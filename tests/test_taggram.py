@@ -32,7 +32,7 @@ def checkpoint_that_hears(rows: list[list[float]]) -> Checkpoint:
 
     @dataclasses.dataclass(frozen=True)
     class Fake(Checkpoint):
-        def load(self, device: object = "cpu") -> Any:
+        def load(self, device: object = "cpu", *, batch_size: int | None = None) -> Any:
             return Ear()
 
     return Fake("fake", Path(), {}, {}, TAGS, {"Rock": 0.4, "Slow": 0.4}, "", {})

@@ -57,7 +57,8 @@ from musictag.training.scores import (
 if TYPE_CHECKING:
     import torch
 
-    from musictag.checkpoint import Checkpoint, Ear
+    from musictag.checkpoint import Checkpoint
+    from musictag.ear import Ear
     from musictag.training.dataset import DataSet, Example
 
 LEVELS = ("segment", "track")
@@ -142,7 +143,9 @@ def evaluate(
         raise UsageError(f"the data set has no examples in its {split} split")
     columns = [checkpoint.tags.index(tag) for tag in dataset.tags]
     probabilities, left_out = hear(
-        checkpoint.load(device), [dataset.examples[row] for row in rows], tell=tell
+        checkpoint.load(device, batch_size=BATCH_SIZE),
+        [dataset.examples[row] for row in rows],
+        tell=tell,
     )
     evaluation = judge(
         probabilities[:, columns],

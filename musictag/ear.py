@@ -1,0 +1,206 @@
+"""A checkpoint in memory, on a device: samples in, probabilities out.
+
+    ear.hear(samples)             # (B, N) -> (B, K), waits for it
+    later = ear.begin(samples)    # on a CUDA device: does not wait
+    later.result()
+
+However many segments come, the device sees at most `batch_size` of them at a
+time; where its memory does not suffice, half as many from then on, and none
+of them is heard twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from musictag.errors import CheckpointError, DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+    _Part = tuple[torch.Tensor, Any]
+    """Probabilities on the CPU, and the torch.cuda.Event (it has no types) after which they are
+    there; None: they are."""
+
+log = logging.getLogger(__name__)
+
+CPU_BATCH = 8
+MPS_BATCH = 16
+"""Its memory is also everybody else's."""
+CUDA_BATCH = 64
+"""At most. Decoders deliver ten segments per second and core, of which this many fit into host
+memory twice (240 MB); the front end has one chunk of work for all of them (POINTS_ON_GPU)."""
+SEGMENT_BYTES = 2**26
+"""Memory on the device that a segment is counted with. The front end's tensors take 24 MB, counted
+on a CPU; the rest is for workspaces of FFTs, which are not seen there, and for what is lost
+between the tensors."""
+
+_NO_MEMORY = re.compile("out of memory|ALLOC[A-Z]*_FAILED|CUFFT_INTERNAL_ERROR")
+"""What torch and the libraries under it say. cuFFT's is that of a plan for which there is no
+memory left beside torch's (github.com/pytorch/pytorch/issues/119420)."""
+
+
+class Ear:
+    """Deterministic.
+
+    On a CUDA device every batch has the same shape and the same place, filled
+    up with segments of earlier ones: FFT plans are made once, and what comes
+    out for a segment is the same however full its batch is.
+    """
+
+    def __init__(
+        self,
+        scattering: torch.nn.Module,
+        model: torch.nn.Module,
+        device: torch.device | str,
+        batch_size: int | None = None,
+    ) -> None:
+        """`batch_size` None: as many segments at once as suit the device."""
+        import torch  # noqa: PLC0415
+
+        self.device = torch.device(device)
+        try:
+            self._scattering = scattering.to(self.device).eval()
+            self._model = model.to(self.device).eval()
+            self.batch_size = batch_size or _suitable_batch_size(self.device)
+        except RuntimeError as error:
+            if not _is_no_memory(error):
+                raise
+            raise self._too_little_memory("even for the model") from error
+        self._input: torch.Tensor | None = None
+
+    def hear(self, segments: torch.Tensor) -> torch.Tensor:
+        """(B, N) samples, on any device -> (B, K) probabilities, on the CPU.
+
+        DeviceError where there is not enough memory for a single segment,
+        CheckpointError where the weights make no probabilities.
+        """
+        return self.begin(segments).result()
+
+    def begin(self, segments: torch.Tensor) -> Later:
+        """Begin to hear, and on a CUDA device go on before it is done; errors as in `hear`.
+
+        The samples are to stay as they are until the result has been taken.
+        """
+        parts: list[_Part] = []
+        n_begun = 0
+        while n_begun < len(segments):
+            some = segments[n_begun : n_begun + self.batch_size]
+            try:
+                part = self._begin(some)
+            except RuntimeError as error:
+                if not _is_no_memory(error):
+                    raise
+                part = None
+            if part is None:  # not above: until then the error holds what was allocated on the way
+                self._make_do_with_less(len(some))
+            else:
+                parts.append(part)
+                n_begun += len(some)
+        return Later(parts)
+
+    def room(self, n_samples: int) -> torch.Tensor:
+        """(batch_size, n_samples) of memory to gather segments in; a CUDA device can read it by
+        itself, while this program does something else."""
+        import torch  # noqa: PLC0415
+
+        if self.device.type == "cuda":
+            # where the system grants no such memory, copies only become slower
+            with contextlib.suppress(RuntimeError):
+                return torch.empty((self.batch_size, n_samples), pin_memory=True)
+        return torch.empty((self.batch_size, n_samples))
+
+    def _begin(self, segments: torch.Tensor) -> _Part:
+        """At most batch_size of them."""
+        import torch  # noqa: PLC0415
+
+        with torch.inference_mode():
+            if self.device.type != "cuda":
+                return self._probabilities(segments.to(self.device)).cpu(), None
+            if self._input is None:
+                shape = (self.batch_size, segments.shape[1])
+                self._input = torch.zeros(shape, device=self.device)
+            self._input[: len(segments)].copy_(segments, non_blocking=True)
+            found = self._probabilities(self._input)[: len(segments)]
+            probabilities = torch.empty(found.shape, dtype=found.dtype, pin_memory=True)
+            probabilities.copy_(found, non_blocking=True)
+            # blocking: who waits for it sleeps, because decoders want the core
+            done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call,unused-ignore]
+            done.record(torch.cuda.current_stream(self.device))
+            return probabilities, done
+
+    def _probabilities(self, segments: torch.Tensor) -> torch.Tensor:
+        """In float32 everywhere: by default cuDNN's recurrent layers would round to 10 bits (TF32),
+        which could move a decision."""
+        import torch  # noqa: PLC0415
+
+        coefficients = self._scattering(segments)  # (B, C, T)
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            logits: torch.Tensor = self._model(coefficients)
+        return logits.sigmoid()
+
+    def _make_do_with_less(self, n_tried: int) -> None:
+        import torch  # noqa: PLC0415
+
+        # a CUDA device tries as many whatever there is to hear
+        n = self.batch_size if self.device.type == "cuda" else n_tried
+        if n == 1:
+            raise self._too_little_memory("even for one segment at a time")
+        self.batch_size = n // 2
+        self._input = None
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
+        log.warning(
+            "%s is out of memory: going on with %d segments at once", self.device, self.batch_size
+        )
+
+    def _too_little_memory(self, what_for: str) -> DeviceError:
+        return DeviceError(
+            f"{self.device} has not enough free memory, {what_for} "
+            "(close what else uses it, or hear with --device cpu)"
+        )
+
+
+class Later:
+    """Probabilities that may not be there yet."""
+
+    def __init__(self, parts: Sequence[_Part]) -> None:
+        self._parts = parts
+
+    @property
+    def is_there(self) -> bool:
+        """Whether `result` need not wait."""
+        return all(done is None or bool(done.query()) for _, done in self._parts)
+
+    def result(self) -> torch.Tensor:
+        """(B, K). CheckpointError for what are none: no sound is to blame, which is looked at."""
+        import torch  # noqa: PLC0415
+
+        for _, done in self._parts:
+            if done is not None:
+                done.synchronize()
+        probabilities = torch.cat([part for part, _ in self._parts])
+        if not probabilities.isfinite().all():
+            raise CheckpointError("the model's weights give no probabilities")
+        return probabilities
+
+
+def _suitable_batch_size(device: torch.device) -> int:
+    import torch  # noqa: PLC0415
+
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return max(1, min(CUDA_BATCH, free // SEGMENT_BYTES))
+    return MPS_BATCH if device.type == "mps" else CPU_BATCH
+
+
+def _is_no_memory(error: RuntimeError) -> bool:
+    import torch  # noqa: PLC0415
+
+    return isinstance(error, torch.OutOfMemoryError) or bool(_NO_MEMORY.search(str(error)))

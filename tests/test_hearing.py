@@ -1,0 +1,308 @@
+"""Segments to probabilities: batches, a device that is not waited for, and memory that runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sounds
+import torch
+from ears import FakeEar
+from torch import Tensor, nn
+
+from musictag import audio, checkpoint, decision, ear
+from musictag.ear import Ear
+from musictag.errors import DeviceError
+from musictag.hearing import Arrival, Listener, Track
+
+LENGTH = 4
+"""Samples of a made-up segment."""
+
+
+def segments(*numbers: float) -> Tensor:
+    return torch.tensor(numbers)[:, None].expand(-1, LENGTH).contiguous()
+
+
+class Network(nn.Module):
+    """Hears of every segment the number that is in it, on a device with room for so many."""
+
+    def __init__(self, room_for: int, says: str = "CUDA out of memory. Tried to …") -> None:
+        super().__init__()
+        self.room_for = room_for
+        self.says = says
+        self.tried: list[int] = []
+        self.heard: list[float] = []
+
+    def forward(self, samples: Tensor) -> Tensor:
+        self.tried.append(len(samples))
+        if len(samples) > self.room_for:
+            error = torch.OutOfMemoryError if self.says.startswith("CUDA") else RuntimeError
+            raise error(self.says)
+        self.heard += samples[:, 0].tolist()
+        return samples[:, :1]
+
+
+def ear_of(network: nn.Module, batch_size: int = 8) -> Ear:
+    return Ear(nn.Identity(), network, "cpu", batch_size)
+
+
+# ---------------------------------------------------------------- memory that runs out
+
+
+def test_where_memory_runs_out_half_as_many_are_heard_from_then_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    network = Network(room_for=3)
+    listener = ear_of(network)
+    numbers = [n / 16 for n in range(11)]
+    heard = listener.hear(segments(*numbers))
+    torch.testing.assert_close(heard, segments(*numbers)[:, :1].sigmoid())
+    assert network.tried == [8, 4, 2, 2, 2, 2, 2, 1]
+    assert network.heard == numbers, "each of them once"
+    assert caplog.messages == [
+        "cpu is out of memory: going on with 4 segments at once",
+        "cpu is out of memory: going on with 2 segments at once",
+    ]
+    listener.hear(segments(*numbers[:4]))
+    assert network.tried[8:] == [2, 2], "what was too much is not tried again"
+
+
+def test_a_short_batch_that_is_too_much_is_halved_itself() -> None:
+    network = Network(room_for=2)
+    ear_of(network, 64).hear(segments(0.0, 0.25, 0.5))
+    assert network.tried == [3, 1, 1, 1]
+
+
+def test_without_memory_for_one_segment_it_ends_and_names_the_cure() -> None:
+    network = Network(room_for=0)
+    with pytest.raises(DeviceError, match=r"not enough free memory.*--device cpu"):
+        ear_of(network).hear(segments(0.0, 0.25, 0.5))
+    assert network.tried == [3, 1]
+
+
+def test_a_model_that_does_not_fit_names_the_cure_as_well() -> None:
+    class Large(nn.Module):
+        def to(self, *_: Any, **__: Any) -> Large:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(DeviceError, match=r"even for the model.*--device cpu"):
+        ear_of(Large())
+
+
+@pytest.mark.parametrize(
+    ("says", "is_memory"),
+    [
+        ("MPS backend out of memory (MPS allocated: 1 GB)", True),
+        ("cuFFT error: CUFFT_ALLOC_FAILED", True),
+        ("cuFFT error: CUFFT_INTERNAL_ERROR", True),
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", True),
+        ("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED", True),
+        ("CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("CUDNN_STATUS_NOT_INITIALIZED", False),
+        ("mat1 and mat2 shapes cannot be multiplied", False),
+    ],
+)
+def test_what_libraries_say_of_memory_is_understood_and_nothing_else(
+    says: str, is_memory: bool
+) -> None:
+    if is_memory:
+        assert len(ear_of(Network(1, says)).hear(segments(0.25, 0.5))) == 2
+    else:
+        with pytest.raises(RuntimeError, match=says[:20]):
+            ear_of(Network(1, says)).hear(segments(0.25, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("device", "free_gb", "size"),
+    [("cpu", 0, 8), ("mps", 0, 16), *(("cuda", gb, n) for gb, n in ((140, 64), (2, 32), (0, 1)))],
+)
+def test_auto_takes_as_many_segments_as_fit_into_the_devices_memory(
+    monkeypatch: pytest.MonkeyPatch, device: str, free_gb: int, size: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_gb << 30, 140 << 30))
+    assert ear._suitable_batch_size(torch.device(device)) == size
+
+
+# ---------------------------------------------------------------- a device that is not waited for
+
+
+class Slow(FakeEar):
+    """A device that is at work until somebody waits for it, or `finish` is called."""
+
+    def __init__(self, batch_size: int = 2) -> None:
+        self.batch_size = batch_size
+        self.diary: list[str] = []
+        self.n_begun = 0
+        self.is_done = False
+
+    def begin(self, segments: Tensor) -> Any:
+        self.n_begun += 1
+        self.diary.append(f"begin {self.n_begun}")
+        return SlowLater(self, self.n_begun, segments)
+
+
+class SlowLater:
+    def __init__(self, device: Slow, number: int, segments: Tensor) -> None:
+        self.device, self.number, self.segments = device, number, segments
+
+    @property
+    def is_there(self) -> bool:
+        return self.device.is_done
+
+    def result(self) -> Tensor:
+        self.device.diary.append(f"take {self.number}")
+        return self.segments[:, :1].clone()  # read only now: nobody may have written over them
+
+
+def arrivals(*tracks: Sequence[float]) -> Iterator[Arrival]:
+    """All segments of one track after another, each a number."""
+    for number, heard in enumerate(tracks):
+        track = Track(number, Path(f"{number}.mp3"))
+        for x in heard:
+            yield Arrival(track, np.full(LENGTH, x, dtype=np.float32))
+        yield Arrival(track, None)
+
+
+def heard_by(
+    device: Any, coming: Any, heard: Callable[[Path, float], None] = lambda *_: None
+) -> list[tuple[int, list[float]]]:
+    listener = Listener(lambda: device, lambda: False, heard)
+    return [(t.number, [p for (p,) in t.taggram]) for t in listener.tracks(coming)]
+
+
+def test_the_next_batch_is_begun_before_the_one_before_is_waited_for() -> None:
+    device = Slow()
+    tracks = [[0.0], [0.125, 0.25, 0.375], [0.5, 0.625, 0.75], [0.875]]
+    assert heard_by(device, arrivals(*tracks)) == list(enumerate(tracks))
+    assert device.diary == [
+        *("begin 1", "begin 2", "take 1", "begin 3", "take 2", "begin 4", "take 3", "take 4"),
+    ]
+
+
+def test_what_is_there_is_taken_when_the_next_segment_comes() -> None:
+    device = Slow()
+
+    def coming() -> Iterator[Arrival]:
+        for n, arrival in enumerate(arrivals([0.0, 0.125], [0.25], [0.375])):
+            device.is_done = n == 3
+            if n == 4:
+                assert device.diary == ["begin 1", "take 1"]
+            yield arrival
+
+    assert [number for number, _ in heard_by(device, coming())] == [0, 1, 2]
+
+
+def test_when_nothing_comes_for_a_while_all_that_came_is_heard() -> None:
+    device = Slow(batch_size=3)
+    coming = [*arrivals([0.0, 0.125, 0.25, 0.375]), None, *arrivals([0.5])]
+    heard = heard_by(device, coming)
+    assert heard == [(0, [0.0, 0.125, 0.25, 0.375]), (0, [0.5])]
+    assert device.diary == ["begin 1", "begin 2", "take 1", "take 2", "begin 3", "take 3"]
+
+
+def test_memory_for_segments_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two batches for a device that works meanwhile, one where hearing is done at once."""
+    for device, n in ((Slow(), 2), (ear_of(Network(99), 2), 1)):
+        rooms: list[int] = []
+        make = device.room
+        monkeypatch.setattr(
+            device, "room", lambda n, make=make, rooms=rooms: (rooms.append(n), make(n))[1]
+        )
+        heard_by(device, arrivals([0.5] * 20, [0.25] * 20))
+        assert rooms == [LENGTH] * n
+
+
+def test_a_scan_goes_on_where_memory_runs_out_and_hears_nothing_twice() -> None:
+    network = Network(room_for=5)
+    tracks = [[n / 32, n / 64, n / 128] for n in range(30)]
+    heard = dict(heard_by(ear_of(network), arrivals(*tracks)))
+    assert network.heard == [x for track in tracks for x in track]
+    assert network.tried == [8, *[4] * 22, 2]
+    for number, track in enumerate(tracks):
+        assert heard[number] == pytest.approx(torch.tensor(track).sigmoid().tolist())
+
+
+def test_it_is_told_whose_music_was_heard_and_how_much_of_it() -> None:
+    told: list[tuple[str, float]] = []
+    heard_by(Slow(), arrivals([0.5, 0.5], [0.25]), lambda path, s: told.append((path.name, s)))
+    segment_s = LENGTH / audio.RATE_HZ
+    assert told == [("0.mp3", segment_s), ("0.mp3", segment_s), ("1.mp3", segment_s)]
+
+
+# ---------------------------------------------------------------- on a real one
+
+on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@pytest.fixture(scope="module")
+def music() -> Tensor:
+    """Chords, each another one: (5, N)."""
+    chords = (
+        sounds.chord(audio.SEGMENT_S, rate_hz=audio.RATE_HZ, channels=1, seed=seed)[:, 0]
+        for seed in range(5)
+    )
+    return torch.from_numpy(np.stack(list(chords)))
+
+
+@pytest.mark.gpu
+@on_cuda
+def test_a_gpu_hears_what_a_cpu_hears(music: Tensor) -> None:
+    """Both in float32; the rest is the order of sums, some 1e-5 of a coefficient."""
+    found = checkpoint.find()
+    on_cpu, on_gpu = (found.load(device).hear(music) for device in ("cpu", "cuda"))
+    torch.testing.assert_close(on_gpu, on_cpu, atol=1e-4, rtol=0)
+    for gpu_row, cpu_row in zip(on_gpu.tolist(), on_cpu.tolist(), strict=True):
+        chosen = (
+            decision.choose(
+                dict(zip(found.tags, row, strict=True)), found.thresholds, limits=limits
+            )
+            for row in (gpu_row, cpu_row)
+            for limits in [{"GENRE": 2, "MOOD": 2, "INSTRUMENT": 4, "VOCALS": 2}]
+        )
+        assert len({str(fields) for fields in chosen}) == 1
+
+
+@pytest.mark.gpu
+@on_cuda
+def test_on_a_gpu_a_segment_is_the_same_however_full_its_batch_is(music: Tensor) -> None:
+    on_gpu = checkpoint.find().load("cuda", batch_size=4)
+    assert torch.equal(on_gpu.hear(music)[:1], on_gpu.hear(music[:1]))
+
+
+@pytest.mark.gpu
+@on_cuda
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
+def test_a_gpu_is_not_waited_for(music: Tensor) -> None:
+    on_gpu = checkpoint.find().load("cuda", batch_size=5)
+    room = on_gpu.room(music.shape[1])
+    assert room.is_pinned()
+    room.copy_(music)
+    expected = on_gpu.hear(room)  # plans and workspaces are made
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        later = on_gpu.begin(room)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert torch.equal(later.result(), expected)
+
+
+@pytest.mark.gpu
+@on_cuda
+def test_a_gpu_that_is_nearly_full_hears_all_the_same(
+    music: Tensor, caplog: pytest.LogCaptureFixture
+) -> None:
+    on_gpu = checkpoint.find().load("cuda", batch_size=256)
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties("cuda").total_memory
+    allowed = torch.cuda.memory_reserved() + 2**30
+    torch.cuda.set_per_process_memory_fraction(allowed / total)
+    try:
+        heard = on_gpu.hear(music)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert on_gpu.batch_size < 256
+    assert "cuda is out of memory" in caplog.text
+    torch.testing.assert_close(heard, checkpoint.find().load().hear(music), atol=1e-4, rtol=0)
