@@ -389,6 +389,7 @@ def scan(  # noqa: PLR0913  # one argument per option
                     journal=journal,
                     write=sys.argv[1:] if write else None,
                     stopped=interruption,
+                    heard=told.heard,
                 )
             ) as outcomes,
         ):

@@ -25,6 +25,7 @@ import os
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,8 +152,10 @@ class Listener:
         for track, row in zip(tracks, probabilities, strict=True):
             track.taggram.append(row)
             track.n_unheard -= 1
-            self._heard(track.path, batch.segment_s)
+        n_segments = Counter(track.number for track in tracks)
         together = {track.number: track for track in tracks}
+        for number, track in together.items():
+            self._heard(track.path, n_segments[number] * batch.segment_s)
         return [t for t in together.values() if t.decoded and t.n_unheard == 0]
 
 

@@ -23,6 +23,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from rich.cells import cell_len, set_cell_size
@@ -114,6 +115,11 @@ class Report:
                 self._stdout.flush()
         if outcome.error is not None and not (self._quiet and outcome.status == "skipped"):
             self.say(f"musictag: {outcome.path}: {outcome.error.message}")
+        self._bar.step()
+
+    def heard(self, path: Path, seconds: float) -> None:
+        """So much more of a track was heard, of which the Outcome is still to come."""
+        self._tally.heard(path, seconds)
         self._bar.step()
 
     def say(self, message: str) -> None:
@@ -457,14 +463,23 @@ class Tally:
         self.heard_s = 0.0
         """Music heard now, not remembered."""
         self.statuses: Counter[str] = Counter()
+        self._under_way_s: dict[Path, float] = {}
         self._pace = Pace(clock, 0, 0.0)
 
     def add(self, outcome: Outcome) -> None:
         self.n_tracks += 1
         self.statuses[outcome.status] += 1
         self.music_s += outcome.duration_s or 0.0
+        self.heard_s -= self._under_way_s.pop(outcome.path, 0.0)
         if not outcome.from_cache:
             self.heard_s += outcome.duration_s or 0.0
+        self._pace.note(self.n_tracks, self.heard_s)
+
+    def heard(self, path: Path, seconds: float) -> None:
+        """Of a track that is under way. In the end its duration counts, and not the sum of these:
+        segments overlap, and a few may stand for the whole."""
+        self._under_way_s[path] = self._under_way_s.get(path, 0.0) + seconds
+        self.heard_s += seconds
         self._pace.note(self.n_tracks, self.heard_s)
 
     @property
@@ -621,8 +636,10 @@ class TrackCount:
         n, total = self._tally.n_tracks, self._total
         tracks_per_s, realtime = self._tally.rates()
         words = [f"{n:,} of {total:,} tracks" if total else f"{n:,} tracks"]
-        if n:
+        if tracks_per_s >= 0.1:
             words.append(f"{tracks_per_s:.1f} tracks/s")
+        elif self._tally.heard_s:
+            words.append(f"{_long(self._tally.heard_s)} heard")
         if realtime >= 1:
             words.append(f"{realtime:,.0f}× real time")
         return Far(n, total, words + _left(n, total, tracks_per_s))

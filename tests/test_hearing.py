@@ -227,9 +227,9 @@ def test_a_scan_goes_on_where_memory_runs_out_and_hears_nothing_twice() -> None:
 
 def test_it_is_told_whose_music_was_heard_and_how_much_of_it() -> None:
     told: list[tuple[str, float]] = []
-    heard_by(Slow(), arrivals([0.5, 0.5], [0.25]), lambda path, s: told.append((path.name, s)))
-    segment_s = LENGTH / audio.RATE_HZ
-    assert told == [("0.mp3", segment_s), ("0.mp3", segment_s), ("1.mp3", segment_s)]
+    coming = arrivals([0.5] * 5, [0.25])
+    heard_by(Slow(4), coming, lambda path, s: told.append((path.name, s * audio.RATE_HZ)))
+    assert told == [("0.mp3", 4 * LENGTH), ("0.mp3", LENGTH), ("1.mp3", LENGTH)]
 
 
 # ---------------------------------------------------------------- on a real one

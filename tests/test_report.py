@@ -445,6 +445,40 @@ def test_while_the_total_is_unknown_there_is_no_bar_and_no_time_left() -> None:
     assert bar(counts, None) == "10 tracks   1.0 tracks/s   240× real time"
 
 
+def test_a_long_track_moves_the_bar_while_it_is_heard() -> None:
+    clock = Clock()
+    counts = Tally(clock)
+    for _ in range(30):
+        clock.now_s += 1
+        counts.heard(Path("a"), 29 * 12)
+    assert bar(counts, 3) == (
+        "━━━━━━━━━━━━━━━━━━━━━━━━━━━━   0 of 3 tracks   2.9 hours heard   348× real time"
+    )
+    clock.now_s += 1
+    counts.add(of("planned", 10_000))
+    assert counts.heard_s == counts.music_s == 10_000, "segments overlap"
+    assert "1 of 3 tracks   2.8 hours heard   322× real time" in bar(counts, 3)
+
+
+def test_what_was_heard_of_a_track_that_is_broken_further_on_is_not_counted() -> None:
+    counts = Tally(Clock())
+    counts.heard(FAILED.path, 29)
+    counts.heard(UNCHANGED.path, 29)
+    counts.add(FAILED)
+    assert counts.heard_s == 29
+
+
+def test_music_heard_is_told_of_on_a_terminal_only() -> None:
+    for stderr, is_told in ((Screen(), True), (Pipe(), False)):
+        with Report("jsonl", ("GENRE",), stdout=Pipe(), stderr=stderr) as teller:
+            for _ in range(3):
+                teller.heard(PLANNED.path, 29 * 60)
+                teller._bar._drawn_s = 0  # a moment ago
+            teller.add(PLANNED)
+        assert ("87 min heard" in stderr.getvalue()) == is_told
+        assert "planned" in stderr.getvalue()
+
+
 def test_the_bar_never_breaks_its_line() -> None:
     counts = tally(*[(1, of("planned", 240))] * 10)
     for width in range(1, 120):
