@@ -25,6 +25,7 @@ from musictag import __version__, config
 from musictag.errors import (
     CheckpointError,
     DataSetError,
+    DeviceError,
     FileError,
     JournalError,
     MusictagError,
@@ -1083,7 +1084,7 @@ def _endings() -> Iterator[None]:
     """How a command ends before its end: one line on stderr and the right exit code."""
     try:
         yield
-    except (UsageError, CheckpointError, DataSetError) as error:  # what was asked is at fault
+    except (UsageError, CheckpointError, DataSetError, DeviceError) as error:  # the asking's fault
         _complain(str(error))
         raise typer.Exit(2) from None
     except MusictagError as error:

@@ -31,7 +31,7 @@ class CheckpointError(MusictagError):
 
 
 class DeviceError(MusictagError):
-    """What the model runs on cannot do it; that is no file's fault, and the command ends."""
+    """What the model is to run on cannot do it; no file's fault: the command ends, exit code 2."""
 
     code = "device"
 

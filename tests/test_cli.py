@@ -27,6 +27,7 @@ from musictag.errors import (
     AudioError,
     CheckpointError,
     DataSetError,
+    DeviceError,
     MetadataError,
     MusictagError,
     UsageError,
@@ -348,12 +349,12 @@ def test_a_model_that_hears_other_segments_ends_the_scan_before_it_begins(
 
 @pytest.mark.parametrize(
     "error",
-    [MusictagError("out of memory"), CheckpointError("damaged"), UsageError("no such device")],
+    [DeviceError("out of memory"), CheckpointError("damaged"), UsageError("no such device")],
 )
 def test_a_model_that_cannot_be_loaded_ends_the_scan_with_one_line(
     musictag: Run, library: Path, monkeypatch: pytest.MonkeyPatch, error: MusictagError
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(checkpoint.Checkpoint, "load", refuse)
@@ -367,6 +368,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_scan_with_one_line(
         (UsageError("no such option"), 2),
         (CheckpointError("no such model"), 2),
         (DataSetError("no such data set"), 2),
+        (DeviceError("out of memory"), 2),
         (MusictagError("training diverged"), 1),
         (AudioError(Path("a.mp3"), "truncated", "cut short"), 1),
         (MetadataError(Path("a.mp3"), "no_space", "no room"), 1),
