@@ -824,7 +824,9 @@ def train(  # noqa: PLR0913  # one argument per option
     ],
     name: Annotated[str, typer.Option(metavar="NAME", help="The model's name.")] = "my-model",
     epochs: Annotated[int, typer.Option(metavar="N")] = 60,
-    batch_size: Annotated[int, typer.Option(metavar="N", help="Examples per step.")] = 64,
+    batch_size: Annotated[
+        int, typer.Option(metavar="N", help="Examples per step, of all processes together.")
+    ] = 64,
     learning_rate: Annotated[float, typer.Option(metavar="X", help="At its highest.")] = 1e-3,
     start_from: Annotated[
         str | None,
@@ -879,13 +881,15 @@ def train(  # noqa: PLR0913  # one argument per option
     """Make a model from music and labels; its directory goes to standard output.
 
     The run can be killed at any time: the same command with --resume goes on.
-    `musictag scan --model DIR` uses what it made.
+    `musictag scan --model DIR` uses what it made. With several GPUs or machines:
+    `torchrun --nproc-per-node N -m musictag train …`.
     """
     with _endings():
         from musictag import checkpoint, pipeline, report  # noqa: PLC0415
 
         found = pipeline.find_device(config.override(config.load(), {"device": device}).device)
-        from musictag.training import magnatagatune  # noqa: PLC0415
+        from musictag.training import magnatagatune, ranks  # noqa: PLC0415
+        from musictag.training.dataset import DataSet  # noqa: PLC0415
         from musictag.training.train import (  # noqa: PLC0415
             AUGMENTATIONS,
             EpochResult,
@@ -909,13 +913,15 @@ def train(  # noqa: PLR0913  # one argument per option
             patience=patience,
             bfloat16=bfloat16,
             features=features,
-            device=found,
+            device=ranks.own_device(found),
             workers=workers,
             resume=resume,
         )
 
-        def tell(news: FeatureProgress | EpochResult) -> None:
-            if isinstance(news, FeatureProgress):
+        def tell(news: DataSet | FeatureProgress | EpochResult) -> None:
+            if isinstance(news, DataSet):
+                _say_contents(news, progress)
+            elif isinstance(news, FeatureProgress):
                 progress.step("features", news.done, news.total, "examples")
             else:
                 progress.say(
@@ -926,10 +932,14 @@ def train(  # noqa: PLR0913  # one argument per option
                 )
 
         try:
-            with report.Progress(sys.stderr) as progress:
-                _data_set(dataset, progress)
-                made = run(settings, tell=tell)
-            typer.echo(made)
+            with ranks.joined(settings.device) as group, report.Progress(sys.stderr) as progress:
+                if not group.first:  # it has nothing to put right, and may be waiting
+                    for number in _signals():
+                        signal.signal(number, signal.SIG_DFL)
+                group.once(lambda: _fetch(dataset, progress))
+                made = run(settings, tell=tell, ranks=group)
+            if group.first:
+                typer.echo(made)
         except KeyboardInterrupt:
             _complain("interrupted; the same command with --resume goes on")
             raise
@@ -980,9 +990,11 @@ def evaluate(
         ears = checkpoint.find(settings.model)
         pipeline.check_segments(ears)
         with report.Progress(sys.stderr) as progress:
+            labelled = datasets.open_dataset(_fetch(dataset, progress))
+            _say_contents(labelled, progress)
             evaluation = judge.evaluate(
                 ears,
-                _data_set(dataset, progress),
+                labelled,
                 split=split,
                 level=level,
                 device=found,
@@ -998,16 +1010,21 @@ def evaluate(
             typer.echo("\n".join(map(report.visible, scorecard.text(evaluation).split("\n"))))
 
 
-def _data_set(name: str, progress: Progress) -> DataSet:
-    """A data set by name or folder, fetched if it is one that can be; says what is in it."""
-    from musictag.report import counted  # noqa: PLC0415
-    from musictag.training import dataset as datasets  # noqa: PLC0415
+def _fetch(name: str, progress: Progress) -> Path:
+    """Where a data set is, by name or folder; there by now, if it is one that can be fetched."""
     from musictag.training import magnatagatune  # noqa: PLC0415
 
     directory = magnatagatune.directory_of(name)
-    if directory is not None:
-        magnatagatune.fetch(directory, source=magnatagatune.SOURCE, tell=_fetching(progress))
-    found = datasets.open_dataset(directory or Path(name))
+    if directory is None:
+        return Path(name)
+    magnatagatune.fetch(directory, source=magnatagatune.SOURCE, tell=_fetching(progress))
+    return directory
+
+
+def _say_contents(found: DataSet, progress: Progress) -> None:
+    from musictag.report import counted  # noqa: PLC0415
+    from musictag.training import dataset as datasets  # noqa: PLC0415
+
     for split in datasets.SPLITS:
         line = f"{split}: {counted(len(found.rows(split)), 'example')}"
         if n_dropped := found.untagged.get(split):
@@ -1015,7 +1032,6 @@ def _data_set(name: str, progress: Progress) -> DataSet:
         progress.say(line)
     for reason in found.broken.values():
         progress.say(f"musictag: left out: {reason}")
-    return found
 
 
 def _fetching(progress: Progress) -> Callable[[Beginning | Fetched | Unpacked], None]:

@@ -32,12 +32,17 @@ class Examples:
                     for variant in range(self.n_variants)
                 ]
 
-    def batches(self, size: int, *, shuffled: bool = True) -> Iterator[tuple[Tensor, Tensor]]:
-        """((B, C, T) float16, (B, K)), each example once; shuffled, in a random variant each."""
+    def batches(
+        self, size: int, *, shuffled: bool = True, which: slice = slice(None)
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """((B, C, T) float16, (B, K)), each example once; shuffled, in a random variant each.
+
+        `which` of the batches are handed out; the others are not even read.
+        """
         n = len(self.ids)
         order = torch.randperm(n) if shuffled else torch.arange(n)
         variants = torch.randint(self.n_variants, (n,)) if shuffled else torch.zeros(n).long()
-        for rows in torch.split(order, size):
+        for rows in torch.split(order, size)[which]:
             yield self._take(rows, variants[rows]), self.labels[rows.to(self.device)]
 
     def moments(self) -> tuple[Tensor, Tensor]:

@@ -8,11 +8,14 @@
 Every epoch draws all its randomness from a seed of its own, and nothing but
 the epoch's number is needed to draw it again. So a run that was killed and
 resumed ends with the same weights, bit for bit, as one that was not (on CPU;
-a GPU does not promise the same sums twice).
+a GPU does not promise the same sums twice). For the same reason a run may go on
+in another number of processes, see `ranks`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import math
@@ -20,7 +23,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +43,7 @@ from musictag.training import augment, curves, labels
 from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, open_dataset
 from musictag.training.features import Features, prepare
+from musictag.training.ranks import ALONE, Ranks
 from musictag.training.scores import binarise, correlation, mean, roc_auc
 from musictag.training.thresholds import choose_thresholds, n_decided_otherwise
 
@@ -58,7 +62,7 @@ class TrainSettings:
     features: Path | None = None  # where features are kept; by default in `output`
     name: str = "my-model"  # of the checkpoint
     epochs: int = 60
-    batch_size: int = 64
+    batch_size: int = 64  # examples per step, of all ranks together
     learning_rate: float = 1e-3  # at its highest
     weight_decay: float = 0.01
     gradient_norm: float = 1.0  # clipped to this
@@ -134,29 +138,29 @@ def score(roc_auc: float, correlation: float) -> float:
     return 0.0 if math.isnan(both) else both
 
 
-Tell = Callable[["FeatureProgress | EpochResult"], None]
+Tell = Callable[["DataSet | FeatureProgress | EpochResult"], None]
 
 
-def train(settings: TrainSettings, *, tell: Tell | None = None) -> Path:
+def train(settings: TrainSettings, *, tell: Tell | None = None, ranks: Ranks = ALONE) -> Path:
     """Make a model from a data set; returns the checkpoint's directory.
 
-    `tell` hears how it goes, one value at a time.
+    `tell` hears how it goes, one value at a time: what there is to learn from,
+    its features, then the epochs. Of several ranks, only the first one's does.
     """
-    tell = tell or (lambda _: None)
+    if tell is None or not ranks.first:
+        tell = lambda _: None  # noqa: E731
     torch.set_flush_denormal(True)  # subnormals make CPU products a hundred times slower
-    if _finished_before(settings):
+    if ranks.once(lambda: _finished_before(settings)):
         return settings.output / "model"
-    settings.output.mkdir(parents=True, exist_ok=True)
-
-    dataset = open_dataset(settings.dataset)
-    features = _features(settings, dataset, tell)
-    run = Run(settings, dataset, features)
-    with torch.random.fork_rng([run.device] if run.device.type == "cuda" else []):
+    dataset, features = ranks.once(lambda: _materials(settings, tell))
+    run = Run(settings, dataset, features, ranks)
+    with _own_chance(run.device):
         run.begin()
         while not run.finished:
             tell(run.epoch())
-            run.save()
-    return run.finish()
+            if ranks.first:
+                run.save()
+    return ranks.once(run.finish)
 
 
 def _finished_before(settings: TrainSettings) -> bool:
@@ -172,7 +176,10 @@ def _finished_before(settings: TrainSettings) -> bool:
     return False
 
 
-def _features(settings: TrainSettings, dataset: DataSet, tell: Tell) -> Features:
+def _materials(settings: TrainSettings, tell: Tell) -> tuple[DataSet, Features]:
+    dataset = open_dataset(settings.dataset)
+    tell(dataset)
+    settings.output.mkdir(parents=True, exist_ok=True)
     features = prepare(
         dataset,
         settings.front_end,
@@ -184,14 +191,24 @@ def _features(settings: TrainSettings, dataset: DataSet, tell: Tell) -> Features
     )
     for reason in features.broken.values():
         log.warning("left out: %s", reason)
-    return features
+    return dataset, features
 
 
 class Run:
-    """A training run between two epochs: everything that changes is here."""
+    """A training run between two epochs: everything that changes is here, and alike in all ranks.
 
-    def __init__(self, settings: TrainSettings, dataset: DataSet, features: Features) -> None:
+    Those take each step of it together, but for `save` and `finish`.
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        dataset: DataSet,
+        features: Features,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.settings = settings
+        self.ranks = ranks
         self.dataset = dataset
         self.device = torch.device(settings.device)
         self.commit = _commit()  # now: the checkout may move on while this runs
@@ -258,15 +275,28 @@ class Run:
         """A teacher's probabilities for the training examples: (n, K)."""
         if teacher.tags != self.dataset.tags:
             raise UsageError(f"{teacher.name} cannot teach: it has other tags")
-        return hear(teacher.network().to(self.device), self.training)
+        return hear(teacher.network().to(self.device), self.training, self.ranks)
 
     # begin, epoch, save, finish: in this order
 
     def begin(self) -> None:
         """From the first epoch, or from where a run with the same settings stopped."""
-        state = self.settings.output / "state.pt"
-        if self.settings.resume and state.exists():
-            self._load(state)
+        self.ranks.once(self._begin)
+        if self.ranks.n > 1:
+            self._restore(self._read(io.BytesIO(self.ranks.once(self._packed))))
+
+    def _begin(self) -> None:
+        path = self.settings.output / "state.pt"
+        if self.settings.resume and path.exists():
+            state = self._read(path)
+            before, now = state["settings"], self._identity()
+            different = [name for name in now if before.get(name) != now[name]]
+            if different:
+                raise UsageError(
+                    f"{path} is from a run with another {', '.join(different)}: "
+                    "use the same settings, or begin anew without resume"
+                )
+            self._restore(state)
             return
         _seed(self.settings.seed, 0)
         initialise(self.model)
@@ -342,11 +372,16 @@ class Run:
             features, targets = augment.hush(features, targets, self.noise)
         if "mask" in settings.augmentations:
             features = augment.mask(features, self.model.mean)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.bfloat16):
-            logits = self.model(features).float()
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, targets)
+        mine, weight = self.ranks.share(len(targets))
+        with (
+            self._own_dropout(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=settings.bfloat16),
+        ):
+            logits = self.model(features[mine]).float()
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, targets[mine]) * weight
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        loss = self.ranks.add_up(loss.detach(), self.model.parameters())
         nn.utils.clip_grad_norm_(self.model.parameters(), settings.gradient_norm)
         steps_per_epoch = math.ceil(len(self.training.labels) / settings.batch_size)
         rate = SCHEDULES[settings.schedule](self.n_steps / (settings.epochs * steps_per_epoch))
@@ -355,7 +390,17 @@ class Run:
         self.optimizer.step()
         self.n_steps += 1
         self._average()
-        return loss.detach()
+        return loss
+
+    @contextlib.contextmanager
+    def _own_dropout(self) -> Iterator[None]:
+        """Chance as this rank's own in this step; what is drawn afterwards is the same in all."""
+        if self.ranks.n == 1:
+            yield
+            return
+        with _own_chance(self.device):
+            _seed(self.settings.seed, -1 - (self.n_steps * self.ranks.n + self.ranks.rank))
+            yield
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -367,7 +412,10 @@ class Run:
 
     def evaluate(self) -> tuple[float, float]:
         """Macro ROC-AUC and mean correlation of the averaged weights on validation."""
-        heard = hear(self.average, self.validation).astype(np.float64)
+        heard = hear(self.average, self.validation, self.ranks).astype(np.float64)
+        return self.ranks.once(lambda: self._scores(heard))
+
+    def _scores(self, heard: NDArray[np.float64]) -> tuple[float, float]:
         given = self.validation.labels.cpu().numpy().astype(np.float64)
         positive = binarise(given, [self.dataset.shares[tag] for tag in self.dataset.tags])
         columns = range(heard.shape[1])
@@ -381,7 +429,12 @@ class Run:
         self._write_record({})
         if time.monotonic() - self.saved_at < self.settings.save_every_s:
             return
-        state = {
+        with checkpoint.replacing(self.settings.output / "state.pt") as temporary:
+            torch.save(self._state(), temporary)
+        self.saved_at = time.monotonic()
+
+    def _state(self) -> dict[str, Any]:
+        return {
             "settings": self._identity(),
             "history": [asdict(result) for result in self.history],
             "n_steps": self.n_steps,
@@ -390,19 +443,17 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "kept": self.kept,
         }
-        with checkpoint.replacing(self.settings.output / "state.pt") as temporary:
-            torch.save(state, temporary)
-        self.saved_at = time.monotonic()
 
-    def _load(self, path: Path) -> None:
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        before, now = state["settings"], self._identity()
-        different = [name for name in now if before.get(name) != now[name]]
-        if different:
-            raise UsageError(
-                f"{path} is from a run with another {', '.join(different)}: "
-                "use the same settings, or begin anew without resume"
-            )
+    def _packed(self) -> bytes:
+        content = io.BytesIO()
+        torch.save(self._state(), content)
+        return content.getvalue()
+
+    def _read(self, state: Path | io.BytesIO) -> dict[str, Any]:
+        read: dict[str, Any] = torch.load(state, map_location=self.device, weights_only=True)
+        return read
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
         self.history = [EpochResult(**result) for result in state["history"]]
         self.n_steps = state["n_steps"]
         self.model.load_state_dict(state["model"])
@@ -473,7 +524,7 @@ class Run:
                 "torch": torch.__version__,
                 "numpy": np.__version__,
             },
-            "device": _device_name(self.device),
+            "device": _device_name(self.device, self.ranks.n),
             "data": {
                 "digest": self.dataset.digest(),
                 "n_train": len(self.rows["train"]),
@@ -506,13 +557,14 @@ class Run:
 
 
 @torch.inference_mode()
-def hear(model: nn.Module, examples: Examples) -> NDArray[np.float32]:
+def hear(model: nn.Module, examples: Examples, ranks: Ranks = ALONE) -> NDArray[np.float32]:
     """(n, K) probabilities of the examples as they are, in their order."""
+    mine = slice(ranks.rank, None, ranks.n)
     heard = [
         model(features.float()).sigmoid().cpu()
-        for features, _ in examples.batches(256, shuffled=False)
+        for features, _ in examples.batches(256, shuffled=False, which=mine)
     ]
-    probabilities: NDArray[np.float32] = torch.cat(heard).numpy()
+    probabilities: NDArray[np.float32] = torch.cat(ranks.gather(heard)).numpy()
     return probabilities
 
 
@@ -536,6 +588,11 @@ SCHEDULES: Mapping[str, Callable[[float], float]] = {
 }
 
 
+def _own_chance(device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """Inside, torch's random state is another; afterwards it is what it was."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
 def _seed(seed: int, epoch: int) -> None:
     torch.manual_seed(seed * 1_000_003 + epoch)
 
@@ -551,10 +608,11 @@ def _for_strangers(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**short, "settings": settings, "epochs": len(record["history"])}
 
 
-def _device_name(device: torch.device) -> str:
+def _device_name(device: torch.device, n_ranks: int) -> str:
+    several = f", {n_ranks} processes" if n_ranks > 1 else ""
     if device.type == "cuda":
-        return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"{device.type}: {torch.get_num_threads()} threads"
+        return f"cuda: {torch.cuda.get_device_name(device)}{several}"
+    return f"{device.type}: {torch.get_num_threads()} threads{several}"
 
 
 def _commit() -> str | None:
