@@ -1,0 +1,55 @@
+"""Decoding and resampling alone, with all cores: below this no scan can come.
+
+    python benchmarks/floor.py [--jobs N] PATH...
+
+The same decoder as a scan's, in processes, the samples thrown away. Prints one
+JSON object: the seconds from when all processes were ready until the last file
+was through (`work_s`), and how much music it was (`music_s`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+from musictag import audio, files
+from musictag.config import n_cores
+from musictag.errors import FileError
+
+
+def drained(path: Path) -> float:
+    """The seconds of music in it; none in a file that cannot be read."""
+    track = audio.Track(path)
+    try:
+        for _ in track.segments():
+            pass
+    except FileError:
+        return 0.0
+    return track.duration_s or 0.0
+
+
+def _meet(barrier: Barrier) -> None:
+    barrier.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("paths", nargs="+", type=Path, help="music files and folders")
+    parser.add_argument("--jobs", type=int, default=n_cores(), help="default: one per core")
+    arguments = parser.parse_args()
+    paths = [path for path in files.walk(arguments.paths) if isinstance(path, Path)]
+    barrier = multiprocessing.Barrier(arguments.jobs + 1)
+    with multiprocessing.Pool(arguments.jobs, _meet, (barrier,)) as pool:
+        barrier.wait()
+        began = time.perf_counter()
+        music_s = sum(pool.imap_unordered(drained, paths))
+        work_s = time.perf_counter() - began
+    print(json.dumps({"work_s": work_s, "music_s": music_s}))
+
+
+if __name__ == "__main__":
+    main()

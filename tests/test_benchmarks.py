@@ -1,0 +1,99 @@
+"""What the benchmarks' figures rest on; how long things take is not tested."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import against
+import album
+import commands
+import pytest
+import scan
+
+from musictag import audio
+
+
+def took(wall_s: float, *, output: str = "", first_line_s: float = 1.0) -> commands.Run:
+    return commands.Run(wall_s, 2 * wall_s, output, first_line_s, memory_gb=1.0)
+
+
+def python(code: str, *, code_wanted: int = 0) -> commands.Command:
+    return commands.Command([sys.executable, "-c", code], code=code_wanted)
+
+
+def test_the_made_album_has_tracks_of_the_length_asked_for_and_no_two_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(album, "PIECE_S", 0.5)
+    monkeypatch.setattr(album, "N_PIECES", 3)
+    album._pieces.cache_clear()
+    one, other = album.make(tmp_path, n_tracks=2, seconds=4)
+    album._pieces.cache_clear()
+    assert audio.payload_digest(one) != audio.payload_digest(other)
+    track = audio.Track(one)
+    (segment,) = track.segments()
+    assert track.duration_s == pytest.approx(4, abs=0.06)  # a frame and the decoder's delay
+    assert abs(segment[: 4 * audio.RATE_HZ]).mean() > 0.01
+
+
+def test_a_run_has_the_commands_output_and_its_childrens_processor_time() -> None:
+    code = "import subprocess, sys; print('one'); print('two', flush=True); " + (
+        "subprocess.run([sys.executable, '-c', 'sum(range(5_000_000))'])"
+    )
+    alone, with_child = commands.run(python("print('one')")), commands.run(python(code))
+    assert with_child.output == "one\ntwo\n"
+    assert with_child.cpu_s > alone.cpu_s
+    assert with_child.first_line_s < with_child.wall_s
+
+
+def test_a_command_that_fails_says_why() -> None:
+    with pytest.raises(commands.Failed, match=r"exit code 3\n.*no models"):
+        commands.run(python("import sys; print('no models'); sys.exit(3)"))
+    commands.run(python("raise SystemExit(3)", code_wanted=3))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_memory_is_that_of_a_process_and_all_below_it() -> None:
+    code = "input()"
+    inner = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", inner], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        for _ in range(500):  # until the second has started
+            if len(family := commands._family(process.pid)) == 2:
+                break
+            time.sleep(0.01)
+        assert process.pid in family and len(family) == 2
+        assert commands._memory_kb(process.pid) > 1000
+        process.communicate(b"\n")
+
+
+def test_a_scan_is_held_against_decoding_alone_and_what_is_asked_for() -> None:
+    record = '{"duration": 240.0}\n'
+    runs = {
+        "all": [took(1.0, output=record), took(2.0), took(9.0)],
+        "floor": [took(1.0, output='{"work_s": 0.5}')],
+        "three": [took(0.5)],
+    }
+    seconds = scan.music_s(runs)
+    assert seconds == {"all": 240, "three": 240, "floor": 240}
+    found = {bound.what: bound for bound in scan.bounds(runs, seconds, "cpu")}
+    ratios = {what.partition(" /")[2]: bound.found for what, bound in found.items() if "/" in what}
+    assert ratios == {
+        " decoding alone, whole commands": 2.0,
+        " decoding alone without its start": 4.0,
+        " --segments 3": 4.0,
+    }
+    assert found["scan / decoding alone, whole commands"].reached
+    assert not found["scan / decoding alone without its start"].reached
+    assert found["all segments / --segments 3"].reached
+
+
+def test_throughput_without_the_start_is_that_of_the_further_tracks() -> None:
+    runs = {"musictag": [took(12.0)], "one": [took(3.0)]}
+    assert against.further(runs, {"musictag": 2400, "one": 240}) == 240
+    row = against.row([took(4.0, output='x\n{"load_s": 3.0, "work_s": 1.0}\n')], 240)
+    assert (row["whole"], row["loaded"], row["per_cpu"]) == (60, 240, 30)
