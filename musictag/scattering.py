@@ -46,6 +46,9 @@ from torch.nn import functional
 
 Float64 = NDArray[np.float64]
 
+_VANISHED = 40.0
+"""So many widths from its centre a Gaussian is less than the smallest double."""
+
 S0 = 2 / math.sqrt(3)
 """The constant that ties the widths of filters to their bandwidths in the paper's filter bank."""
 
@@ -350,9 +353,10 @@ class MorletBank:
         centre, width = self.centres[index], self.widths[index]
 
         def gaussian(frequencies: Float64) -> Float64:
+            periods = (width * (frequencies + 2 * np.pi * k) for k in (-1, 0, 1))
+            near = (period for period in periods if np.abs(period).min() < _VANISHED)
             return sum(
-                (np.exp(-0.5 * (width * (frequencies + 2 * np.pi * k)) ** 2) for k in (-1, 0, 1)),
-                start=np.zeros_like(frequencies),
+                (np.exp(-0.5 * period**2) for period in near), start=np.zeros_like(frequencies)
             )
 
         kappa = gaussian(np.array([-centre])) / gaussian(np.zeros(1))
@@ -471,7 +475,11 @@ nearly twice as slow, twice as many gain nothing."""
 POINTS_ON_GPU = 2**27
 """The same over a batch of segments where memory is plenty and launches cost: 1 GiB."""
 
-SHORTEST_RATE = 32
+FINE_RATE = 32
+"""Points per hop up to which an inverse transform is at least twice as long as its band: where
+that is cheap. The modulus of a narrow band would fold back on φ's own band."""
+
+SHORTEST_RATE = 8
 """Points per hop below which an FFT only gets smaller, not faster."""
 
 
@@ -571,17 +579,20 @@ class _Bank(nn.Module):
         self.starts = [band.start for band in bands]
         self.offsets = np.cumsum([0, *(len(band.gains) for band in bands)]).tolist()
         gains = torch.from_numpy(np.concatenate([band.gains for band in bands])).float()
-        self.register_buffer("gains", gains, persistent=False)
+        # Each twice, for the real and the imaginary part: torch has no product of real and
+        # complex numbers, and would make the gains complex at every call.
+        self.register_buffer("gains", gains[:, None].repeat(1, 2), persistent=False)
 
     def cut(self, index: int, spectrum: Tensor, *, out: Tensor) -> None:
         """One band of a real signal's half spectrum into `out`, followed by zeros."""
-        gains = self.get_buffer("gains")[self.offsets[index] : self.offsets[index + 1]]
+        pairs = self.get_buffer("gains")[self.offsets[index] : self.offsets[index + 1]]
+        gains = pairs[:, 0]
         start, stop, top = self.starts[index], self.starts[index] + len(gains), spectrum.shape[-1]
         lo, hi = max(start, 0), min(stop, top)
         torch.mul(
-            spectrum[..., lo:hi],
-            gains[lo - start : hi - start],
-            out=out[..., lo - start : hi - start],
+            torch.view_as_real(spectrum[..., lo:hi]),
+            pairs[lo - start : hi - start],
+            out=torch.view_as_real(out[..., lo - start : hi - start]),
         )
         if start < 0:
             mirrored = spectrum[..., 1 : 1 - start].flip(-1).conj()
@@ -595,8 +606,8 @@ class _Bank(nn.Module):
 def _length(plan: Plan, n_bins: float) -> int:
     """The shortest quick FFT, a whole number of points per hop, that holds n_bins."""
     rate = SHORTEST_RATE
-    while plan.n_hops * rate < n_bins:
-        # 32, 48, 64, 96, ...: powers of two and one and a half times them
+    while plan.n_hops * rate < (n_bins if rate >= FINE_RATE else 2 * n_bins):
+        # 8, 12, 16, 24, ...: powers of two and one and a half times them
         rate = rate * 3 // 2 if rate & (rate - 1) == 0 else rate // 3 * 4
     return plan.n_hops * rate
 
