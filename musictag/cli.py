@@ -885,9 +885,10 @@ def train(  # noqa: PLR0913  # one argument per option
     `torchrun --nproc-per-node N -m musictag train …`.
     """
     with _endings():
-        from musictag import checkpoint, pipeline, report  # noqa: PLC0415
+        from musictag import checkpoint, report  # noqa: PLC0415
+        from musictag.ear import find_device  # noqa: PLC0415
 
-        found = pipeline.find_device(config.override(config.load(), {"device": device}).device)
+        found = find_device(config.override(config.load(), {"device": device}).device)
         from musictag.training import magnatagatune, ranks  # noqa: PLC0415
         from musictag.training.dataset import DataSet  # noqa: PLC0415
         from musictag.training.train import (  # noqa: PLC0415
@@ -976,9 +977,10 @@ def evaluate(
         import json  # noqa: PLC0415
 
         from musictag import checkpoint, pipeline  # noqa: PLC0415
+        from musictag.ear import find_device  # noqa: PLC0415
 
         settings = config.override(config.load(), {"device": device, "model": model})
-        found = pipeline.find_device(settings.device)
+        found = find_device(settings.device)
         from musictag import report  # noqa: PLC0415
         from musictag.training import dataset as datasets  # noqa: PLC0415
         from musictag.training import evaluate as judge  # noqa: PLC0415

@@ -10,11 +10,12 @@ hears them in batches that reach across tracks. A CUDA device hears one batch
 while the next one is gathered.
 
 Nothing here grows with the library or with a track. In memory are at most, of
-1.9 MB each: the queue's max(16, 2 · jobs) segments, 2 in the hands of each
+1.9 MB each: the queue's max(48, 2 · jobs) segments, 2 in the hands of each
 thread, and one batch, or two for a CUDA device. With 2 jobs on a CPU that is
-50 MB, with 16 jobs and batches of 64 it is 360 MB. The queue need not hold a
+160 MB, with 16 jobs and batches of 64 it is 390 MB. The queue need not hold a
 batch: it only bridges the moments in which the caller's thread does something
-else. A window bounds the tracks that may overtake a slow one.
+else, of which loading torch is the longest. A window bounds the tracks that may
+overtake a slow one.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 _WINDOW = 1024
 """Tracks that may be under way at once, so that finished ones wait for a slow one in bounded
 memory. Far more than fit into a batch."""
+_QUEUE = 48
+"""Segments that may wait to be heard, at least."""
 _PATIENCE_S = 0.5
 """A batch that is not full waits this long for the next segment."""
 _POLL_S = 0.1
@@ -218,7 +221,7 @@ class Decoders:
         self._window = threading.Semaphore(_WINDOW)
         self._todo: queue.Queue[Track | None] = queue.Queue()
         self._arrivals: queue.Queue[Arrival | BaseException | None] = queue.Queue(
-            maxsize=max(16, 2 * jobs)
+            maxsize=max(_QUEUE, 2 * jobs)
         )
         self._porter = threading.Thread(
             target=self._guarded, args=(self._take_paths,), name="musictag paths", daemon=True

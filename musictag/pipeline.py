@@ -26,13 +26,13 @@ from musictag.cache import Cache, Heard
 from musictag.config import Settings, n_cores
 from musictag.decision import Change
 from musictag.decoder import FATAL, Decoder
-from musictag.errors import CheckpointError, FileError, Problem, UsageError
+from musictag.ear import Ear, find_device
+from musictag.errors import CheckpointError, FileError, Problem
 from musictag.hearing import Decoders, Listener, Track, in_order
 from musictag.journal import Journal, Others, Writing
 
 if TYPE_CHECKING:
     from musictag.checkpoint import Checkpoint
-    from musictag.ear import Ear
     from musictag.hearing import Segment
 
 log = logging.getLogger(__name__)
@@ -127,26 +127,6 @@ def check_segments(checkpoint: Checkpoint) -> None:
             f"{checkpoint.name}: this model hears segments of {n_samples} samples, "
             f"musictag cuts {audio.SEGMENT_LENGTH}"
         )
-
-
-def find_device(name: str) -> str:
-    """The device to hear on; auto takes the fastest there is. UsageError if it is not there."""
-    # torch's threads wait for each other by spinning unless told before they start, and take the
-    # cores away from the decoding threads: 52 instead of 205 times real time on two busy cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    import torch  # noqa: PLC0415  # not for a library that is remembered whole
-
-    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    has_mps = torch.backends.mps.is_available()
-    if name == "auto":
-        return "cuda" if n_cuda else "mps" if has_mps else "cpu"
-    kind, _, number = name.partition(":")
-    if kind == "cuda" and int(number or 0) >= n_cuda:
-        found = f"it finds {n_cuda} of them" if n_cuda else "it finds no CUDA device"
-        raise UsageError(f"--device {name}: PyTorch cannot use it ({found})")
-    if kind == "mps" and not has_mps:
-        raise UsageError("--device mps: PyTorch cannot use it (no Apple GPU, or a build without)")
-    return name
 
 
 # ---------------------------------------------------------------- one track

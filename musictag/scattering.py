@@ -152,8 +152,15 @@ class Scattering(nn.Module):
         if samples.ndim != 2 or samples.shape[1] != plan.n_samples:
             shape = tuple(samples.shape)
             raise ValueError(f"samples have shape {shape}, the plan wants (B, {plan.n_samples})")
+        out = self.get_buffer("_taps0").new_empty(len(samples), plan.n_coefficients, plan.n_frames)
+        n = SEGMENTS_ON_CPU if samples.device.type == "cpu" else max(1, len(samples))
+        for some, into in zip(torch.split(samples, n), torch.split(out, n), strict=True):
+            self._transform(some, into)
+        return out.index_select(1, self.get_buffer("_order"))
+
+    def _transform(self, samples: Tensor, out: Tensor) -> None:
+        """Some segments' coefficients, in computed order."""
         padded = self._padded(samples)
-        out = padded.new_empty(len(padded), plan.n_coefficients, plan.n_frames)
         out[:, 0] = self._average(padded, self.get_buffer("_taps0"))
         spectrum = torch.fft.rfft(padded, norm="forward")
         at_once = POINTS_PER_STEP if samples.device.type == "cpu" else POINTS_ON_GPU
@@ -161,7 +168,6 @@ class Scattering(nn.Module):
             n = max(1, at_once // step.n_points)
             for some, into in zip(torch.split(spectrum, n), torch.split(out, n), strict=True):
                 self._execute(step, some, into)
-        return out.index_select(1, self.get_buffer("_order"))
 
     def _padded(self, samples: Tensor) -> Tensor:
         """(B, N) -> (B, n_padded), by reflection at both ends."""
@@ -471,6 +477,9 @@ def _cropped(band: Band, reach: float) -> Band:
 POINTS_PER_STEP = 2**21
 """Complex points of one batched FFT on a CPU, at most. Measured on two cores: an eighth of it is
 nearly twice as slow, twice as many gain nothing."""
+
+SEGMENTS_ON_CPU = 8
+"""Whose spectra are in memory at once: more take more of it and no less time."""
 
 POINTS_ON_GPU = 2**27
 """The same over a batch of segments where memory is plenty and launches cost: 1 GiB."""

@@ -17,6 +17,7 @@ import numpy as np
 from musictag import audio, decision, pipeline
 from musictag.config import Settings
 from musictag.decoder import Decoder, Track
+from musictag.ear import find_device
 from musictag.errors import AudioError
 
 if TYPE_CHECKING:
@@ -87,12 +88,12 @@ def _hear(
     track: Track, checkpoint: Checkpoint, settings: Settings
 ) -> Iterator[tuple[list[float], list[tuple[float, ...]]]]:
     """Where some segments start, and their probabilities."""
-    import torch  # noqa: PLC0415
-
     batch_size = settings.batch_size or BATCH_SIZE
     batches = _batches(track, batch_size)
     first = next(batches)  # a file that cannot be read needs no model
-    ear = checkpoint.load(pipeline.find_device(settings.device), batch_size=batch_size)
+    ear = checkpoint.load(find_device(settings.device), batch_size=batch_size)
+    import torch  # noqa: PLC0415
+
     for batch in chain([first], batches):
         starts_s, segments = zip(*batch, strict=True)
         heard = ear.hear(torch.from_numpy(np.stack(segments)))  # (B, N) -> (B, K)

@@ -117,7 +117,7 @@ def test_what_libraries_say_of_memory_is_understood_and_nothing_else(
 
 @pytest.mark.parametrize(
     ("device", "free_gb", "size"),
-    [("cpu", 0, 8), ("mps", 0, 16), *(("cuda", gb, n) for gb, n in ((140, 64), (2, 32), (0, 1)))],
+    [("cpu", 0, 32), ("mps", 0, 16), *(("cuda", gb, n) for gb, n in ((140, 64), (2, 32), (0, 1)))],
 )
 def test_auto_takes_as_many_segments_as_fit_into_the_devices_memory(
     monkeypatch: pytest.MonkeyPatch, device: str, free_gb: int, size: int

@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("hearing", "journal", "metadata", "writing"),
     },
     "taggram": {
-        *("audio", "checkpoint", "config", "decision", "decoder", "errors", "pipeline"),
+        *("audio", "checkpoint", "config", "decision", "decoder", "ear", "errors", "pipeline"),
     },
     "undo": {
         *("cache", "config", "decision", "decoder", "errors", "journal", "metadata", "pipeline"),
@@ -65,8 +65,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "report": {"decision", "errors", "journal", "pipeline", "taggram"},
     "cli": {
-        *("cache", "checkpoint", "config", "decision", "errors", "files", "journal", "pipeline"),
-        *("report", "taggram", "training", "undo", "writing"),
+        *("cache", "checkpoint", "config", "decision", "ear", "errors", "files", "journal"),
+        *("pipeline", "report", "taggram", "training", "undo", "writing"),
     },
     **METADATA,
     **TRAINING,

@@ -284,7 +284,7 @@ def test_every_segment_is_heard_for_its_own_track(listening: Listening, song: So
 def test_a_long_track_is_never_held_whole(listening: Listening, song: Song, jobs: int) -> None:
     paths = [song(heard=[ROCK] * 300) for _ in range(3)]
     scan(paths, listening, Settings(device="cpu", jobs=jobs, batch_size=4))
-    queue, batch, in_hand = max(16, 2 * jobs), 4 + 1, 2 * jobs
+    queue, batch, in_hand = max(hearing._QUEUE, 2 * jobs), 4 + 1, 2 * jobs
     assert listening.most_alive <= queue + batch + in_hand
     assert listening.n_alive == 0
 
