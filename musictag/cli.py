@@ -306,7 +306,7 @@ def scan(  # noqa: PLR0913  # one argument per option
         str | None,
         typer.Option(
             metavar="N|auto",
-            help="Segments heard at once. auto: 8, on a GPU what fits its memory; fewer when that "
+            help="Segments heard at once. auto: 32, on a GPU what fits its memory; fewer when that "
             "runs out. [default: auto]",
             parser=_number_or_word,
         ),
