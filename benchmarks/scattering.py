@@ -14,13 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import resource
 import statistics
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +23,7 @@ import torch
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 from numpy.typing import NDArray
 from reference_scattering import by_definition, relative_error
+from timing import device_name, peak_memory_gb, timed
 
 from musictag import audio
 from musictag.scattering import FrontEnd, Scattering, kymatio_plan
@@ -159,33 +155,6 @@ def made_music(g: np.random.Generator) -> NDArray[np.float64]:
                 x_here += decay * np.sin(2 * np.pi * harmonic * pitch * t) / harmonic
         x_here += g.standard_normal(len(t)) * np.exp(-t * 25)
     return np.asarray(0.3 * x / np.abs(x).max())
-
-
-def timed(
-    what: dict[str, Callable[[], object]], n_runs: int, device: str
-) -> dict[str, list[float]]:
-    """Seconds of each, in turns, so that a slow moment of the machine slows all alike."""
-    times: dict[str, list[float]] = {name: [] for name in what}
-    for turn in range(n_runs + 1):
-        for name, run in what.items():
-            began = time.perf_counter()
-            run()
-            if device.startswith("cuda"):
-                torch.cuda.synchronize()
-            if turn:  # the first warms up
-                times[name].append(time.perf_counter() - began)
-    return times
-
-
-def peak_memory_gb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)
-
-
-def device_name(device: str) -> str:
-    if device.startswith("cuda"):
-        return str(torch.cuda.get_device_name(device))
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} of {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

@@ -190,11 +190,13 @@ class Ear:
             return probabilities, done
 
     def _probabilities(self, segments: torch.Tensor) -> torch.Tensor:
+        return self._judged(self._scattering(segments))  # (B, C, T) -> (B, K)
+
+    def _judged(self, coefficients: torch.Tensor) -> torch.Tensor:
         """In float32 everywhere: by default cuDNN's recurrent layers would round to 10 bits (TF32),
         which could move a decision."""
         import torch  # noqa: PLC0415
 
-        coefficients = self._scattering(segments)  # (B, C, T)
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             logits: torch.Tensor = self._model(coefficients)
         return logits.sigmoid()
