@@ -214,9 +214,7 @@ class Ear:
             torch.cuda.empty_cache()
         elif self.device.type == "mps":
             torch.mps.empty_cache()
-        log.warning(
-            "%s is out of memory: going on with %d segments at once", self.device, self.batch_size
-        )
+        log.warning("%s is out of memory: going on in batches of %d", self.device, self.batch_size)
 
     def _too_little_memory(self, what_for: str) -> DeviceError:
         return DeviceError(

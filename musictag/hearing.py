@@ -126,7 +126,7 @@ class Listener:
             new = not self._idle
             self._gathering = _Batch(self._ear.room(len(segment))) if new else self._idle.pop()
         self._gathering.add(track, segment)
-        if len(self._gathering.tracks) >= min(self._ear.batch_size, len(self._gathering.room)):
+        if len(self._gathering.tracks) == len(self._gathering.room):
             return self._hear()
         return self._take() if self._begun is not None and self._begun.is_heard else []
 

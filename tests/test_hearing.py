@@ -63,8 +63,8 @@ def test_where_memory_runs_out_half_as_many_are_heard_from_then_on(
     assert network.tried == [8, 4, 2, 2, 2, 2, 2, 1]
     assert network.heard == numbers, "each of them once"
     assert caplog.messages == [
-        "cpu is out of memory: going on with 4 segments at once",
-        "cpu is out of memory: going on with 2 segments at once",
+        "cpu is out of memory: going on in batches of 4",
+        "cpu is out of memory: going on in batches of 2",
     ]
     listener.hear(segments(*numbers[:4]))
     assert network.tried[8:] == [2, 2], "what was too much is not tried again"
