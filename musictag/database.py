@@ -10,8 +10,8 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -23,6 +23,8 @@ class Schema:
     version: int
     objects: tuple[str, ...]
     """A CREATE statement for each table and index."""
+    upgrades: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Older version → the statements that make this one of it. They add no objects."""
 
 
 class Foreign(sqlite3.DatabaseError):  # a kind of file, not of error
@@ -48,8 +50,9 @@ def connect(path: Path, schema: Schema, *, synchronous: str) -> sqlite3.Connecti
         _write_ahead(database)
         database.execute(f"PRAGMA synchronous = {synchronous}")
         with transaction(database, "IMMEDIATE"):
-            if _check(database, schema) == _EMPTY:
-                for statement in schema.objects:
+            _, version, _ = _check(database, schema)
+            if version != schema.version:
+                for statement in schema.upgrades.get(version, schema.objects):
                     database.execute(statement)
                 database.execute(f"PRAGMA application_id = {schema.application}")
                 database.execute(f"PRAGMA user_version = {schema.version}")
@@ -99,7 +102,9 @@ def _check(database: sqlite3.Connection, schema: Schema) -> tuple[int, int, int]
         )
     )
     identity = (application, version, n_objects)
-    if identity not in (_EMPTY, (schema.application, schema.version, len(schema.objects))):
+    versions = (schema.version, *schema.upgrades)
+    ours = [(schema.application, version, len(schema.objects)) for version in versions]
+    if identity not in (_EMPTY, *ours):
         raise Foreign(schema, application, version)
     return identity
 

@@ -9,14 +9,18 @@ import multiprocessing
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from musictag import cache
-from musictag.cache import Cache, Heard
+from musictag.cache import Cache, Heard, Known, Tags
 
 HEARD = Heard(240.5, (0.25, 0.5, 1.0))
+TAGS = Tags({"GENRE": ("Rock", "été"), "MOOD": ()})
 
 
 def a_file(directory: Path, name: str = "a.mp3", content: bytes = b"music") -> Path:
@@ -82,10 +86,11 @@ def test_a_path_is_the_same_from_wherever_it_is_named(
 
 def test_names_that_are_not_utf8_and_times_beyond_64_bits_are_remembered(tmp_path: Path) -> None:
     song = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp3"))
-    far = os.stat_result((0o100644, 1, 1, 1, 0, 0, 5, 0, 10**11, 0))
+    far: Any = SimpleNamespace(st_size=5, st_mtime_ns=10**20, st_ctime_ns=10**20 + 1)
     with Cache(tmp_path / "heard.sqlite") as remembered:
-        remembered.remember_content(song, far, b"digest")
-        assert remembered.content(song, far) == b"digest"
+        remembered.remember_content(song, far, b"digest", TAGS, reader="us")
+        remembered.flush()
+        assert remembered.known(song, far, "us", ()) == Known(b"digest", TAGS, {})
 
 
 def test_without_a_file_nothing_is_remembered_and_nothing_fails(tmp_path: Path) -> None:
@@ -95,6 +100,201 @@ def test_without_a_file_nothing_is_remembered_and_nothing_fails(tmp_path: Path) 
         nothing.remember_heard(b"digest", "model", HEARD)
         assert nothing.content(song, song.stat()) is None
         assert nothing.heard(b"digest", "model") is None
+
+
+# ---------------------------------------------------------------- tags
+
+
+def at(stat: os.stat_result, **times: int) -> Any:
+    """What a file system tells, but for these."""
+    names = ("st_size", "st_mtime_ns", "st_ctime_ns")
+    return SimpleNamespace(**({name: getattr(stat, name) for name in names} | times))
+
+
+def test_an_unchanged_file_is_known_with_its_tags_and_all_that_was_heard(tmp_path: Path) -> None:
+    song = a_file(tmp_path)
+    then = at(song.stat(), st_ctime_ns=7)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_content(song, then, b"digest", TAGS, reader="us")
+        for key in ("model", "damage", "another model"):
+            remembered.remember_heard(b"digest", key, HEARD)
+        known = remembered.known(song, then, "us", ("model", "damage", "no model"))
+    assert known == Known(b"digest", TAGS, {"model": HEARD, "damage": HEARD})
+
+
+def test_why_a_file_cannot_be_tagged_is_remembered(tmp_path: Path) -> None:
+    song, none = a_file(tmp_path), Tags({}, "no_tags", "raw AAC has none")
+    then = at(song.stat(), st_ctime_ns=7)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_content(song, then, b"digest", none, reader="us")
+        assert remembered.known(song, then, "us", ()) == Known(b"digest", none, {})
+
+
+@pytest.mark.parametrize(
+    ("now", "reader", "tags"),
+    [
+        ({}, "us", TAGS),
+        ({"st_ctime_ns": 8}, "us", None),
+        ({}, "a newer us", None),
+    ],
+)
+def test_tags_are_known_only_to_who_read_them_and_while_nothing_changed_the_file(
+    tmp_path: Path, now: dict[str, int], reader: str, tags: Tags | None
+) -> None:
+    """Whoever sets a tag may put the modification time back, and need not change the size."""
+    song = a_file(tmp_path)
+    then = at(song.stat(), st_ctime_ns=7)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_content(song, then, b"digest", TAGS, reader="us")
+        known = remembered.known(song, at(song.stat(), **{"st_ctime_ns": 7} | now), reader, ())
+    assert known == Known(b"digest", tags, {})
+
+
+@pytest.mark.parametrize(
+    ("system", "ctime_ns"),
+    [("nt", 1_700_000_000_123_456_700), ("posix", 17_000_000_000_000_000), ("posix", 10_000_000)],
+)
+def test_tags_are_not_remembered_where_a_change_might_not_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, ctime_ns: int
+) -> None:
+    """On Windows, FAT and SFTP there is no time of the last change that nobody can set."""
+    song = a_file(tmp_path)
+    then = at(song.stat(), st_ctime_ns=ctime_ns)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        monkeypatch.setattr(cache, "_SYSTEM", system)
+        remembered.remember_content(song, then, b"digest", TAGS, reader="us")
+        assert remembered.known(song, then, "us", ()) == Known(b"digest", None, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "{}",
+            "[]",
+            "null",
+            "3",
+            b"[{}]",
+            '[{}, ""]',
+            '[[], "", ""]',
+            '[{"GENRE": 3}, "", ""]',
+        ),
+        *('[{"GENRE": [3]}, "", ""]', '[{"GENRE": ["a"]}, null, ""]', '[{"GENRE": ["a"'),
+    ],
+)
+def test_damaged_tags_are_read_again(tmp_path: Path, text: object) -> None:
+    song = a_file(tmp_path)
+    then = at(song.stat(), st_ctime_ns=7)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_content(song, then, b"digest", TAGS, reader="us")
+        assert remembered._database is not None
+        remembered._database.execute("UPDATE content SET tags = ?", (text,))
+        assert remembered.known(song, then, "us", ()) == Known(b"digest", None, {})
+
+
+# ---------------------------------------------------------------- on its way to the disk
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What it is by the cache's clock."""
+    now_s = [1000.0]
+    monkeypatch.setattr(cache.time, "monotonic", lambda: now_s[0])
+    return now_s
+
+
+def on_disk(path: Path) -> int:
+    """How many hearings another process would find."""
+    database = sqlite3.connect(path)
+    (n,) = database.execute("SELECT count(*) FROM heard").fetchone()
+    database.close()
+    return int(n)
+
+
+def test_what_is_remembered_now_and_then_is_on_the_disk_at_once(
+    tmp_path: Path, clock: list[float]
+) -> None:
+    path = tmp_path / "heard.sqlite"
+    with Cache(path) as remembered:
+        for number in range(3):
+            remembered.remember_heard(b"%d" % number, "model", HEARD)
+            assert on_disk(path) == number + 1
+            clock[0] += 0.6
+
+
+def test_what_is_remembered_in_quick_succession_goes_to_the_disk_together(
+    tmp_path: Path, clock: list[float]
+) -> None:
+    path = tmp_path / "heard.sqlite"
+    with Cache(path) as remembered:
+        for number in range(100):
+            remembered.remember_heard(b"%d" % number, "model", HEARD)
+        assert on_disk(path) == 1
+        clock[0] += 0.6
+        remembered.remember_heard(b"one more", "model", HEARD)
+        assert on_disk(path) == 101
+        for number in range(1500):
+            remembered.remember_heard(b"again %d" % number, "model", HEARD)
+        assert on_disk(path) == 1101, "without end it would not wait either"
+    assert on_disk(path) == 1601
+
+
+def test_what_waits_for_the_disk_is_known_all_the_same(tmp_path: Path, clock: list[float]) -> None:
+    song = a_file(tmp_path)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        for number in range(3):
+            digest = b"%d" % number
+            remembered.remember_heard(digest, "model", HEARD)
+            assert remembered.heard(digest, "model") == HEARD
+            remembered.remember_content(song, song.stat(), digest)
+            assert remembered.content(song, song.stat()) == digest
+
+
+def test_nobody_is_locked_out_by_what_waits(tmp_path: Path, clock: list[float]) -> None:
+    with Cache(tmp_path / "heard.sqlite") as one, Cache(tmp_path / "heard.sqlite") as other:
+        for number in range(5):
+            one.remember_heard(b"one %d" % number, "model", HEARD)
+            other.remember_heard(b"other %d" % number, "model", HEARD)
+        other._database.execute("PRAGMA busy_timeout = 0")  # type: ignore[union-attr]
+        other.flush()
+        assert one.heard(b"other 4", "model") == HEARD
+
+
+# ---------------------------------------------------------------- files that are not as they were
+
+
+def of_version_2(path: Path) -> None:
+    """As the version before wrote it."""
+    database = sqlite3.connect(path)
+    with database:
+        database.execute(f"PRAGMA application_id = {cache.SCHEMA.application}")
+        database.execute("PRAGMA user_version = 2")
+        database.execute(
+            "CREATE TABLE content (path BLOB PRIMARY KEY, size INTEGER NOT NULL, "
+            "mtime_ns TEXT NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID"
+        )
+        database.execute(cache.SCHEMA.objects[1])
+        row = (b"digest", "model", 240.5, array.array("f", HEARD.probabilities).tobytes(), "", "")
+        database.execute("INSERT INTO heard VALUES (?, ?, ?, ?, ?, ?)", row)
+        row = (os.fsencode(path), 5, "7", b"digest")
+        database.execute("INSERT INTO content VALUES (?, ?, ?, ?)", row)
+    database.close()
+
+
+def test_a_cache_of_the_version_before_goes_on_with_what_it_knows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "heard.sqlite"
+    of_version_2(path)
+    stat: Any = SimpleNamespace(st_size=5, st_mtime_ns=7, st_ctime_ns=7)
+    for tags in (None, TAGS):
+        with Cache(path) as remembered:
+            known = remembered.known(path, stat, "us", ("model",))
+            assert known == Known(b"digest", tags, {"model": HEARD})
+            remembered.remember_content(path, stat, b"digest", TAGS, reader="us")
+    assert caplog.text == ""
+    assert [file.name for file in tmp_path.glob("*.damaged")] == []
 
 
 def garbage(path: Path) -> None:
@@ -121,12 +321,21 @@ def half_a_schema(path: Path) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("spoil", [garbage, other_program, later_version, half_a_schema])
+def first_version(path: Path) -> None:
+    Cache(path).close()
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "spoil", [garbage, other_program, later_version, first_version, half_a_schema]
+)
 def test_a_file_that_is_not_ours_is_set_aside_whole_and_a_new_one_begun(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: object
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "heard.sqlite"
-    spoil(path)  # type: ignore[operator]
+    spoil(path)
     before = path.read_bytes()
     with Cache(path) as remembered:
         remembered.remember_heard(b"digest", "model", HEARD)
@@ -194,6 +403,7 @@ def test_a_damaged_row_is_not_remembered_and_can_be_again(
     with Cache(tmp_path / "heard.sqlite") as remembered:
         remembered.remember_heard(b"d", "k", HEARD)
         remembered.remember_heard(b"other", "k", HEARD)
+        remembered.flush()
         assert remembered._database is not None
         remembered._database.execute(
             f"UPDATE heard SET {column} = ? WHERE digest = ?", (value, b"d")
@@ -248,7 +458,7 @@ def test_a_full_disk_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 
 def test_a_bug_of_ours_is_not_swallowed(tmp_path: Path) -> None:
     with Cache(tmp_path / "heard.sqlite") as remembered, pytest.raises(sqlite3.ProgrammingError):
-        remembered._row("SELECT ?", ())
+        remembered._rows("SELECT ?", (), ("", ""))
 
 
 def test_threads_share_a_cache(tmp_path: Path) -> None:
