@@ -98,6 +98,8 @@ class Known:
     tags: Tags | None
     heard: Mapping[str, Heard]
     """What was heard in this audio, for the keys that were asked for."""
+    complete: bool = True
+    """Of the tags no more could be remembered."""
 
 
 class Cache:
@@ -128,20 +130,22 @@ class Cache:
         Nor are those of a file of which its system does not tell when it changed.
         """
         name, size, mtime_ns = _seen(path, stat)
+        changed = _changed(stat)
         rows = self._rows(
             _KNOWN.format(", ".join("?" * len(keys))),
-            (_changed(stat), reader, *keys, name, size, mtime_ns),
+            (changed, reader, *keys, name, size, mtime_ns),
             (_CONTENT, name),
         )
         if not rows or not isinstance(rows[0][0], bytes):
             return None
-        content, tags, *_ = rows[0]
+        content, text, *_ = rows[0]
         if any((_HEARD, (content, key)) in self._waiting for key in keys):
             self.flush()
             return self.known(path, stat, reader, keys)
         heard = {row[2]: _restored(*row[3:]) for row in rows}
         known = {key: what for key, what in heard.items() if what is not None}
-        return Known(content, _restored_tags(tags), known)
+        tags = _restored_tags(text)
+        return Known(content, tags, known, complete=tags is not None or changed is None)
 
     def content(self, path: Path, stat: os.stat_result) -> bytes | None:
         """Digest of the audio in an unchanged file; None for one that is new or changed."""

@@ -1,13 +1,14 @@
 """Many tracks at once: their segments decoded in processes, heard in batches, taken in order.
 
-    with Decoders(paths, segments, jobs) as decoders:
+    with Decoders(paths, remembered, segments, jobs) as decoders:
         for track in in_order(Listener(load, stopped).tracks(decoders)):
             ...                                  # all of it heard, or with a problem
 
 Threads, each with a process that decodes for it, read tracks, a few at a time,
 and put their segments on a short queue; the caller's thread takes them off and
 hears them in batches that reach across tracks. A CUDA device hears one batch
-while the next one is gathered.
+while the next one is gathered. A track of which all is remembered passes them
+by, together with its neighbours.
 
 Nothing here grows with the library or with a track. In memory are at most, of
 1.9 MB each: the queue's max(48, 2 · jobs) segments, 2 in the hands of each
@@ -27,7 +28,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from musictag.cache import Heard
+    from musictag.cache import Heard, Tags
     from musictag.ear import Ear, Later
 
     Segment = NDArray[np.float32]
@@ -51,6 +52,10 @@ _WINDOW = 1024
 memory. Far more than fit into a batch."""
 _QUEUE = 48
 """Segments that may wait to be heard, at least."""
+_TOGETHER = 64
+"""Remembered tracks leave by so many at least, where there are as many."""
+_LINGER_S = 0.002
+"""And where nothing else is to be done they are waited for so long."""
 _PATIENCE_S = 0.5
 """A batch that is not full waits this long for the next segment."""
 _POLL_S = 0.1
@@ -66,9 +71,10 @@ class Track:
     number: int
     path: Path
     stat: os.stat_result | None = None
-    old: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tags: Tags | None = None
     """The metadata as the file has it."""
-    untaggable: Problem | None = None
+    noted: bool = False
+    """The cache has the tags and the content of the file as it is now."""
     content: bytes | None = None
     duration_s: float | None = None
     taggram: list[list[float]] = field(default_factory=list)
@@ -108,6 +114,8 @@ class Listener:
             if arrival is None:
                 yield from self._hear()
                 yield from self._take()
+            elif isinstance(arrival, list):
+                yield from arrival
             elif arrival.segment is None:
                 arrival.track.decoded = True
                 if arrival.track.n_unheard == 0:
@@ -204,25 +212,32 @@ class Decoders:
     """Threads that read tracks in the order of the paths and hand over their segments.
 
     Each has a Decoder, whose process does the work; the thread waits for it.
-    Iterating gives what arrives, and None when nothing did for a while. One
-    more thread takes the paths, because a list on standard input may make it
-    wait for ever. Leaving the `with` block ends all of them.
+    Iterating gives what arrives: an Arrival, a list of tracks of which all was
+    `remembered`, and None when nothing came for a while. One more thread takes
+    the paths, because a list on standard input may make it wait for ever, and
+    asks what is remembered. Leaving the `with` block ends all of them.
     """
 
     def __init__(
         self,
         paths: Iterable[Path | FileError],
+        remembered: Callable[[Track], bool],
         segments: Callable[[Track, Decoder], Iterator[Segment]],
         jobs: int,
     ) -> None:
         self._paths = paths
+        self._remembered = remembered
         self._segments = segments
         self._ended = threading.Event()
         self._window = threading.Semaphore(_WINDOW)
         self._todo: queue.Queue[Track | None] = queue.Queue()
-        self._arrivals: queue.Queue[Arrival | BaseException | None] = queue.Queue(
+        self._arrivals: queue.Queue[Arrival | list[Track] | BaseException | None] = queue.Queue(
             maxsize=max(_QUEUE, 2 * jobs)
         )
+        self._passing: list[Track] = []
+        """Remembered tracks: this list is among the arrivals if there is anything in it."""
+        self._lock = threading.Lock()
+        self._n_done = 0
         self._porter = threading.Thread(
             target=self._guarded, args=(self._take_paths,), name="musictag paths", daemon=True
         )
@@ -254,8 +269,8 @@ class Decoders:
             thread.join(max(0.0, deadline_s - time.monotonic()))
         self._porter.join(min(1.0, max(0.0, deadline_s - time.monotonic())))
 
-    def __iter__(self) -> Iterator[Arrival | None]:
-        n_at_work = len(self._threads)
+    def __iter__(self) -> Iterator[Arrival | list[Track] | None]:
+        n_at_work = len(self._threads) + 1
         while n_at_work:
             try:
                 arrival = self._arrivals.get(timeout=_PATIENCE_S)
@@ -266,12 +281,21 @@ class Decoders:
                 raise arrival
             if arrival is None:
                 n_at_work -= 1
+            elif isinstance(arrival, list):
+                if len(arrival) < _TOGETHER and self._arrivals.empty():
+                    time.sleep(_LINGER_S)  # else each would cost a change of threads
+                with self._lock:
+                    self._passing = []
+                yield arrival
             else:
                 yield arrival
 
     def one_done(self) -> None:
-        """A track has left the scan: another may come in."""
-        self._window.release()
+        """A track has left the scan: another may come in, though not each for itself."""
+        self._n_done += 1
+        if self._n_done >= min(_TOGETHER, _WINDOW // 2 or 1):
+            self._window.release(self._n_done)
+            self._n_done = 0
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """An exception that we did not foresee is raised again where the arrivals are taken."""
@@ -288,27 +312,45 @@ class Decoders:
             while not self._window.acquire(timeout=_POLL_S):
                 self._check_ended()
             self._check_ended()
-            if isinstance(path, FileError):
-                self._todo.put(Track(number, path.path, problem=Problem.of(path)))
-            else:
-                self._todo.put(Track(number, path))
+            track = Track(number, path.path if isinstance(path, FileError) else path)
+            try:
+                if isinstance(path, FileError):
+                    raise path
+                if not self._remembered(track):
+                    self._todo.put(track)
+                    continue
+            except FileError as error:
+                track.problem = Problem.of(error)
+            self._pass_by(track)
         for _thread in self._threads:
             self._todo.put(None)
+        self._hand_over(None)
+
+    def _pass_by(self, track: Track) -> None:
+        """Hand over a track together with those before and behind it, as soon as one is waited for.
+
+        The list grows until it is taken.
+        """
+        with self._lock:
+            self._passing.append(track)
+            if len(self._passing) > 1:
+                return
+            passing = self._passing
+        self._hand_over(passing)
 
     def _decode(self, decoder: Decoder) -> None:
         with decoder:
             while (track := self._todo.get()) is not None:
                 self._check_ended()
-                if track.problem is None:
-                    try:
-                        for segment in self._segments(track, decoder):
-                            self._hand_over(Arrival(track, segment))
-                    except FileError as error:
-                        track.problem = Problem.of(error)
+                try:
+                    for segment in self._segments(track, decoder):
+                        self._hand_over(Arrival(track, segment))
+                except FileError as error:
+                    track.problem = Problem.of(error)
                 self._hand_over(Arrival(track, None))
         self._hand_over(None)
 
-    def _hand_over(self, arrival: Arrival | BaseException | None) -> None:
+    def _hand_over(self, arrival: Arrival | list[Track] | BaseException | None) -> None:
         while True:
             self._check_ended()
             with contextlib.suppress(queue.Full):

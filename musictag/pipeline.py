@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from musictag import audio, decision, metadata, writing
-from musictag.cache import Cache, Heard
+from musictag.cache import Cache, Heard, Tags
 from musictag.config import Settings, n_cores
 from musictag.decision import Change
 from musictag.decoder import FATAL, Decoder
@@ -41,6 +41,9 @@ HEARING = 1
 """Raise this when the same audio and checkpoint come to be heard differently (decoding,
 segments): what older versions remembered is then heard anew."""
 
+READING = 1
+"""Raise this when the same metadata comes to be read differently."""
+
 Metadata = Mapping[str, tuple[str, ...]]
 """Field → values."""
 Status = Literal["written", "restored", "planned", "unchanged", "skipped", "failed"]
@@ -50,6 +53,7 @@ SILENCES = {
     "too_short": "it is shorter than one second",
 }
 """Nothing is wrong with such a file, and there is nothing to tag."""
+_HEARD = frozenset({"", *SILENCES})
 DAMAGES = frozenset({"corrupt", "mislabelled", "no_decoder", "truncated", *FATAL})
 """What the same bytes and the same decoders will always end in, so that once is enough."""
 
@@ -109,7 +113,7 @@ def scan(
             checkpoint, settings, cache, journal, own.payload_digest, writes=write is not None
         )
         listener = Listener(scanner.ear, stopped, heard)
-        with Decoders(paths, scanner.segments, jobs) as decoders:
+        with Decoders(paths, scanner.remembers, scanner.segments, jobs) as decoders:
             for track in in_order(listener.tracks(decoders)):
                 if stopped():
                     break
@@ -153,6 +157,19 @@ class _Scanner:
         self._writes = writes
         self._key = f"{HEARING}:{checkpoint.digest}:{settings.segments or 'all'}"
         self._key_of_damage = f"{self._key}:{_decoders()}"
+        self._keys = (self._key, self._key_of_damage)
+        self._reader = f"{READING}:{_version('mutagen')}"
+        self._cleared: str | None = None
+
+    def remembers(self, track: Track) -> bool:
+        """Whether all of it is known already, so that the file need not be opened."""
+        if self._writes:
+            folder = os.path.dirname(track.path)  # noqa: PTH120  (a million times)
+            if folder != self._cleared:
+                metadata.clear_leftovers(track.path)
+                self._cleared = folder
+        self._look_up(track)
+        return track.tags is not None and track.heard is not None
 
     def segments(self, track: Track, decoder: Decoder) -> Iterator[Segment]:
         """File → samples → segments; none when the track was heard before.
@@ -160,16 +177,16 @@ class _Scanner:
         The metadata is read before the sound: a file whose header cannot be
         parsed would never be written, so it is not heard either.
         """
-        self._recognise(track)
+        if self._writes:
+            metadata.clear_leftovers(track.path)
+        self._look_up(track)  # it may be some time ago that nothing of it was remembered
         try:
-            track.old = metadata.read(track.path)
-        except FileError as error:
-            if error.code != "no_tags":
-                self._check_sound(track, decoder)
-                if track.heard is None:
-                    raise
-                return
-            track.untaggable = Problem.of(error)
+            track.tags = track.tags or _tags(track.path)
+        except FileError:
+            self._check_sound(track, decoder)
+            if track.heard is None:
+                raise
+            return
         if track.content is None:
             try:
                 track.content = decoder.payload_digest(track.path)
@@ -178,9 +195,8 @@ class _Scanner:
                     raise
                 _note_fatal(track, fatal)
                 return
-        track.heard = self._heard_before(track.content)
+            self._take(track, {key: self._cache.heard(track.content, key) for key in self._keys})
         if track.heard is not None:
-            track.from_cache = True
             return
         music = decoder.track(track.path, n_segments=self._settings.segments)
         try:
@@ -196,21 +212,31 @@ class _Scanner:
             log.debug("%s: decoded by %s", track.path, music.decoder or "nobody")
         track.duration_s = music.duration_s
 
-    def _recognise(self, track: Track) -> None:
-        """Which file it is, and which sound if it was heard before under this name."""
-        if self._writes:
-            metadata.clear_leftovers(track.path)
+    def _look_up(self, track: Track) -> None:
+        """What is remembered of the file as it is now."""
         track.stat = _stat(track.path)
-        track.content = self._cache.content(track.path, track.stat)
+        known = self._cache.known(track.path, track.stat, self._reader, self._keys)
+        if known is not None:
+            track.content, track.tags, track.noted = known.content, known.tags, known.complete
+            self._take(track, known.heard)
+
+    def _take(self, track: Track, remembered: Mapping[str, Heard | None]) -> None:
+        """What was heard before, if this model can have heard it: the cache may be damaged."""
+        for key, codes in zip(self._keys, (_HEARD, DAMAGES), strict=True):
+            heard = remembered.get(key)
+            if heard is not None and heard.code in codes:
+                n_tags = 0 if heard.code else len(self._checkpoint.tags)
+                if len(heard.probabilities) == n_tags:
+                    track.heard, track.from_cache = heard, True
+                    return
 
     def _check_sound(self, track: Track, decoder: Decoder) -> None:
         """Of a file whose tags cannot be parsed: FileError if there is no music in it, which says
         more. One that its decoder does not survive is noted, and not tried at every scan."""
-        if track.content is not None:
-            heard = self._heard_before(track.content)
-            if heard is not None and heard.code in FATAL:
-                track.heard, track.from_cache = heard, True
-                return
+        if track.heard is not None and track.heard.code in FATAL:
+            track.noted = True
+            return
+        track.heard, track.from_cache = None, False
         try:
             for _ in decoder.track(track.path).segments(most=1):
                 pass
@@ -219,16 +245,6 @@ class _Scanner:
                 _note_fatal(track, error)
             elif error.code in DAMAGES:
                 raise
-
-    def _heard_before(self, content: bytes) -> Heard | None:
-        """What is remembered, if this model can have heard it: the cache may be damaged."""
-        for key, codes in ((self._key, {"", *SILENCES}), (self._key_of_damage, DAMAGES)):
-            heard = self._cache.heard(content, key)
-            if heard is not None and heard.code in codes:
-                n_tags = 0 if heard.code else len(self._checkpoint.tags)
-                if len(heard.probabilities) == n_tags:
-                    return heard
-        return None
 
     def ear(self) -> Ear:
         """The model in memory."""
@@ -248,36 +264,49 @@ class _Scanner:
         if track.problem is not None:
             return outcome
         try:
-            self._check_unchanged(track)
+            self._keep_up(track)
             heard = self._remembered(track)
-            problem = Problem(heard.code, heard.message)
             if heard.code in DAMAGES:
-                return replace(outcome, error=problem)
-            outcome = replace(outcome, duration_s=heard.duration_s)
+                return replace(outcome, error=Problem(heard.code, heard.message))
             if heard.code:
-                return replace(outcome, status="skipped", error=problem)
+                error = Problem(heard.code, heard.message)
+                return replace(outcome, status="skipped", duration_s=heard.duration_s, error=error)
             probabilities = dict(zip(self._checkpoint.tags, heard.probabilities, strict=True))
-            chosen = decision.choose(
-                probabilities, self._checkpoint.thresholds, limits=self._settings.limits
+            outcome = replace(
+                outcome,
+                duration_s=heard.duration_s,
+                probabilities=probabilities,
+                chosen=decision.choose(
+                    probabilities, self._checkpoint.thresholds, limits=self._settings.limits
+                ),
             )
-            outcome = replace(outcome, probabilities=probabilities, chosen=chosen)
-            if track.untaggable is not None:
-                return replace(outcome, status="skipped", error=track.untaggable)
-            others = self._others(track)
-            fields = self._planned(track.old, chosen, others)
-            outcome = replace(outcome, fields=fields)
-            return replace(outcome, status=self._settled(track, fields, others, run))
+            if track.tags is not None and track.tags.code:
+                untaggable = Problem(track.tags.code, track.tags.message)
+                return replace(outcome, status="skipped", error=untaggable)
+            settled = self._settled(track, outcome, run)
+            if settled.error is not None and settled.error.code == "changed":
+                # Somebody was quicker, perhaps another musictag: what is there now decides, once.
+                self._read_again(track, _stat(track.path))
+                settled = self._settled(track, outcome, run)
+            return settled
         except FileError as error:
             return replace(outcome, error=Problem.of(error))
 
-    def _settled(
-        self, track: Track, fields: Mapping[str, Change], others: Others, run: Writing | None
-    ) -> Status:
-        if not any(change.changed for change in fields.values()):
-            return "unchanged"
-        if run is None:
-            return "planned"
-        return "written" if self._apply(track, fields, others, run) else "unchanged"
+    def _settled(self, track: Track, outcome: Outcome, run: Writing | None) -> Outcome:
+        """Planned, and done if there is a run to do it in."""
+        assert track.tags is not None  # or it would not have been heard
+        old = track.tags.values
+        others = self._others(track, old, outcome.chosen)
+        fields = self._planned(old, outcome.chosen, others)
+        status: Status = "unchanged"
+        try:
+            if any(change.changed for change in fields.values()):
+                status = "planned"
+                if run is not None:
+                    status = self._apply(track, old, fields, others, run)
+        except FileError as error:
+            return replace(outcome, fields=fields, error=Problem.of(error))
+        return replace(outcome, status=status, fields=fields)
 
     def _planned(self, old: Metadata, chosen: Metadata, others: Others) -> Mapping[str, Change]:
         """Values that shall be one and are several are a change, even if they are the same."""
@@ -289,30 +318,37 @@ class _Scanner:
                 fields[name] = Change(old[name], (join.join(change.new),))
         return fields
 
-    def _others(self, track: Track) -> Others:
+    def _others(self, track: Track, old: Metadata, chosen: Metadata) -> Others:
+        """What of the values in the file is not ours; not looked up where nothing hangs on it."""
         if self._journal is None or track.content is None:
             return {}
-        return writing.others(self._journal, track.path, track.content, track.old)
+        if self._settings.join is None and all(
+            not chosen.get(name) or old.get(name) == chosen[name] for name in self._settings.fields
+        ):
+            return {}
+        return writing.others(self._journal, track.path, track.content, old)
 
-    def _check_unchanged(self, track: Track) -> None:
-        """The file is still the one that was heard; FileError `changed` if not.
+    def _keep_up(self, track: Track) -> None:
+        """With a file that was changed since it was looked at."""
+        now, then = _stat(track.path), track.stat
+        if then is None or not _same(now, then) or now.st_ctime_ns != then.st_ctime_ns:
+            self._read_again(track, now)
 
-        A file that was only retagged meanwhile (by its owner, or by us under
-        another name of it) is taken with the metadata it has now.
-        """
-        now = _stat(track.path)
-        if _same(now, track.stat):
-            return
-        if track.content is None or self._payload_digest(track.path) != track.content:
+    def _read_again(self, track: Track, now: os.stat_result) -> None:
+        """The tags that are in the file by now, whether its owner or we under another name of it
+        set them; FileError `changed` if it is no longer the sound that was heard."""
+        if not _same(now, track.stat) and (
+            track.content is None or self._payload_digest(track.path) != track.content
+        ):
             raise FileError(
                 track.path,
                 "changed",
                 "the file changed while it was being heard",
                 cure="scan it again",
             )
-        if track.untaggable is None:
-            track.old = metadata.read(track.path)
-        track.stat = now
+        if track.tags is not None:
+            track.tags = _tags(track.path)
+        track.stat, track.noted = now, False
 
     def _remembered(self, track: Track) -> Heard:
         """What was heard, in the cache from now on."""
@@ -324,14 +360,25 @@ class _Scanner:
             if not track.from_cache:
                 key = self._key_of_damage if track.heard.code in DAMAGES else self._key
                 self._cache.remember_heard(track.content, key, track.heard)
-            if self._cache.content(track.path, track.stat) != track.content:
-                self._cache.remember_content(track.path, track.stat, track.content)
+            if not track.noted:
+                self._remember_file(track, track.stat)
         return track.heard
 
+    def _remember_file(self, track: Track, stat: os.stat_result) -> None:
+        if track.content is not None:
+            self._cache.remember_content(
+                track.path, stat, track.content, track.tags, reader=self._reader
+            )
+
     def _apply(
-        self, track: Track, fields: Mapping[str, Change], others: Others, run: Writing
-    ) -> bool:
-        """Write what changes: the one place where a scan writes. Whether that was needed.
+        self,
+        track: Track,
+        old: Metadata,
+        fields: Mapping[str, Change],
+        others: Others,
+        run: Writing,
+    ) -> Status:
+        """Write what changes: the one place where a scan writes.
 
         What `keep` and `merge` made of the old values holds only while those
         are still there: the writer is told them. The cache learns the file as
@@ -347,16 +394,17 @@ class _Scanner:
             written = metadata.write(
                 track.path,
                 new,
-                expected={name: track.old.get(name, ()) for name in new},
+                expected={name: old.get(name, ()) for name in new},
                 preserve_mtime=self._settings.preserve_mtime,
                 join=self._settings.join,
                 payload_digest=self._payload_digest,
                 hardlinks=self._settings.hardlinks,
                 about_to=about_to,
             )
-        if track.content is not None:
-            self._cache.remember_content(track.path, _stat(track.path), track.content)
-        return written is not None
+        now = _stat(track.path)
+        track.tags = _tags(track.path)
+        self._remember_file(track, now)
+        return "unchanged" if written is None else "written"
 
     def _split(self, values: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """Values as they were before `join` made one of them, so that twice equals once."""
@@ -383,6 +431,16 @@ def _stat(path: Path) -> os.stat_result:
     if result.st_size == 0:
         raise FileError(path, "empty", "the file is empty", cure="restore it or delete it")
     return result
+
+
+def _tags(path: Path) -> Tags:
+    """What is in a file's fields; FileError for metadata that cannot be parsed."""
+    try:
+        return Tags(metadata.read(path))
+    except FileError as error:
+        if error.code != "no_tags":
+            raise
+        return Tags({}, error.code, error.message)
 
 
 def _explained(path: Path, error: OSError) -> FileError:

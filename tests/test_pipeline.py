@@ -737,13 +737,31 @@ def test_joined_values_are_taken_apart_before_they_are_compared(
 def test_values_set_just_before_ours_are_written_stay(
     listening: Listening, song: Song, policy: str, join: str | None
 ) -> None:
+    """Every time: once, and the plan is made anew."""
     path = song(metadata={} if policy == "keep" else {"GENRE": ["Pop; Jazz"]})
-    listening.on_write = lambda path: retag(path, GENRE=["Opera, I say"])
+    numbers = itertools.count()
+    listening.on_write = lambda path: retag(path, GENRE=[f"Opera {next(numbers)}"])
     settings = Settings(device="cpu", join=join, existing={"GENRE": policy})
     (outcome,) = scan([path], listening, settings, write=True)
+    if policy == "keep":
+        assert (outcome.status, outcome.fields["GENRE"].new) == ("unchanged", ("Opera 0",))
+        return
     assert outcome.status == "failed"
     assert outcome.error == Problem("changed", "somebody set GENRE")
-    assert json.loads(path.read_text())["metadata"] == {"GENRE": ["Opera, I say"]}
+    assert outcome.fields["GENRE"].old == ("Opera 0",)
+    assert json.loads(path.read_text())["metadata"] == {"GENRE": ["Opera 1"]}
+
+
+def test_a_file_that_another_musictag_wrote_just_before_is_planned_anew(
+    listening: Listening, song: Song
+) -> None:
+    paths = [song(), song(heard=[SLOW])]
+    listening.on_write = lambda path: retag(path, GENRE=["Rock"])
+    outcomes = scan(paths, listening, write=True)
+    assert statuses(outcomes) == ["unchanged", "written"]
+    assert outcomes[0].fields["GENRE"].old == ("Rock",)
+    with Journal(journal.default_path()) as book:
+        assert [run.n_files for run in book.runs()] == [1]
 
 
 def test_what_the_writer_finds_there_already_is_unchanged(
