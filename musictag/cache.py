@@ -23,7 +23,7 @@ import logging
 import math
 import os
 import sqlite3
-import sys
+import struct
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -327,10 +327,7 @@ def _changed(stat: os.stat_result) -> str | None:
 
 def _packed(probabilities: tuple[float, ...]) -> bytes:
     """Little-endian float32, so that a cache on a shared disk means the same everywhere."""
-    values = array.array("f", probabilities)
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values.tobytes()
+    return struct.pack(f"<{len(probabilities)}f", *probabilities)
 
 
 def _restored(duration_s: object, blob: object, code: object, message: object) -> Heard | None:
@@ -339,12 +336,11 @@ def _restored(duration_s: object, blob: object, code: object, message: object) -
         return None
     if not (isinstance(code, str) and isinstance(message, str)) or len(blob) % 4:
         return None
-    values = array.array("f", blob)
-    if sys.byteorder == "big":
-        values.byteswap()
-    if not 0 <= duration_s < math.inf or not all(0 <= value <= 1 for value in values):
+    values = struct.unpack(f"<{len(blob) // 4}f", blob)
+    low, high = (min(values), max(values)) if values else (0.0, 0.0)
+    if not 0 <= duration_s < math.inf or not 0 <= low <= high <= 1 or math.isnan(sum(values)):
         return None
-    return Heard(duration_s, tuple(values), code, message)
+    return Heard(duration_s, values, code, message)
 
 
 def _restored_tags(text: object) -> Tags | None:

@@ -405,7 +405,8 @@ def _tell(told: Report, outcome: Outcome) -> None:
 
     told.add(outcome)
     level = logging.ERROR if outcome.status == "failed" else logging.INFO
-    log.log(level, "%s", log_line(outcome), extra=_TOLD)
+    if log.isEnabledFor(level):
+        log.log(level, "%s", log_line(outcome), extra=_TOLD)
 
 
 @contextlib.contextmanager

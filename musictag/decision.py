@@ -61,6 +61,13 @@ FIELD_TAGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """Field → shown value → the tags that mean it. Every one of the 50 tags stands here once."""
 
+_SHOWN = {
+    tag: value for values in FIELD_TAGS.values() for value, tags in values.items() for tag in tags
+}
+_PLACE = {
+    value: (n, field) for field, values in FIELD_TAGS.items() for n, value in enumerate(values)
+}
+
 OPPOSITES: tuple[frozenset[str], ...] = (
     frozenset({"Slow", "Fast"}),
     frozenset({"Loud", "Quiet"}),
@@ -102,12 +109,12 @@ def merge_synonyms(probabilities: Mapping[str, float]) -> dict[str, float]:
     A value none of whose tags the model knows is left out, so that a model
     with another vocabulary simply offers fewer values.
     """
-    return {
-        value: max(probabilities[tag] for tag in tags if tag in probabilities)
-        for values in FIELD_TAGS.values()
-        for value, tags in values.items()
-        if any(tag in probabilities for tag in tags)
-    }
+    merged: dict[str, float] = {}
+    for tag, probability in probabilities.items():
+        value = _SHOWN.get(tag)
+        if value is not None and probability >= merged.get(value, probability):
+            merged[value] = probability
+    return merged
 
 
 def choose(
@@ -124,17 +131,16 @@ def choose(
     `limits` holds the most values a field may get; a field without a limit
     gets none.
     """
-    merged = merge_synonyms(probabilities)
-    chosen: dict[str, tuple[str, ...]] = {}
-    for field, values in FIELD_TAGS.items():
-        over = [v for v in values if v in merged and merged[v] >= thresholds.get(v, 2.0)]
-        over.sort(key=lambda value: -_strength(merged[value], thresholds[value]))
-        kept: list[str] = []
-        for value in over:
-            if not any(frozenset({value, other}) in OPPOSITES for other in kept):
-                kept.append(value)
-        chosen[field] = tuple(kept[: limits.get(field, 0)])
-    return chosen
+    over = [
+        (-_strength(probability, thresholds[value]), _PLACE[value], value)
+        for value, probability in merge_synonyms(probabilities).items()
+        if probability >= thresholds.get(value, 2.0)
+    ]
+    chosen: dict[str, list[str]] = {field: [] for field in FIELD_TAGS}
+    for _, (_, field), value in sorted(over):
+        if not any(frozenset({value, other}) in OPPOSITES for other in chosen[field]):
+            chosen[field].append(value)
+    return {field: tuple(kept[: limits.get(field, 0)]) for field, kept in chosen.items()}
 
 
 def plan(

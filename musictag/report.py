@@ -134,6 +134,8 @@ def visible(text: str) -> str:
     direction of text), bytes that are not UTF-8, lone line separators. The two
     joiners that some scripts and emoji need stay.
     """
+    if text.isprintable():
+        return text
     return "".join(character if _shows(character) else _escape(character) for character in text)
 
 
@@ -388,7 +390,10 @@ class Table:
         """The row's cells side by side, wrapped to their widths; a row of one cell is a heading."""
         if len(row) == 1:
             return [self._rendered(row[0])]
-        wrapped = [cell.wrap(self._console, width) for cell, width in zip(row, widths, strict=True)]
+        wrapped = [
+            [cell] if cell.cell_len <= width else cell.wrap(self._console, width)
+            for cell, width in zip(row, widths, strict=True)
+        ]
         lines = []
         for cells in zip_longest(*wrapped, fillvalue=Text()):
             line = Text()
@@ -404,6 +409,8 @@ class Table:
         return _shortened(name, width, self._cut)
 
     def _rendered(self, text: Text) -> str:
+        if self._console.color_system is None:
+            return text.plain  # what rich would come to as well, in fifty times as long
         with self._console.capture() as captured:
             self._console.print(text, soft_wrap=True, end="")
         return captured.get()

@@ -147,7 +147,7 @@ def test_tags_are_known_only_to_who_read_them_and_while_nothing_changed_the_file
     with Cache(tmp_path / "heard.sqlite") as remembered:
         remembered.remember_content(song, then, b"digest", TAGS, reader="us")
         known = remembered.known(song, at(song.stat(), **{"st_ctime_ns": 7} | now), reader, ())
-    assert known == Known(b"digest", tags, {})
+    assert known == Known(b"digest", tags, {}, complete=tags is not None)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,8 @@ def test_damaged_tags_are_read_again(tmp_path: Path, text: object) -> None:
         remembered.remember_content(song, then, b"digest", TAGS, reader="us")
         assert remembered._database is not None
         remembered._database.execute("UPDATE content SET tags = ?", (text,))
-        assert remembered.known(song, then, "us", ()) == Known(b"digest", None, {})
+        known = remembered.known(song, then, "us", ())
+    assert known == Known(b"digest", None, {}, complete=False)
 
 
 # ---------------------------------------------------------------- on its way to the disk
@@ -291,7 +292,7 @@ def test_a_cache_of_the_version_before_goes_on_with_what_it_knows(
     for tags in (None, TAGS):
         with Cache(path) as remembered:
             known = remembered.known(path, stat, "us", ("model",))
-            assert known == Known(b"digest", tags, {"model": HEARD})
+            assert known == Known(b"digest", tags, {"model": HEARD}, complete=tags is not None)
             remembered.remember_content(path, stat, b"digest", TAGS, reader="us")
     assert caplog.text == ""
     assert [file.name for file in tmp_path.glob("*.damaged")] == []
