@@ -662,6 +662,179 @@ def test_which_decoder_gave_the_music_is_in_the_log(
         assert f"{path}: decoded by ffmpeg" in caplog.messages
 
 
+# ---------------------------------------------------------------- remembered, and not opened
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch, listening: Listening) -> list[str]:
+    """The files whose metadata was read."""
+    names: list[str] = []
+    read = pipeline.metadata.read
+
+    def reading(path: Path) -> Any:
+        names.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(pipeline.metadata, "read", reading)
+    return names
+
+
+def retag_secretly(path: Path, **metadata: list[str]) -> None:
+    """As programs do that put the modification time back, here without a change of size."""
+    before = path.stat()
+    retag(path, **metadata)
+    after = path.stat()
+    while after.st_mtime_ns != before.st_mtime_ns or after.st_ctime_ns == before.st_ctime_ns:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        after = path.stat()
+    assert after.st_size == before.st_size
+
+
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {},
+        {"metadata": {"GENRE": ["Jazz"]}},
+        {"metadata": "no_tags"},
+        {"heard": [], "error": "silent"},
+        {"heard": [], "error": "truncated", "metadata": "no_tags"},
+    ],
+)
+def test_a_remembered_file_is_not_opened(
+    listening: Listening,
+    song: Song,
+    cache: Cache,
+    reads: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Any,
+    write: bool,
+) -> None:
+    path = song(**kind)
+    _, second = (scan([path], listening, cache=cache, write=write)[0] for _ in range(2))
+    assert cache._database is not None
+    n_changes = cache._database.total_changes
+    reads.clear()
+    opened: list[Path] = []
+    open_ = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, *a, **k: opened.append(path) or open_(path, *a, **k)
+    )
+    assert scan([path], listening, cache=cache, write=write) == [second]
+    assert path not in opened
+    assert reads == []
+    assert (len(listening.decoded), listening.n_loaded) == (1, len(listening.batches))
+    assert cache._database.total_changes == n_changes
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_what_was_written_is_remembered_as_it_was_written(
+    listening: Listening, song: Song, cache: Cache, reads: list[str], write: bool
+) -> None:
+    path = song()
+    scan([path], listening, cache=cache, write=True)
+    reads.clear()
+    (outcome,) = scan([path], listening, cache=cache, write=write)
+    assert (outcome.status, outcome.fields["GENRE"].old) == ("unchanged", ("Rock",))
+    assert reads == []
+
+
+def test_tags_that_changed_behind_the_same_size_and_time_are_read_again(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    path = song(metadata={"GENRE": ["Jazz"]})
+    scan([path], listening, cache=cache)
+    retag_secretly(path, GENRE=["Folk"])
+    for _ in range(2):
+        (outcome,) = scan([path], listening, cache=cache)
+        assert outcome.fields["GENRE"].old == ("Folk",)
+    assert len(listening.decoded) == listening.n_digested == 1
+
+
+def test_tags_that_change_while_a_remembered_file_waits_for_its_turn_are_read_again(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    first, second = song("a.mp3"), song("b.mp3", metadata={"GENRE": ["Jazz"]})
+    scan([second], listening, cache=cache)
+    listening.on_segment = lambda path, number: retag_secretly(second, GENRE=["Folk"])
+    for paths in ([first, second], [second]):
+        outcome = scan(paths, listening, cache=cache)[-1]
+        assert outcome.fields["GENRE"].old == ("Folk",)
+
+
+def test_nothing_is_written_on_the_strength_of_what_is_remembered_alone(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    path = song(metadata={"GENRE": ["Jazz"], "MOOD": ["Sad"]})
+    scan([path], listening, cache=cache)
+    assert cache._database is not None
+    cache._database.execute('UPDATE content SET tags = \'[{}, "", ""]\'')
+    before = path.read_bytes()
+    for _ in range(2):
+        (outcome,) = scan([path], listening, cache=cache, write=True)
+        assert (outcome.status, outcome.fields["GENRE"].old) == ("unchanged", ("Jazz",))
+    assert path.read_bytes() == before
+
+
+def test_remembered_files_keep_their_places_among_others(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    paths = [song() for _ in range(300)]
+    scan(paths[::3] + paths[100:200], listening, cache=cache)
+    paths.insert(150, paths[0].with_name("gone.mp3"))
+    outcomes = scan(paths, listening, cache=cache)
+    assert [outcome.path for outcome in outcomes] == paths
+    assert sum(outcome.from_cache for outcome in outcomes) == 100 + 67
+    assert len(listening.decoded) == 300
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+def test_one_path_on_a_pipe_comes_out_at_once(
+    listening: Listening, song: Song, cache: Cache, remembered: bool
+) -> None:
+    """Nobody waits for the next one, which may come tomorrow."""
+    path = song()
+    if remembered:
+        scan([path], listening, cache=cache)
+    tomorrow = threading.Event()
+
+    def listed() -> Iterator[Path]:
+        yield path
+        tomorrow.wait(10)  # or the test would hang where it ought to fail
+        yield path
+
+    settings = Settings(device="cpu", jobs=1, batch_size=1)
+    outcomes = pipeline.scan(listed(), listening, settings, cache=cache)  # type: ignore[arg-type]
+    assert next(outcomes).path == path
+    assert not tomorrow.is_set()
+    tomorrow.set()
+    assert len(list(outcomes)) == 1
+
+
+@pytest.mark.parametrize(
+    ("metadata", "settings", "n_asked"),
+    [
+        ({"GENRE": ["Rock"]}, {}, 0),
+        ({"MOOD": ["Sad"], "GENRE": ["Rock"]}, {"existing": {"MOOD": "replace"}}, 0),
+        ({"GENRE": ["Jazz"]}, {}, 1),
+        ({}, {}, 1),
+        ({"GENRE": ["Rock"]}, {"join": "; "}, 1),
+    ],
+)
+def test_the_journal_is_asked_only_where_something_hangs_on_it(
+    listening: Listening,
+    song: Song,
+    monkeypatch: pytest.MonkeyPatch,
+    metadata: Any,
+    settings: Any,
+    n_asked: int,
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(Journal, "last_written", lambda self, path: asked.append(path))
+    scan([song(metadata=metadata)], listening, Settings(device="cpu", **settings))
+    assert len(asked) == n_asked
+
+
 # ---------------------------------------------------------------- written
 
 
