@@ -193,6 +193,18 @@ def test_links_round_in_a_circle_end(tmp_path: Path) -> None:
 
 
 @posix
+@pytest.mark.parametrize("names", [["self.mp3"], ["0.mp3", "z.mp3"], ["0.mp3", "b/c.mp3", "z.mp3"]])
+def test_music_that_is_only_a_link_round_in_a_circle_is_left_to_whoever_opens_it(
+    names: list[str], tmp_path: Path
+) -> None:
+    tree(tmp_path, "b/1.mp3")
+    for name, target in zip(names, [*names[1:], names[0]], strict=True):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    assert sorted(found(tmp_path)) == sorted([*names, "b/1.mp3"])
+    assert found(tmp_path / names[0]) == [names[0]]
+
+
+@posix
 def test_a_folder_reached_twice_is_walked_once_and_one_elsewhere_is_followed(
     tmp_path: Path,
 ) -> None:

@@ -472,9 +472,9 @@ def test_an_interrupt_while_the_model_is_loaded_ends_the_scan(
     script = (
         "import os, signal; from musictag import checkpoint, cli\n"
         "load = checkpoint.Checkpoint.load\n"
-        "def hooked(*arguments):\n"
+        "def hooked(*arguments, **options):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "    return load(*arguments)\n"
+        "    return load(*arguments, **options)\n"
         "checkpoint.Checkpoint.load = hooked; cli.main()"
     )
     command = [sys.executable, "-c", script, "scan", os.fspath(tmp_path / "Music"), "--write"]
