@@ -39,6 +39,7 @@ DEFAULT = "scat-5l-512h-gru"
 """The model that comes with the program."""
 
 _LARGEST_CONFIG = 16 * 2**20
+_LARGEST_WEIGHTS = 2**32
 _Settings = TypeVar("_Settings")
 
 
@@ -107,6 +108,10 @@ class Checkpoint:
         _check_tensors(self.directory / WEIGHTS, tensors, wanted)
         model.load_state_dict({name: t.float() for name, t in tensors.items()}, assign=True)
         return model.eval()
+
+    def weights(self) -> bytes:
+        """The weights' file, for a machine that has none; CheckpointError as in `load`."""
+        return self._verified_weights(_LARGEST_WEIGHTS)
 
     def _verified_weights(self, most: int) -> bytes:
         path = self.directory / WEIGHTS

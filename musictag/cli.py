@@ -17,9 +17,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, TextIO
 
 import typer
+import typer.core
 
 from musictag import __version__, config
 from musictag.errors import (
@@ -33,6 +34,8 @@ from musictag.errors import (
 )
 
 if TYPE_CHECKING:
+    from musictag.checkpoint import Checkpoint
+    from musictag.hearing import Hands
     from musictag.journal import Journal, Run
     from musictag.pipeline import Outcome
     from musictag.report import Progress, Report
@@ -211,7 +214,30 @@ LogFile = Annotated[
 ]
 
 
-@app.command(short_help="Hear music and show what would be written; with --write, write it.")
+class _Scan(typer.core.TyperCommand):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _addressed(args))
+
+
+_ADDRESS = re.compile(r"auto|local|ray://.*|[^/\s]+:\d+")
+
+
+def _addressed(args: list[str]) -> list[str]:
+    """`--ray` may stand alone: what follows is its value only if it looks like an address, since
+    it may just as well be what to scan."""
+    end = args.index("--") if "--" in args else len(args)
+    found: list[str] = []
+    for arg in args[:end]:
+        if found[-1:] == ["--ray="] and _ADDRESS.fullmatch(arg):
+            found[-1] += arg
+        else:
+            found.append("--ray=" if arg == "--ray" else arg)
+    return found + args[end:]
+
+
+@app.command(
+    cls=_Scan, short_help="Hear music and show what would be written; with --write, write it."
+)
 def scan(  # noqa: PLR0913  # one argument per option
     paths: Annotated[
         list[Path] | None,
@@ -311,6 +337,14 @@ def scan(  # noqa: PLR0913  # one argument per option
             parser=_number_or_word,
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]",
+            help="Decode and hear on a Ray cluster: HOST:PORT, auto (the one this machine is part "
+            "of), local (a new one, of this machine). [default: the first of these there is]",
+        ),
+    ] = None,
     hardlinks: Annotated[
         str | None,
         typer.Option(metavar="HOW", help=_HARDLINKS),
@@ -381,6 +415,7 @@ def scan(  # noqa: PLR0913  # one argument per option
             _logging(told, quiet=quiet, verbose=verbose, log_file=log_file),
             caches.Cache(caches.default_path() if settings.cache else None) as remembered,
             _journal(write=write) as journal,
+            _hands(ray, ears, settings) as hands,
             contextlib.closing(
                 pipeline.scan(
                     listed,
@@ -391,6 +426,7 @@ def scan(  # noqa: PLR0913  # one argument per option
                     write=sys.argv[1:] if write else None,
                     stopped=interruption,
                     heard=told.heard,
+                    hands=hands,
                 )
             ) as outcomes,
         ):
@@ -398,6 +434,17 @@ def scan(  # noqa: PLR0913  # one argument per option
                 _tell(told, outcome)
             interruption.check()
         raise typer.Exit(1 if told.n_failed else 0)
+
+
+def _hands(
+    address: str | None, ears: Checkpoint, settings: config.Settings
+) -> contextlib.AbstractContextManager[Hands | None]:
+    """A cluster's, if one is asked for."""
+    if address is None:
+        return contextlib.nullcontext()
+    from musictag import cluster  # noqa: PLC0415
+
+    return cluster.connected(address, ears, settings)
 
 
 def _tell(told: Report, outcome: Outcome) -> None:

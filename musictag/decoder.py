@@ -31,7 +31,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -153,6 +153,8 @@ class Track:
         self.n_segments = n_segments
         self.duration_s: float | None = None
         self.decoder = ""
+        self.taggram: Sequence[list[float]] = ()
+        """What was heard already: nothing, here it is only decoded."""
 
     def segments(self, *, most: int | None = None) -> Iterator[audio.Samples]:
         """See audio.Track.segments; at `most` so many, then the process is free for the next."""

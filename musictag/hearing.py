@@ -1,6 +1,6 @@
 """Many tracks at once: their segments decoded in processes, heard in batches, taken in order.
 
-    with Decoders(paths, remembered, segments, jobs) as decoders:
+    with Decoders(paths, remembered, segments, jobs, Decoder) as decoders:
         for track in in_order(Listener(load, stopped).tracks(decoders)):
             ...                                  # all of it heard, or with a problem
 
@@ -28,13 +28,13 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from musictag import audio
-from musictag.decoder import Closed, Decoder
+from musictag.decoder import Closed
 from musictag.errors import FileError, Problem
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Track:
     problem: Problem | None = None
     decoded: bool = False
     n_unheard: int = 0
+    n_heard_elsewhere: int = 0
 
 
 class Listener:
@@ -118,6 +119,8 @@ class Listener:
                 yield from arrival
             elif arrival.segment is None:
                 arrival.track.decoded = True
+                if n := arrival.track.n_heard_elsewhere:
+                    self._heard(arrival.track.path, float(n * audio.SEGMENT_S))
                 if arrival.track.n_unheard == 0:
                     yield arrival.track
             else:
@@ -208,10 +211,41 @@ class Arrival:
     segment: Segment | None
 
 
+class Music(Protocol):
+    """A decoder.Track, or one that is heard where it is decoded."""
+
+    duration_s: float | None
+    decoder: str
+    taggram: Sequence[list[float]]
+    """What was heard already; of such a track no segments come."""
+
+    def segments(self, *, most: int | None = None) -> Iterator[Segment]: ...
+
+
+class Hand(Protocol):
+    """What has one file at a time in hand for a thread: a Decoder, or somebody far away."""
+
+    def payload_digest(self, path: Path) -> bytes: ...
+    def track(self, path: Path, *, n_segments: int | None = None) -> Music: ...
+    def kill(self) -> None: ...
+    def __enter__(self) -> Hand: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Hands(Protocol):
+    """Hands of a cluster."""
+
+    @property
+    def n(self) -> int:
+        """How many files can be in hand at once."""
+
+    def hand(self) -> Hand: ...
+
+
 class Decoders:
     """Threads that read tracks in the order of the paths and hand over their segments.
 
-    Each has a Decoder, whose process does the work; the thread waits for it.
+    Each has a hand (a Decoder, whose process does the work) and waits for it.
     Iterating gives what arrives: an Arrival, a list of tracks of which all was
     `remembered`, and None when nothing came for a while. One more thread takes
     the paths, because a list on standard input may make it wait for ever, and
@@ -222,8 +256,9 @@ class Decoders:
         self,
         paths: Iterable[Path | FileError],
         remembered: Callable[[Track], bool],
-        segments: Callable[[Track, Decoder], Iterator[Segment]],
+        segments: Callable[[Track, Hand], Iterator[Segment]],
         jobs: int,
+        hand: Callable[[], Hand],
     ) -> None:
         self._paths = paths
         self._remembered = remembered
@@ -241,15 +276,15 @@ class Decoders:
         self._porter = threading.Thread(
             target=self._guarded, args=(self._take_paths,), name="musictag paths", daemon=True
         )
-        self._decoders = [Decoder() for _ in range(jobs)]
+        self._hands = [hand() for _ in range(jobs)]
         self._threads = [
             threading.Thread(
                 target=self._guarded,
-                args=(functools.partial(self._decode, decoder),),
+                args=(functools.partial(self._decode, hand),),
                 name=f"musictag {n}",
                 daemon=True,
             )
-            for n, decoder in enumerate(self._decoders)
+            for n, hand in enumerate(self._hands)
         ]
 
     def __enter__(self) -> Decoders:
@@ -259,8 +294,8 @@ class Decoders:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        for decoder in self._decoders:
-            decoder.kill()
+        for hand in self._hands:
+            hand.kill()
             self._todo.put(None)
         # Who reads huge metadata or waits for standard input sees the end late or never: daemons,
         # they end with the program, and nothing they hand over any more is taken.
@@ -338,12 +373,12 @@ class Decoders:
             passing = self._passing
         self._hand_over(passing)
 
-    def _decode(self, decoder: Decoder) -> None:
-        with decoder:
+    def _decode(self, hand: Hand) -> None:
+        with hand:
             while (track := self._todo.get()) is not None:
                 self._check_ended()
                 try:
-                    for segment in self._segments(track, decoder):
+                    for segment in self._segments(track, hand):
                         self._hand_over(Arrival(track, segment))
                 except FileError as error:
                     track.problem = Problem.of(error)

@@ -33,7 +33,7 @@ from musictag.journal import Journal, Others, Writing
 
 if TYPE_CHECKING:
     from musictag.checkpoint import Checkpoint
-    from musictag.hearing import Segment
+    from musictag.hearing import Hand, Hands, Segment
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Outcome:
     """Heard in an earlier scan."""
 
 
-def scan(
+def scan(  # noqa: PLR0913  # what a run has, by name
     paths: Iterable[Path | FileError],
     checkpoint: Checkpoint,
     settings: Settings,
@@ -89,6 +89,7 @@ def scan(
     write: Sequence[str] | None = None,
     stopped: Callable[[], bool] = lambda: False,
     heard: Callable[[Path, float], None] = lambda *_: None,
+    hands: Hands | None = None,
 ) -> Generator[Outcome, None, None]:
     """Hear every track, decide, and write if so asked; one Outcome per path, in order.
 
@@ -96,15 +97,17 @@ def scan(
     line, by which people will know this run; without it nothing is written.
     No further file is begun once `stopped` says so. `heard` is told of music
     long before its track is an Outcome: which track's, and how many seconds more.
+    With `hands` the files are decoded and heard by a cluster, all else is done here.
 
     The paths are taken as they come, from another thread. The model is loaded
     when the first segment is there, so a library that is remembered whole
     needs no torch; only a device asked for by name is looked for at once.
     """
     check_segments(checkpoint)
-    if settings.device not in ("auto", "cpu"):
+    if hands is None and settings.device not in ("auto", "cpu"):
         find_device(settings.device)
-    jobs = settings.jobs or n_cores()
+    jobs = settings.jobs or (n_cores() if hands is None else hands.n)
+    hand = Decoder if hands is None else hands.hand
     with (
         Decoder() as own,
         writing.begun(journal, write, (checkpoint.name, checkpoint.digest)) as run,
@@ -113,7 +116,7 @@ def scan(
             checkpoint, settings, cache, journal, own.payload_digest, writes=write is not None
         )
         listener = Listener(scanner.ear, stopped, heard)
-        with Decoders(paths, scanner.remembers, scanner.segments, jobs) as decoders:
+        with Decoders(paths, scanner.remembers, scanner.segments, jobs, hand) as decoders:
             for track in in_order(listener.tracks(decoders)):
                 if stopped():
                     break
@@ -171,8 +174,8 @@ class _Scanner:
         self._look_up(track)
         return track.tags is not None and track.heard is not None
 
-    def segments(self, track: Track, decoder: Decoder) -> Iterator[Segment]:
-        """File → samples → segments; none when the track was heard before.
+    def segments(self, track: Track, hand: Hand) -> Iterator[Segment]:
+        """File → samples → segments; none when the track was heard before, or is by the hand.
 
         The metadata is read before the sound: a file whose header cannot be
         parsed would never be written, so it is not heard either.
@@ -183,13 +186,13 @@ class _Scanner:
         try:
             track.tags = track.tags or _tags(track.path)
         except FileError:
-            self._check_sound(track, decoder)
+            self._check_sound(track, hand)
             if track.heard is None:
                 raise
             return
         if track.content is None:
             try:
-                track.content = decoder.payload_digest(track.path)
+                track.content = hand.payload_digest(track.path)
             except FileError as fatal:
                 if fatal.code not in FATAL:
                     raise
@@ -198,7 +201,7 @@ class _Scanner:
             self._take(track, {key: self._cache.heard(track.content, key) for key in self._keys})
         if track.heard is not None:
             return
-        music = decoder.track(track.path, n_segments=self._settings.segments)
+        music = hand.track(track.path, n_segments=self._settings.segments)
         try:
             yield from music.segments()
         except FileError as error:
@@ -211,6 +214,8 @@ class _Scanner:
         finally:
             log.debug("%s: decoded by %s", track.path, music.decoder or "nobody")
         track.duration_s = music.duration_s
+        track.taggram.extend(music.taggram)
+        track.n_heard_elsewhere = len(music.taggram)
 
     def _look_up(self, track: Track) -> None:
         """What is remembered of the file as it is now."""
@@ -230,7 +235,7 @@ class _Scanner:
                     track.heard, track.from_cache = heard, True
                     return
 
-    def _check_sound(self, track: Track, decoder: Decoder) -> None:
+    def _check_sound(self, track: Track, hand: Hand) -> None:
         """Of a file whose tags cannot be parsed: FileError if there is no music in it, which says
         more. One that its decoder does not survive is noted, and not tried at every scan."""
         if track.heard is not None and track.heard.code in FATAL:
@@ -238,7 +243,7 @@ class _Scanner:
             return
         track.heard, track.from_cache = None, False
         try:
-            for _ in decoder.track(track.path).segments(most=1):
+            for _ in hand.track(track.path).segments(most=1):
                 pass
         except FileError as error:
             if error.code in FATAL:

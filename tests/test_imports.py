@@ -59,14 +59,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "taggram": {
         *("audio", "checkpoint", "config", "decision", "decoder", "ear", "errors", "pipeline"),
     },
+    "cluster": {"checkpoint", "config", "decoder", "ear", "errors"},
     "undo": {
         *("cache", "config", "decision", "decoder", "errors", "journal", "metadata", "pipeline"),
         "writing",
     },
     "report": {"decision", "errors", "journal", "pipeline", "taggram"},
     "cli": {
-        *("cache", "checkpoint", "config", "decision", "ear", "errors", "files", "journal"),
-        *("pipeline", "report", "taggram", "training", "undo", "writing"),
+        *("cache", "checkpoint", "cluster", "config", "decision", "ear", "errors", "files"),
+        *("hearing", "journal", "pipeline", "report", "taggram", "training", "undo", "writing"),
     },
     **METADATA,
     **TRAINING,
@@ -77,6 +78,7 @@ DOORS = {
     "av": {"audio"},
     "kymatio": {"scattering"},
     "mutagen": {"metadata"},
+    "ray": {"cluster"},
     "platformdirs": {"cache", "config", "journal", "training/magnatagatune"},
     "rich": {"report"},
     "safetensors": {"checkpoint"},
@@ -91,7 +93,7 @@ HEAVY = {
     *("audioread", "av", "kymatio", "librosa", "mutagen", "numpy", "safetensors", "scipy"),
     *("soundfile", "soxr", "torch"),
     # light, and still not needed to print a help text
-    *("platformdirs", "rich", "sqlite3"),
+    *("platformdirs", "ray", "rich", "sqlite3"),
 }
 
 

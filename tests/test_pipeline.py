@@ -114,6 +114,7 @@ class FakeTrack:
         self.n_segments = n_segments
         self.duration_s: float | None = None
         self.decoder = "ffmpeg"
+        self.taggram = ()
 
     def segments(self, *, most: int | None = None) -> Iterator[Any]:
         heard = self.content["heard"][: self.n_segments]
@@ -157,8 +158,7 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Listening:
         path.write_text(json.dumps(content))
         return written
 
-    for module in (pipeline, hearing):
-        monkeypatch.setattr(module, "Decoder", lambda: fake)
+    monkeypatch.setattr(pipeline, "Decoder", lambda: fake)
     monkeypatch.setattr(pipeline.metadata, "read", read)
     monkeypatch.setattr(pipeline.metadata, "write", write)
     # No test waits for a clock: a batch that is not full waits until nothing can come any more.
