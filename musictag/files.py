@@ -184,8 +184,8 @@ class _Walk:
     def _takes(self, path: Path) -> bool:
         """Whether to give this file, met as a root or by a link: not if the walk met it or will."""
         real = os.path.realpath(path)
-        if os.path.islink(real):  # noqa: PTH114  # round in a circle: whoever opens it will say so
-            return True
+        if not os.path.exists(real):  # noqa: PTH110  # broken, or round in a circle: whoever
+            return True  # opens it will say so
         if real in self._taken:
             return False
         folder, name = os.path.split(real)

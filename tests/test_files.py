@@ -295,7 +295,8 @@ def test_names_that_are_not_utf_8_are_walked_like_all_others(tmp_path: Path) -> 
 def test_pipes_and_broken_links_are_left_to_whoever_opens_them(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp3")
     (tmp_path / "broken.mp3").symlink_to("nowhere")
-    assert found(tmp_path) == ["broken.mp3", "pipe.mp3"]
+    (tmp_path / "renamed.mp3").symlink_to("as it was called.mp3")
+    assert found(tmp_path) == ["broken.mp3", "pipe.mp3", "renamed.mp3"]
 
 
 def test_the_walk_is_lazy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
