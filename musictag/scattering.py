@@ -609,7 +609,7 @@ class _Bank(nn.Module):
         if stop > top:
             mirrored = spectrum[..., 2 * top - 1 - stop : top - 1].flip(-1).conj()
             torch.mul(mirrored, gains[top - start :], out=out[..., top - start : len(gains)])
-        out[..., len(gains) :] = 0
+        out[..., len(gains) :].zero_()
 
 
 def _length(plan: Plan, n_bins: float) -> int:
