@@ -46,8 +46,8 @@ from torch.nn import functional
 
 Float64 = NDArray[np.float64]
 
-_VANISHED = 40.0
-"""So many widths from its centre a Gaussian is less than the smallest double."""
+_VANISHED = 9.0
+"""So many widths from its centre a Gaussian is less than a double resolves beside 1."""
 
 S0 = 2 / math.sqrt(3)
 """The constant that ties the widths of filters to their bandwidths in the paper's filter bank."""
@@ -153,13 +153,6 @@ class Scattering(nn.Module):
             shape = tuple(samples.shape)
             raise ValueError(f"samples have shape {shape}, the plan wants (B, {plan.n_samples})")
         out = self.get_buffer("_taps0").new_empty(len(samples), plan.n_coefficients, plan.n_frames)
-        n = SEGMENTS_ON_CPU if samples.device.type == "cpu" else max(1, len(samples))
-        for some, into in zip(torch.split(samples, n), torch.split(out, n), strict=True):
-            self._transform(some, into)
-        return out.index_select(1, self.get_buffer("_order"))
-
-    def _transform(self, samples: Tensor, out: Tensor) -> None:
-        """Some segments' coefficients, in computed order."""
         padded = self._padded(samples)
         out[:, 0] = self._average(padded, self.get_buffer("_taps0"))
         spectrum = torch.fft.rfft(padded, norm="forward")
@@ -168,6 +161,7 @@ class Scattering(nn.Module):
             n = max(1, at_once // step.n_points)
             for some, into in zip(torch.split(spectrum, n), torch.split(out, n), strict=True):
                 self._execute(step, some, into)
+        return out.index_select(1, self.get_buffer("_order"))
 
     def _padded(self, samples: Tensor) -> Tensor:
         """(B, N) -> (B, n_padded), by reflection at both ends."""
@@ -359,14 +353,16 @@ class MorletBank:
         centre, width = self.centres[index], self.widths[index]
 
         def gaussian(frequencies: Float64) -> Float64:
-            periods = (width * (frequencies + 2 * np.pi * k) for k in (-1, 0, 1))
-            near = (period for period in periods if np.abs(period).min() < _VANISHED)
-            return sum(
-                (np.exp(-0.5 * period**2) for period in near), start=np.zeros_like(frequencies)
-            )
+            total = np.zeros_like(frequencies)
+            for k in (-1, 0, 1):
+                period = width * (frequencies + 2 * np.pi * k)
+                if min(period[-1], -period[0]) > -_VANISHED:  # they ascend
+                    total += np.exp(-0.5 * period * period)
+            return total
 
         kappa = gaussian(np.array([-centre])) / gaussian(np.zeros(1))
-        return gaussian(frequencies - centre) - kappa * gaussian(frequencies)
+        gains = gaussian(frequencies - centre)
+        return gains - kappa * gaussian(frequencies) if kappa else gains
 
     def bands(self, n_bins: int, reach: float) -> tuple[Band, ...]:
         """The bank on the bins of an n_bins spectrum, each filter cut off by its reach.
@@ -477,9 +473,6 @@ def _cropped(band: Band, reach: float) -> Band:
 POINTS_PER_STEP = 2**21
 """Complex points of one batched FFT on a CPU, at most. Measured on two cores: an eighth of it is
 nearly twice as slow, twice as many gain nothing."""
-
-SEGMENTS_ON_CPU = 8
-"""Whose spectra are in memory at once: more take more of it and no less time."""
 
 POINTS_ON_GPU = 2**27
 """The same over a batch of segments where memory is plenty and launches cost: 1 GiB."""

@@ -115,9 +115,40 @@ def test_what_libraries_say_of_memory_is_understood_and_nothing_else(
             ear_of(Network(1, says)).hear(segments(0.25, 0.5))
 
 
+class FrontEnd(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[int] = []
+        self.n_threads: list[int] = []
+
+    def forward(self, samples: Tensor) -> Tensor:
+        self.pieces.append(len(samples))
+        self.n_threads.append(torch.get_num_threads())
+        return samples
+
+
+def test_cores_share_the_front_ends_work_and_the_network_hears_all_of_it_in_order() -> None:
+    front_end, network = FrontEnd(), Network(room_for=32)
+    before = torch.get_num_threads()
+    numbers = [n / 32 for n in range(20)]
+    Ear(front_end, network, "cpu", 32).hear(segments(*numbers))
+    assert sorted(front_end.pieces) == [4, 8, 8]
+    assert network.heard == numbers
+    assert set(front_end.n_threads) == {1}, "or each piece would be shared out once more"
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(("n_cores", "size"), [(1, 32), (8, 64), (64, 128)])
+def test_with_many_cores_a_batch_has_a_piece_for_each(
+    monkeypatch: pytest.MonkeyPatch, n_cores: int, size: int
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_cores)
+    assert ear._suitable_batch_size(torch.device("cpu")) == size
+
+
 @pytest.mark.parametrize(
     ("device", "free_gb", "size"),
-    [("cpu", 0, 32), ("mps", 0, 16), *(("cuda", gb, n) for gb, n in ((140, 64), (2, 32), (0, 1)))],
+    [("mps", 0, 16), *(("cuda", gb, n) for gb, n in ((140, 64), (2, 32), (0, 1)))],
 )
 def test_auto_takes_as_many_segments_as_fit_into_the_devices_memory(
     monkeypatch: pytest.MonkeyPatch, device: str, free_gb: int, size: int
