@@ -37,6 +37,8 @@ class Command:
     """The exit code that it should end with."""
     at_home: bool = False
     """With the settings and caches of whoever is measuring; otherwise in an empty folder."""
+    home: Path | None = None
+    """Or in this one."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def run(command: Command, *, watched: bool = False) -> Run:
             command.words,
             stdout=subprocess.PIPE,
             stderr=said,
-            env=_environment(None if command.at_home else home),
+            env=_environment(None if command.at_home else os.fspath(command.home or home)),
         )
         assert process.stdout is not None
         watch = _watched(process.pid) if watched else contextlib.nullcontext([math.nan])

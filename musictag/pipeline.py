@@ -16,7 +16,7 @@ import importlib.metadata
 import logging
 import os
 import stat
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -327,11 +327,16 @@ class _Scanner:
         """What of the values in the file is not ours; not looked up where nothing hangs on it."""
         if self._journal is None or track.content is None:
             return {}
-        if self._settings.join is None and all(
-            not chosen.get(name) or old.get(name) == chosen[name] for name in self._settings.fields
-        ):
+        among: Collection[str] = [
+            name
+            for name in self._settings.fields
+            if chosen.get(name) and old.get(name, ()) != chosen[name]
+        ]
+        if self._settings.join is not None or (among and self._writes):
+            among = metadata.FIELDS  # what stays ours is written down again
+        elif not any(old.get(name) for name in among):
             return {}
-        return writing.others(self._journal, track.path, track.content, old)
+        return writing.others(self._journal, track.path, track.content, old, among)
 
     def _keep_up(self, track: Track) -> None:
         """With a file that was changed since it was looked at."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 
 from musictag import metadata
@@ -71,8 +72,10 @@ def written_down(
         run.done(entry)
 
 
-def others(journal: Journal, path: Path, content: bytes, values: Values) -> Others:
-    """Field → the values in it that are not ours, for the fields that stand as we wrote them.
+def others(
+    journal: Journal, path: Path, content: bytes, values: Values, among: Collection[str]
+) -> Others:
+    """Field → the values in it that are not ours, for those `among` that stand as we wrote them.
 
     `content` is the digest of the file's sound, `values` what its fields hold
     now. Another piece of music may have that name by now, and another hand may
@@ -80,16 +83,22 @@ def others(journal: Journal, path: Path, content: bytes, values: Values) -> Othe
     """
     try:
         last = journal.last_written(path)
-        if last is None or last[0].payload != content:
+        if last is None or last[0].payload != content or not last[1].keys() & among:
             return {}
-        written = snapshot(last[0].after).values()
+        written = _values(last[0].after)
     except JournalError as error:
         raise FileError(path, error.code, str(error)) from error
     return {
         field: theirs
         for field, theirs in last[1].items()
-        if written[field] == values.get(field, ())
+        if field in among and written[field] == values.get(field, ())
     }
+
+
+@lru_cache(maxsize=256)
+def _values(text: str) -> Values:
+    """A snapshot's; kept for a while, since many files have the same."""
+    return snapshot(text).values()
 
 
 def settle(journal: Journal) -> None:

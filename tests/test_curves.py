@@ -26,6 +26,21 @@ def test_a_curve_goes_from_edge_to_edge_and_higher_is_up() -> None:
     ]
 
 
+def test_steps_that_are_no_epochs_have_names_and_begin_at_zero() -> None:
+    picture = curves.svg({"size": {"s": [2.0, 1.0, 2.0]}}, steps={"size": ["10", "100", "1,000"]})
+    root = ElementTree.fromstring(picture)
+    names = {text.text: text.attrib["x"] for text in root.findall(f"{SVG}text")}
+    assert [float(names[name]) for name in ("10", "100", "1,000")] == [
+        curves.LEFT,
+        curves.LEFT + curves.WIDTH / 2,
+        curves.LEFT + curves.WIDTH,
+    ]
+    line = root.find(f"{SVG}polyline")
+    assert line is not None
+    heights = [float(point.split(",")[1]) for point in line.attrib["points"].split()]
+    assert heights == [curves.TOP, curves.TOP + curves.HEIGHT / 2, curves.TOP]
+
+
 def test_what_cannot_be_drawn_is_left_out() -> None:
     assert len(drawn([1.0, math.nan, 2.0])) == 2
     assert drawn([math.nan]) == []

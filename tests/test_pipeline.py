@@ -812,7 +812,7 @@ def test_one_path_on_a_pipe_comes_out_at_once(
         ({"GENRE": ["Rock"]}, {}, 0),
         ({"MOOD": ["Sad"], "GENRE": ["Rock"]}, {"existing": {"MOOD": "replace"}}, 0),
         ({"GENRE": ["Jazz"]}, {}, 1),
-        ({}, {}, 1),
+        ({}, {}, 0),
         ({"GENRE": ["Rock"]}, {"join": "; "}, 1),
     ],
 )

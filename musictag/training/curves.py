@@ -11,12 +11,18 @@ LEFT, TOP, GAP = 60, 30, 50
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
 
 
-def svg(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+def svg(
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    *,
+    steps: Mapping[str, Sequence[str]] | None = None,
+) -> str:
     """Panels below each other, title → label → one value per epoch; numbers that cannot be drawn
-    (nan) are left out."""
+    (nan) are left out. Where something else than epochs makes the steps, `steps` names them by
+    title, and the panel begins at zero."""
+    steps = steps or {}
     height = TOP + len(panels) * (HEIGHT + GAP)
     drawn = [
-        _panel(title, curves, TOP + i * (HEIGHT + GAP))
+        _panel(title, curves, TOP + i * (HEIGHT + GAP), steps.get(title))
         for i, (title, curves) in enumerate(panels.items())
     ]
     return (
@@ -26,9 +32,12 @@ def svg(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     )
 
 
-def _panel(title: str, curves: Mapping[str, Sequence[float]], top: int) -> str:
+def _panel(
+    title: str, curves: Mapping[str, Sequence[float]], top: int, steps: Sequence[str] | None
+) -> str:
     known = [v for values in curves.values() for v in values if math.isfinite(v)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    low = low if steps is None else 0.0
     high = high if high > low else low + 1
     n = max(map(len, curves.values()), default=1)
 
@@ -41,11 +50,16 @@ def _panel(title: str, curves: Mapping[str, Sequence[float]], top: int) -> str:
     parts = [
         f'<text x="{LEFT}" y="{top - 8}" font-weight="bold">{escape(title)}</text>',
         f'<rect x="{LEFT}" y="{top}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#bbb"/>',
-        f'<text x="{LEFT}" y="{top + HEIGHT + 16}">1</text>',
-        f'<text x="{LEFT + WIDTH}" y="{top + HEIGHT + 16}" text-anchor="end">epoch {n}</text>',
+    ]
+    names = {0: "1", n - 1: f"epoch {n}"} if steps is None else dict(enumerate(steps))
+    parts += [
+        f'<text x="{x(step):.1f}" y="{top + HEIGHT + 16}" '
+        f'text-anchor="{"start" if step == 0 else "end" if step == n - 1 else "middle"}">'
+        f"{escape(name)}</text>"
+        for step, name in names.items()
     ]
     parts += [
-        f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:.3f}</text>'
+        f'<text x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:.3g}</text>'
         for value in (low, high)
     ]
     for i, (label, values) in enumerate(curves.items()):
