@@ -421,7 +421,7 @@ def connected(address: str, checkpoint: Checkpoint, settings: Settings) -> Itera
     UsageError when there is none, or its machines are not fit for this.
     """
     ray = _imported()
-    _check_address(address)
+    address = _whereabouts(address)
     if settings.device not in ("auto", "cpu", "cuda"):
         raise UsageError(
             f"--device {settings.device}: on a cluster it is auto, cpu or cuda (each GPU is used)"
@@ -429,8 +429,10 @@ def connected(address: str, checkpoint: Checkpoint, settings: Settings) -> Itera
     with _quiet():
         try:
             _join(ray, address, settings.jobs)
-            nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-            _check_nodes(ray, nodes)
+            nodes = _fit(
+                ray,
+                [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")],
+            )
             n_gpus = int(ray.cluster_resources().get("GPU", 0)) if settings.device != "cpu" else 0
             if settings.device == "cuda" and not n_gpus:
                 raise UsageError("--device cuda: the cluster has no GPU")
@@ -460,12 +462,35 @@ def _imported() -> Any:
     return ray
 
 
-def _check_address(address: str) -> None:
-    """UsageError unless a Ray head may be there: Ray itself would wait for minutes."""
-    if address in ("", "auto"):
-        address = os.environ.get("RAY_ADDRESS") or "auto"
-    if address in ("auto", "local"):
-        return
+def _whereabouts(address: str) -> str:
+    """HOST:PORT, auto or local; nothing where Ray may look for itself, and begin one if it must.
+
+    UsageError unless a Ray head may be there: Ray itself would wait for minutes.
+    """
+    named = os.environ.get("RAY_ADDRESS", "auto") if address in ("", "auto") else address
+    if named == "auto":
+        latest = _latest()
+        if not latest:
+            return address
+        try:
+            return _checked(latest)
+        except UsageError:
+            if address:
+                raise
+            return "local"  # it has ended without saying so
+    return named if named == "local" else _checked(named)
+
+
+def _latest() -> str:
+    """The cluster of which this machine became part last, where Ray notes that."""
+    folder = Path(os.environ.get("RAY_TMPDIR", "/tmp"))
+    try:
+        return (folder / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _checked(address: str) -> str:
     if address.startswith("ray://"):
         raise UsageError(
             f"--ray {address}: run musictag on one of the cluster's machines, with --ray auto"
@@ -478,6 +503,7 @@ def _check_address(address: str) -> None:
         raise UsageError(f"--ray {address}: expected HOST:PORT, auto or local") from None
     except OSError as error:
         raise UsageError(f"--ray {address}: nobody answers ({error.strerror or error})") from None
+    return address
 
 
 def _knock(address: str, timeout_s: float) -> socket.socket:
@@ -537,8 +563,8 @@ class _Prints(io.TextIOBase):
         return len(text)
 
 
-def _check_nodes(ray: Any, nodes: Sequence[Any]) -> None:
-    """UsageError unless every machine decodes as this one does."""
+def _fit(ray: Any, nodes: Sequence[Any]) -> list[Any]:
+    """The machines that work; UsageError unless each of them decodes as this one does."""
 
     def installed(library: str) -> str:
         # Sent as it is, because musictag may not be there to be imported: it imports all it needs.
@@ -547,7 +573,7 @@ def _check_nodes(ray: Any, nodes: Sequence[Any]) -> None:
         try:
             return importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
-            return "not"
+            return "not installed"
 
     def all_installed(libraries: Sequence[str]) -> list[str]:
         return list(map(installed, libraries))
@@ -561,18 +587,24 @@ def _check_nodes(ray: Any, nodes: Sequence[Any]) -> None:
         .remote(libraries)
         for node in nodes
     ]
+    fit = []
     for node, answer in zip(nodes, asked, strict=True):
         host = node["NodeManagerHostname"]
         try:
             there = ray.get(answer, timeout=_EAR_STARTS_S)
-        except ray.exceptions.RayError as error:
-            raise UsageError(f"--ray: {host} runs nothing: {_reason(error)}") from error
+        except ray.exceptions.RayError as error:  # it has just died, or is about to
+            log.warning("%s is left out: %s", host, _reason(error))
+            continue
         for library, mine, its in zip(libraries, here, there, strict=True):
             if mine != its:
                 raise UsageError(
-                    f"--ray: {host} has {library} {its}, here it is {mine}: every machine of the "
+                    f"--ray: on {host} {library} is {its}, here it is {mine}: every machine of the "
                     "cluster needs the same"
                 )
+        fit.append(node)
+    if not fit:
+        raise UsageError("--ray: none of the cluster's machines runs anything")
+    return fit
 
 
 class _Ears:

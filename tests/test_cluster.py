@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -327,29 +329,116 @@ def test_without_ray_the_option_says_how_to_get_it(
     assert "pip install 'musictag[ray]'" in result.stderr
 
 
-def test_an_address_that_is_none_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()  # this one may connect, to itself
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Starts somebody who answers to one caller, and gives the address."""
+    monkeypatch.undo()  # this may connect, to itself
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with contextlib.ExitStack() as stack:
+
+        def listen(answer: bytes) -> str:
+            server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+            def speak() -> None:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(100)
+                    connection.sendall(answer)
+
+            thread = threading.Thread(target=speak)
+            thread.start()
+            stack.callback(thread.join)
+            return f"127.0.0.1:{server.getsockname()[1]}"
+
+        yield listen
+
+
+GRPC = bytes((0, 0, 6, 4, 0, 0, 0, 0, 0)) + bytes(6)
+"""A frame of settings."""
+
+
+def test_an_address_that_is_none_is_wrong_usage(listener: Callable[..., str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-
-        def answer() -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(100)
-                connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        with pytest.raises(UsageError, match="it is not Ray that answers there"):
-            cluster._check_address(f"127.0.0.1:{port}")
-        thread.join()
+        nobody = f"127.0.0.1:{server.getsockname()[1]}"
     for address, reason in {
-        f"127.0.0.1:{port}": "nobody answers",
+        listener(b"HTTP/1.0 400 Bad Request\r\n\r\n"): "it is not Ray that answers there",
+        nobody: "nobody answers",
         "head:port": "expected HOST:PORT",
         "ray://head:10001": "on one of the cluster's machines",
     }.items():
         with pytest.raises(UsageError, match=reason):
-            cluster._check_address(address)
+            cluster._whereabouts(address)
+    assert cluster._whereabouts(head := listener(GRPC)) == head
+
+
+def test_without_an_address_it_is_a_cluster_there_is_or_one_of_our_own(
+    listener: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [cluster._whereabouts(a) for a in ("", "auto", "local")] == ["", "auto", "local"]
+    note = tmp_path / "ray" / "ray_current_cluster"
+    note.parent.mkdir()
+    note.write_text(head := listener(GRPC))
+    assert cluster._whereabouts("auto") == head
+    note.write_text("127.0.0.1:1")  # left behind by one that was killed
+    assert cluster._whereabouts("") == "local"
+    with pytest.raises(UsageError, match="nobody answers"):
+        cluster._whereabouts("auto")
+    monkeypatch.setenv("RAY_ADDRESS", head := listener(GRPC))
+    assert cluster._whereabouts("") == head
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(UsageError, match="nobody answers"):
+        cluster._whereabouts("")
+
+
+class GoneError(Exception):
+    """What Ray says of a machine that died."""
+
+
+class FakeRay:
+    """Runs on the spot what is sent to a machine, unless the machine is dead."""
+
+    exceptions = types.SimpleNamespace(RayError=GoneError)
+    util = types.SimpleNamespace(
+        scheduling_strategies=types.SimpleNamespace(
+            NodeAffinitySchedulingStrategy=lambda node, soft: node
+        )
+    )
+
+    def __init__(self, **installed: str | None) -> None:
+        self.installed = installed
+        self.nodes = [{"NodeID": name, "NodeManagerHostname": name} for name in installed]
+
+    def remote(self, function: Any) -> Any:
+        def options(num_cpus: int, scheduling_strategy: str) -> Any:
+            return types.SimpleNamespace(remote=lambda _: self.installed[scheduling_strategy])
+
+        return types.SimpleNamespace(options=options)
+
+    def get(self, version: str | None, timeout: float) -> list[str]:
+        if version is None:
+            raise GoneError("The node died. It was ill")
+        return [version, *(importlib.metadata.version(n) for n in ("av", "soundfile", "audioread"))]
+
+
+def test_machines_must_be_alike_and_one_that_has_just_died_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "1.2" if name == "musictag" else real(name)
+    )
+    ray = FakeRay(one="1.2", two=None, three="1.2")
+    fit = cluster._fit(ray, ray.nodes)
+    assert [node["NodeID"] for node in fit] == ["one", "three"]
+    assert "two is left out: The node died" in caplog.text
+    for ray, reason in (
+        (FakeRay(one="1.2", two="1.1"), "on two musictag is 1.1, here it is 1.2"),
+        (FakeRay(one="not installed"), "on one musictag is not installed"),
+        (FakeRay(one=None), "none of the cluster's machines"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            cluster._fit(ray, ray.nodes)
 
 
 # ---------------------------------------------------------------- a real one
