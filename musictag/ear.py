@@ -37,7 +37,9 @@ CPU_BATCH = 32
 """At least: the network's weights go through the caches once for all of them, a half of its time
 with 8. With many cores more, for each to have a piece."""
 PIECE = 8
-"""Segments that a core takes through the front end at once."""
+"""Segments that a core takes through the front end at once, in 100 MB."""
+MOST_THREADS = 8
+"""So many do so. Memory stays below 1.5 GB, and as many cores again are needed to decode for them."""
 MPS_BATCH = 16
 """Its memory is also everybody else's."""
 CUDA_BATCH = 64
@@ -132,7 +134,9 @@ class Ear:
                 raise
             raise self._too_little_memory("even for the model") from error
         self._input: torch.Tensor | None = None
-        self._crew = _Crew(torch.get_num_threads()) if self.device.type == "cpu" else None
+        self._crew = (
+            _Crew(min(torch.get_num_threads(), MOST_THREADS)) if self.device.type == "cpu" else None
+        )
 
     def hear(self, segments: torch.Tensor) -> torch.Tensor:
         """(B, N) samples, on any device -> (B, K) probabilities, on the CPU.
@@ -290,7 +294,7 @@ def _suitable_batch_size(device: torch.device) -> int:
         return max(1, min(CUDA_BATCH, free // SEGMENT_BYTES))
     if device.type == "mps":
         return MPS_BATCH
-    return min(4 * CPU_BATCH, max(CPU_BATCH, PIECE * torch.get_num_threads()))
+    return max(CPU_BATCH, PIECE * min(torch.get_num_threads(), MOST_THREADS))
 
 
 def _is_no_memory(error: RuntimeError) -> bool:
