@@ -39,7 +39,7 @@ with 8. With many cores more, for each to have a piece."""
 PIECE = 8
 """Segments that a core takes through the front end at once, in 100 MB."""
 MOST_THREADS = 8
-"""So many do so. Memory stays below 1.5 GB, and as many cores again are needed to decode for them."""
+"""So many do so at most: memory stays below 1.5 GB, and as many again are needed to decode."""
 MPS_BATCH = 16
 """Its memory is also everybody else's."""
 CUDA_BATCH = 64
@@ -244,7 +244,7 @@ class _Crew:
         import torch  # noqa: PLC0415
 
         self._pool = ThreadPoolExecutor(
-            n_threads, "musictag ear", torch.set_num_threads, initargs=(1,)
+            min(n_threads, MOST_THREADS), "musictag ear", torch.set_num_threads, initargs=(1,)
         )
 
     def shared_out(self, front_end: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
