@@ -15,6 +15,7 @@ import contextlib
 import ctypes
 import gc
 import logging
+import math
 import os
 import re
 import sys
@@ -243,12 +244,13 @@ class _Crew:
     def __init__(self, n_threads: int) -> None:
         import torch  # noqa: PLC0415
 
+        self._n_threads = min(n_threads, MOST_THREADS)
         self._pool = ThreadPoolExecutor(
-            min(n_threads, MOST_THREADS), "musictag ear", torch.set_num_threads, initargs=(1,)
+            self._n_threads, "musictag ear", torch.set_num_threads, initargs=(1,)
         )
 
     def shared_out(self, front_end: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-        """The same function, piece by piece."""
+        """The same function, in pieces of PIECE at most, so many that all threads have the same."""
         import torch  # noqa: PLC0415
 
         def transformed(piece: torch.Tensor) -> torch.Tensor:
@@ -257,7 +259,9 @@ class _Crew:
             return coefficients
 
         def whole(segments: torch.Tensor) -> torch.Tensor:
-            return torch.cat(list(self._pool.map(transformed, torch.split(segments, PIECE))))
+            n_rounds = math.ceil(len(segments) / (PIECE * self._n_threads))
+            pieces = torch.split(segments, math.ceil(len(segments) / (n_rounds * self._n_threads)))
+            return torch.cat(list(self._pool.map(transformed, pieces)))
 
         return whole
 

@@ -132,10 +132,20 @@ def test_cores_share_the_front_ends_work_and_the_network_hears_all_of_it_in_orde
     before = torch.get_num_threads()
     numbers = [n / 32 for n in range(20)]
     Ear(front_end, network, "cpu", 32).hear(segments(*numbers))
-    assert sorted(front_end.pieces) == [4, 8, 8]
     assert network.heard == numbers
     assert set(front_end.n_threads) == {1}, "or each piece would be shared out once more"
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("n_segments", "pieces"), [(1, [1]), (20, [6, 7, 7]), (25, [5] * 5), (32, [2, 6, 6, 6, 6, 6])]
+)
+def test_pieces_are_small_and_no_core_has_more_than_others(
+    n_segments: int, pieces: list[int]
+) -> None:
+    front_end = FrontEnd()
+    ear._Crew(3).shared_out(front_end)(segments(*range(n_segments)))
+    assert sorted(front_end.pieces) == pieces
 
 
 @pytest.mark.parametrize(("n_cores", "size"), [(1, 32), (6, 48), (64, 64)])
