@@ -12,6 +12,7 @@ goes on; any other exception stops it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import logging
 import os
@@ -30,6 +31,7 @@ from musictag.ear import Ear, find_device
 from musictag.errors import CheckpointError, FileError, Problem
 from musictag.hearing import Decoders, Listener, Track, in_order
 from musictag.journal import Journal, Others, Writing
+from musictag.metadata import Written
 
 if TYPE_CHECKING:
     from musictag.checkpoint import Checkpoint
@@ -218,8 +220,10 @@ class _Scanner:
         track.n_heard_elsewhere = len(music.taggram)
 
     def _look_up(self, track: Track) -> None:
-        """What is remembered of the file as it is now."""
+        """What is remembered of the file as it is now, and nothing of what it was before."""
         track.stat = _stat(track.path)
+        track.content, track.tags, track.noted = None, None, False
+        track.heard, track.from_cache = None, False
         known = self._cache.known(track.path, track.stat, self._reader, self._keys)
         if known is not None:
             track.content, track.tags, track.noted = known.content, known.tags, known.complete
@@ -391,8 +395,9 @@ class _Scanner:
         """Write what changes: the one place where a scan writes.
 
         What `keep` and `merge` made of the old values holds only while those
-        are still there: the writer is told them. The cache learns the file as
-        it is afterwards, so the next scan does not take it for a new one.
+        are still there, and what stays ours only while nobody has set it: the
+        writer is told them. The cache learns the file as it is afterwards, so
+        the next scan does not take it for a new one.
         """
         changes = {name: change for name, change in fields.items() if change.changed}
         new = {name: change.new for name, change in changes.items()}
@@ -404,17 +409,33 @@ class _Scanner:
             written = metadata.write(
                 track.path,
                 new,
-                expected={name: old.get(name, ()) for name in new},
+                expected={name: old.get(name, ()) for name in {*new, *others}},
                 preserve_mtime=self._settings.preserve_mtime,
                 join=self._settings.join,
                 payload_digest=self._payload_digest,
                 hardlinks=self._settings.hardlinks,
-                about_to=about_to,
+                about_to=self._into_what_was_heard(track, about_to),
             )
-        now = _stat(track.path)
-        track.tags = _tags(track.path)
-        self._remember_file(track, now)
+        with contextlib.suppress(FileError):  # gone or changed again already: it was written
+            now = _stat(track.path)
+            track.tags = _tags(track.path)
+            self._remember_file(track, now)
         return "unchanged" if written is None else "written"
+
+    def _into_what_was_heard(
+        self, track: Track, about_to: Callable[[Written], None]
+    ) -> Callable[[Written], None]:
+        """The file was known by its size and time. The writer has compared its sound."""
+
+        def checked(written: Written) -> None:
+            if written.payload != track.content:
+                if track.stat is not None and written.payload is not None:
+                    self._cache.remember_content(track.path, track.stat, written.payload)
+                reason = "it is not the music that was heard"
+                raise FileError(track.path, "changed", reason, cure="scan it again")
+            about_to(written)
+
+        return checked
 
     def _split(self, values: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """Values as they were before `join` made one of them, so that twice equals once."""

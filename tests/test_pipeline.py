@@ -332,8 +332,9 @@ def test_paths_are_taken_as_they_come(listening: Listening, song: Song) -> None:
 # ---------------------------------------------------------------- what goes wrong
 
 
+@pytest.mark.parametrize("write", [False, True])
 def test_a_broken_file_does_not_stop_the_folder(
-    listening: Listening, song: Song, tmp_path: Path
+    listening: Listening, song: Song, tmp_path: Path, write: bool
 ) -> None:
     empty = tmp_path / "empty.mp3"
     empty.touch()
@@ -348,7 +349,7 @@ def test_a_broken_file_does_not_stop_the_folder(
         FileError(tmp_path / "locked", "permission", "may not be listed"),
         song(),
     ]
-    outcomes = scan(paths, listening)
+    outcomes = scan(paths, listening, write=write)
     assert [outcome.error and outcome.error.code for outcome in outcomes] == [
         None,
         "corrupt",
@@ -360,7 +361,8 @@ def test_a_broken_file_does_not_stop_the_folder(
         "permission",
         None,
     ]
-    assert statuses(outcomes) == ["planned", *["failed"] * 7, "planned"]
+    well = "written" if write else "planned"
+    assert statuses(outcomes) == [well, *["failed"] * 7, well]
     assert outcomes[1].error == Problem("corrupt", "it is corrupt (mend it)")
     assert outcomes[1].probabilities == {}
 
@@ -757,6 +759,90 @@ def test_tags_that_change_while_a_remembered_file_waits_for_its_turn_are_read_ag
         assert outcome.fields["GENRE"].old == ("Folk",)
 
 
+@pytest.mark.parametrize("write", [False, True])
+def test_nothing_remembered_of_what_a_file_was_before_its_turn_is_said_of_what_it_is(
+    listening: Listening, song: Song, cache: Cache, write: bool
+) -> None:
+    """A thousand files may be between the look at the cache and the turn of one to be heard."""
+    first, second = song(), song(heard=[SLOW], metadata={"GENRE": ["Jazz"]})
+    scan([second], listening, cache=cache)
+    listening.digest = "d2"  # another model: it is known, and is to be heard
+    looked_at = threading.Event()
+
+    def replace(path: Path, number: int) -> None:
+        assert looked_at.wait(10)
+        listening.on_segment = lambda path, number: None
+        content = json.loads(second.read_text())
+        second.write_text(json.dumps(content | {"heard": [ROCK], "metadata": {"MOOD": ["Sad"]}}))
+
+    def listed() -> Iterator[Path]:
+        yield from (first, second)
+        looked_at.set()
+
+    listening.on_segment = replace
+    settings = Settings(device="cpu", jobs=1, batch_size=1)
+    outcome = scan(listed(), listening, settings, cache=cache, write=write)[-1]
+    assert (outcome.status, outcome.fields["GENRE"].old) == ("written" if write else "planned", ())
+    assert outcome.fields["MOOD"].old == ("Sad",)
+    assert cache.content(second, second.stat()) == listening.payload_digest(second)
+
+
+def test_what_its_owner_set_unseen_does_not_become_ours(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    """On a file system whose times tell nothing; that a field beside it is written changes
+    nothing about whose it is."""
+    path = song(heard=[(0.75, 0.75, 0.0)])
+    scan([path], listening, cache=cache, write=True)
+    retag(path, GENRE=["Jazz"], MOOD=[])
+    scan([path], listening, cache=cache)
+    cache.flush()
+    assert cache._database is not None
+    cache._database.execute("""UPDATE content SET tags = '[{"GENRE": ["Rock"]}, "", ""]'""")
+    assert statuses(scan([path], listening, cache=cache, write=True)) == ["written"]
+    assert json.loads(path.read_text())["metadata"] == {"GENRE": ["Jazz"], "MOOD": ["Slow"]}
+    listening.tags = ("rock", "pop", "guitar")
+    listening.thresholds = {"Pop": 0.5}
+    listening.digest = "d2"
+    (outcome,) = scan([path], listening, cache=cache, write=True)
+    assert outcome.chosen["GENRE"] == ("Pop",)
+    assert json.loads(path.read_text())["metadata"] == {"GENRE": ["Jazz"], "MOOD": ["Slow"]}
+
+
+def test_other_music_of_the_same_name_size_and_time_is_not_given_what_was_heard_before(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    """It is found out when its sound is compared anyway, before it is replaced."""
+    path = song(heard=[(0.75, 0.25, 0.0)])
+    scan([path], listening, cache=cache)
+    before = path.stat()
+    path.write_text(path.read_text().replace("0.75, 0.25", "0.25, 0.75"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    content = path.read_bytes()
+    (outcome,) = scan([path], listening, cache=cache, write=True)
+    assert outcome.error == Problem("changed", "it is not the music that was heard (scan it again)")
+    assert path.read_bytes() == content
+    with Journal(journal.default_path()) as book:
+        assert list(book.runs()) == []
+    (outcome,) = scan([path], listening, cache=cache, write=True)
+    assert (outcome.status, outcome.chosen["MOOD"]) == ("written", ("Slow",))
+
+
+def test_what_was_written_was_written_even_if_it_is_gone_at_once(
+    listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = song()
+    write = pipeline.metadata.write
+
+    def written_and_gone(*arguments: Any, **options: Any) -> Any:
+        done = write(*arguments, **options)
+        path.unlink()
+        return done
+
+    monkeypatch.setattr(pipeline.metadata, "write", written_and_gone)
+    assert statuses(scan([path], listening, write=True)) == ["written"]
+
+
 def test_nothing_is_written_on_the_strength_of_what_is_remembered_alone(
     listening: Listening, song: Song, cache: Cache
 ) -> None:
@@ -1121,7 +1207,8 @@ def test_a_write_that_is_refused_at_last_is_not_in_the_history(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path, values: Any, *, about_to: Any, **_: Any) -> None:
-        about_to(Written(snapshot({}), snapshot({"GENRE": ["Rock"]}), b""))
+        content = listening.payload_digest(path)
+        about_to(Written(snapshot({}), snapshot({"GENRE": ["Rock"]}), content))
         raise MetadataError(path, "changed", "it was changed by another program meanwhile")
 
     monkeypatch.setattr(pipeline.metadata, "write", refuse)

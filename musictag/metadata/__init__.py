@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +71,8 @@ HARDLINKS = ("refuse", "replace", "in-place")
 def clear_leftovers(path: Path) -> None:
     """What killed runs left in the folder of this file is taken away, or put back: to be called
     before a file is heard that is to be written. Once per folder and program."""
-    replacement.clear_leftovers(Path(os.path.realpath(path)).parent)
+    with suppress(ValueError):  # a NUL in the name, from a list: beside it there is nothing
+        replacement.clear_leftovers(Path(os.path.realpath(path)).parent)
 
 
 def write(
