@@ -3,10 +3,12 @@
 Two tables. `content` knows a file by its path, size and modification time and
 gives the digest of its audio, and the tags that were in it; `heard` gives what
 a checkpoint heard in that audio. So a moved or retagged file costs one reading,
-an untouched one is not even opened.
+an untouched one is not even opened (but for its tags, where the system does not
+tell when it was changed).
 
-What is remembered in quick succession goes to the file together, at most half a
-second later: a kill costs that much, and other processes wait for an instant.
+What is remembered in quick succession goes to the file together, with the first
+that comes half a second later: a kill costs that much hearing, and other
+processes wait for an instant.
 
 The cache is a comfort and never a reason to stop: whatever goes wrong with it
 (no room, no right to write, a damaged file) is said once and the scan goes on
