@@ -154,7 +154,7 @@ def test_a_failed_file_has_the_same_keys() -> None:
 
 def test_a_json_line_has_probabilities_to_six_decimals_whatever_the_tags_are_called() -> None:
     tags = {"100 %": 1 / 3, '%s "quoted"\n': 1e-9, "é": 1.0}
-    line = json_line(Outcome(Path("a"), "planned", probabilities=tags))
+    line = report.json_line(Outcome(Path("a"), "planned", probabilities=tags))
     assert json.loads(line)["probabilities"] == {tag: round(p, 6) for tag, p in tags.items()}
     assert line.isascii()
 
