@@ -303,8 +303,12 @@ def _fields(changes: Mapping[str, Change]) -> dict[str, dict[str, list[str]]]:
 
 
 def title(run: Run) -> str:
-    """run 3 of 2026-07-01 14:02 (scan /home/me/Music --write)"""
-    return f"run {run.id} of {_local(run.started_s)} ({_command(run)})"
+    """run 3 of 2026-07-01 14:02 (scan /home/me/Music --write)
+
+    Where a shell has put a thousand names into the command, only its beginning.
+    """
+    command = _shortened(_command(run), 200, "...")
+    return f"run {run.id} of {_local(run.started_s)} ({command})"
 
 
 def _command(run: Run) -> str:

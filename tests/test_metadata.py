@@ -550,6 +550,9 @@ GENRES = {
     "Rock\0Pop": ("Rock", "Pop"),
     "Rock\0Rock\0\0": ("Rock",),
     "  Rock \n": ("Rock",),
+    "Rock\nand Roll": ("Rock\nand Roll",),
+    "\nRock": ("Rock",),
+    "(4)Euro\ndisco": ("Disco", "Euro\ndisco"),
     "1990s": ("1990s",),
     "\0": (),
 }

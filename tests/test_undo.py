@@ -632,6 +632,9 @@ def test_the_history_fits_the_terminal_and_cannot_steer_it(
         assert "\x1b" not in musictag("history", *arguments).stdout
     files = musictag("history", "1").stdout.splitlines()
     assert files[0].startswith("Run 1 of ")
+    assert "long long" in files[0]
+    assert files[0].endswith("...): 1 file, complete")
+    assert len(files[0]) < 300
     assert any("a\\x1b" in file and "Rock" in file for file in files)
     musictag("undo", "-q")
     assert "Undone since:" in musictag("history", "1").stdout

@@ -277,8 +277,10 @@ def _info(data: bytes, wanted: bytes) -> Iterator[bytes]:
 
 def _genres(frame: Any) -> list[str]:
     """Numbers as names; 255 is ID3's "none"."""
-    texts = [text for text in frame.text if text.strip("()") != "255"]
-    return list(_id3.TCON(text=texts).genres) if texts else []
+    # mutagen ends a name at a line break: it gets to see what stands in no text instead
+    texts = [text.replace("\n", "\udfff") for text in frame.text if text.strip("()") != "255"]
+    names = _id3.TCON(text=texts).genres if texts else []
+    return [name.replace("\udfff", "\n") for name in names]
 
 
 def _known_text(stored: bytes) -> str | None:
