@@ -6,6 +6,7 @@ neither torch nor any of the libraries that open files.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import functools
 import io
@@ -541,6 +542,8 @@ def _prepare_stdout(form: str) -> None:
 # ---------------------------------------------------------------- history and undo
 
 _NOTHING = "no run that wrote files is on record"
+_RUN = re.compile("[0-9]{1,18}")
+"""A run's number; with more digits no journal has one."""
 
 
 @app.command(short_help="Give files back what they had before a run.")
@@ -640,7 +643,7 @@ def undo(  # noqa: PLR0913  # one argument per option
 
 def _run_and_paths(what: list[str]) -> tuple[int | None, list[Path]]:
     """A number in front is a run, all else are paths."""
-    is_number = [word.isascii() and word.isdecimal() for word in what]
+    is_number = [_RUN.fullmatch(word) is not None for word in what]
     if any(is_number[1:]):
         word = what[is_number.index(True, 1)]
         raise UsageError(f"{word}: one run, before the paths (a file of this name is ./{word})")
@@ -712,7 +715,7 @@ def history(
 
 
 def _number(text: str | None) -> int:
-    if text is None or not (text.isascii() and text.isdecimal()):
+    if text is None or not _RUN.fullmatch(text):
         raise UsageError(f"{text}: not the number of a run (musictag history lists them)")
     return int(text)
 
@@ -729,7 +732,8 @@ def _list_runs(journal: Journal, limit: int | None, *, as_json: bool) -> None:
 
     table = report.RunTable(sys.stdout)
     number = 0
-    for number, run in enumerate(journal.runs(limit=limit), 1):
+    most = None if limit is None else min(limit, sys.maxsize)
+    for number, run in enumerate(journal.runs(limit=most), 1):
         if number == 1 and not as_json:
             typer.echo(table.heading)
         typer.echo(report.run_json(run) if as_json else table.line(run))
@@ -1169,6 +1173,19 @@ def _complain(message: str) -> None:
     typer.echo(f"musictag: {visible(message)}", err=True)
 
 
+def _check_text(log_file: Path) -> None:
+    """Who forgets the name after --log-file has a piece of music stand there."""
+    if log_file.is_file():
+        with log_file.open("rb") as file:
+            beginning = file.read(4096)
+        try:
+            text = codecs.getincrementaldecoder("utf-8")().decode(beginning)
+        except UnicodeDecodeError:
+            text = "\0"
+        if "\0" in text:
+            raise UsageError(f"--log-file {log_file}: it is there, and no text: left as it is")
+
+
 class _Line(logging.Formatter):
     """Names and reasons come out of other people's files: one with a line break stays one line."""
 
@@ -1214,6 +1231,7 @@ def _logging(told: Report, *, quiet: bool, verbose: bool, log_file: Path | None)
     handlers: list[logging.Handler] = [teller]
     if log_file is not None:
         try:
+            _check_text(log_file)
             book = Book(log_file, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise UsageError(f"--log-file {log_file}: {error.strerror}") from error

@@ -180,6 +180,8 @@ def _existing(value: object) -> dict[str, str]:
 def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"expected a whole number from 1 up, not {value!r}")
+    if value > sys.maxsize:
+        raise ValueError(f"expected at most {sys.maxsize}, not {value!r}")
     return value
 
 

@@ -246,6 +246,7 @@ def test_an_empty_folder_is_no_failure(musictag: Run, tmp_path: Path) -> None:
         ([".", "--fields", "artist"], "--fields: no field 'artist'"),
         ([".", "--existing", "overwrite"], "--existing: expected keep, merge or replace"),
         ([".", "--max-genres", "0"], "--max-genres: expected a whole number from 1 up"),
+        ([".", "--segments", "9" * 30], "--segments: expected at most 9"),
         ([".", "--device", "gpu"], "--device: unknown device 'gpu'"),
         ([".", "--model", "no such model"], "no such model: neither a directory"),
         ([".", "--log-file", "no/such/folder"], "--log-file no/such/folder: No such file"),
@@ -653,6 +654,19 @@ def test_a_log_file_that_takes_nothing_is_said_once(musictag: Run, library: Path
     assert result.stderr.splitlines()[0] == said
     assert len(result.stderr.splitlines()) == 1 + 3
     assert "Logging error" not in result.stderr
+
+
+def test_music_is_no_log_file(musictag: Run, library: Path, tmp_path: Path) -> None:
+    """`--log-file` with its name forgotten takes the first track for one."""
+    sounds.make(tmp_path, "mp3-no-xing", name="no tags.mp3")
+    for song in (*library.rglob("*.*"), tmp_path / "no tags.mp3"):
+        before = song.read_bytes()
+        result = musictag("scan", "--log-file", song, library)
+        assert (result.code, result.stdout) == (2, "")
+        assert result.stderr == (
+            f"musictag: --log-file {song}: it is there, and no text: left as it is\n"
+        )
+        assert song.read_bytes() == before
 
 
 def test_verbose_says_which_device_was_taken(musictag: Run, library: Path) -> None:

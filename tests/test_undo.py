@@ -561,11 +561,13 @@ def test_before_anything_was_written_there_is_nothing_to_tell(
     [
         (("undo", "9"), "there is no run 9 (musictag history lists them)"),
         (("undo", "1", "2"), "2: one run, before the paths (a file of this name is ./2)"),
+        (("undo", "9" * 30), "9: no such file or folder"),
         (("undo", "nowhere"), "nowhere: no such file or folder"),
         (("undo", "--format", "xml"), "--format xml: there are table, jsonl, csv, tsv"),
         (("undo", "--hardlinks", "cut"), "--hardlinks: expected refuse, replace or in-place"),
         (("history", "9"), "there is no run 9"),
         (("history", "nine"), "nine: not the number of a run"),
+        (("history", "9" * 5000), "9: not the number of a run"),
         (("history", "prune"), "musictag history prune --older-than AGE"),
         (("history", "--older-than", "1d"), "musictag history prune --older-than AGE"),
         (("history", "prune", "--older-than", "soon"), "expected an age as 90d, 12w, 6m or 1y"),
@@ -631,6 +633,7 @@ def test_the_history_fits_the_terminal_and_cannot_steer_it(
     for arguments in ((), ("1",), ("1", "--json")):
         assert "\x1b" not in musictag("history", *arguments).stdout
     files = musictag("history", "1").stdout.splitlines()
+    assert musictag("history", "--limit", "9" * 30).stdout.endswith(f"{line}\n")
     assert files[0].startswith("Run 1 of ")
     assert "long long" in files[0]
     assert files[0].endswith("...): 1 file, complete")
