@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import containers
+import mutagen
 import pytest
 import sounds
 from program import Result, Run
@@ -520,6 +521,45 @@ def test_a_whole_session(musictag: Run, tmp_path: Path) -> None:
     assert musictag("undo", "2", "-q").code == 0
     assert metadata.read(songs[0])["GENRE"] == ("Rock",)
     assert [run["undone"] for run in musictag("history", "--json").records] == [0, 3, 0]
+
+
+def dumped(path: Path) -> Any:
+    """All that mutagen finds in the tags, as it finds it."""
+    tags = mutagen.File(path).tags
+    return [] if tags is None else [(key, repr(tags[key])) for key in sorted(set(tags.keys()))]
+
+
+@pytest.mark.parametrize("odd", [False, True])
+def test_a_folder_with_every_container_is_taken_back_to_the_byte(
+    musictag: Run, book: Journal, tmp_path: Path, odd: bool
+) -> None:
+    """Rich tags, ours missing or spelled as others do it. Undo, its undo, and the undo of that."""
+    songs = []
+    for container in containers.FAMILIES:
+        if container in ("mpc", "ofr", "speex"):  # ours have no packets
+            continue
+        folder = tmp_path / container
+        folder.mkdir()
+        make = sounds.make if container in sounds.CONTAINERS else containers.track
+        songs.append(make(folder, container))
+        containers.decorate(songs[-1])
+        if odd:
+            containers.spelled_oddly(songs[-1])
+    before = [(song.read_bytes(), snapshot(song), dumped(song)) for song in songs]
+    others = [containers.decorations(song) for song in songs]
+    write(book, *((song, POP) for song in songs))
+    after = [(song.read_bytes(), snapshot(song), dumped(song)) for song in songs]
+    for then, now in zip(before, after, strict=True):
+        assert all(one != other for one, other in zip(then, now, strict=True))
+    assert [containers.decorations(song) for song in songs] == others
+
+    for run, expected in ((1, before), (2, after), (3, before)):
+        result = musictag("undo", str(run), "--format", "jsonl")
+        assert (result.code, {r["status"] for r in result.records}) == (0, {"restored"})
+        for song, (content, fields, tags) in zip(songs, expected, strict=True):
+            assert (snapshot(song), dumped(song)) == (fields, tags), song
+            assert song.read_bytes() == content, song
+    assert [containers.decorations(song) for song in songs] == others
 
 
 def test_a_refused_file_is_exit_code_1(musictag: Run, remembered: list[Path]) -> None:
