@@ -528,8 +528,8 @@ def test_a_model_with_another_front_end_is_refused(
     ("change", "complaint"),
     [
         ({"people": 1.5}, "people must be from 0 to 1"),
-        ({"learning_rate": -0.001}, "learning_rate must be more than 0"),
-        ({"learning_rate": float("nan")}, "learning_rate must be more than 0"),
+        ({"learning_rate": -0.001}, "learning_rate must be at least 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be at least 0"),
         ({"patience": -1}, "patience must be at least 0"),
         ({"seed": 10**30}, "seed must be from"),
         ({"schedule": "cosine"}, "one-cycle, exponential, constant"),

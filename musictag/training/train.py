@@ -92,8 +92,8 @@ class TrainSettings:
         for name in ("epochs", "batch_size", "n_variants"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1")
-        if not 0 < self.learning_rate < math.inf:
-            raise UsageError("learning_rate must be more than 0")
+        if not 0 <= self.learning_rate < math.inf:
+            raise UsageError("learning_rate must be at least 0")
         if self.patience < 0:
             raise UsageError("patience must be at least 0")
         if abs(self.seed) > 2**40:
