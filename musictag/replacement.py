@@ -100,7 +100,9 @@ class Replacement:
             raise Refusal("io", reason, "--hardlinks replace")
         os.fsync(self.file.fileno())
         with beside(self.original) as old, self.original.open("rb+", buffering=0) as file:
-            _lock(file.fileno(), wait=True)
+            if _lock_patiently(file.fileno()) is False:
+                reason = "another program keeps it locked"
+                raise Refusal("locked", reason, "close the program that has it open")
             self.refuse_changes()
             os.fsync(old.file.fileno())
             safe = self.path.with_name(head + mark + _OLD + token)
@@ -292,6 +294,9 @@ _LEFT_OVER = re.compile(
 _LONG = 200
 """A copy's name of so many bytes may have only the beginning of its original's."""
 
+PATIENCE_S = 10.0
+"""A file that is to be overwritten may be locked for so long: by one of us, who is at it."""
+
 LEFT_OVER_S = 3600
 """No process is at one file for so long without touching its copy."""
 
@@ -394,7 +399,7 @@ def _aged(handle: int, copy: Path) -> bool:
         return os.fstat(now.fileno()).st_ctime - os.fstat(handle).st_ctime > LEFT_OVER_S
 
 
-def _lock(handle: int, *, wait: bool = False) -> bool | None:
+def _lock(handle: int) -> bool | None:
     """Lock a file for as long as it is open here; None where there are no locks.
 
     False: another process has it.
@@ -402,7 +407,15 @@ def _lock(handle: int, *, wait: bool = False) -> bool | None:
     if fcntl is None:
         return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return False if error.errno in (errno.EAGAIN, errno.EACCES) else None
     return True
+
+
+def _lock_patiently(handle: int) -> bool | None:
+    """The same; False when another process did not let go of it for PATIENCE_S."""
+    until_s = time.monotonic() + PATIENCE_S
+    while (locked := _lock(handle)) is False and time.monotonic() < until_s:
+        time.sleep(0.02)
+    return locked

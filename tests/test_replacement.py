@@ -371,6 +371,24 @@ def test_in_place_all_names_see_the_new_content(
     assert names(track) == ["track.mp3", "twin.mp3"]
 
 
+@pytest.mark.parametrize("patience_s", [0.0, 5.0])
+def test_a_lock_is_waited_for_and_not_for_ever(
+    track: Path, twin: Path, monkeypatch: pytest.MonkeyPatch, patience_s: float
+) -> None:
+    monkeypatch.setattr(replacement, "PATIENCE_S", patience_s)
+    with track.open("rb") as theirs, replacement.beside(track) as new:
+        new.path.write_bytes(NEW)
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        if patience_s:
+            monkeypatch.setattr(time, "sleep", lambda _: theirs.close())
+            new.take_over(preserve_mtime=False)
+        else:
+            with pytest.raises(replacement.Refusal, match="keeps it locked"):
+                new.take_over(preserve_mtime=False)
+    assert twin.read_bytes() == (NEW if patience_s else OLD)
+    assert names(track) == ["track.mp3", "twin.mp3"]
+
+
 STEPS = ["write", "ftruncate", "fsync", "utime"]
 
 
