@@ -34,7 +34,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -139,20 +139,21 @@ class Hands:
         self.caller = caller
         self.n = n
         """How many files can be in hand at once."""
-        self._n_lost = 0
+        self._n_lost = Counter[str]()
 
     def hand(self) -> Hand:
         return Hand(self)
 
-    def answered(self) -> None:
-        self._n_lost = 0
+    def answered(self, what: str) -> None:
+        self._n_lost[what] = 0
 
-    def lost(self, reason: str) -> None:
-        """MusictagError when nothing else happens any more: not the files are at fault then."""
-        self._n_lost += 1
-        if self._n_lost > TRIES * (self.n + 1):
+    def lost(self, what: str, reason: str) -> None:
+        """MusictagError when nothing else becomes of such requests any more: not the files are at
+        fault then. Where no ear lives, files are still digested."""
+        self._n_lost[what] += 1
+        if self._n_lost[what] > TRIES * (self.n + 1):
             raise MusictagError(
-                f"the Ray cluster lost all of the last {self._n_lost} tasks ({reason})"
+                f"the Ray cluster lost all of the last {self._n_lost[what]} tasks ({reason})"
             )
 
 
@@ -206,9 +207,9 @@ class Hand:
             except Lost as lost:
                 reason, near = lost.reason, ""
                 log.warning("%s: %s (try %d of %d)", path, reason, attempt + 1, TRIES)
-                self._hands.lost(reason)
+                self._hands.lost(what, reason)
                 continue
-            self._hands.answered()
+            self._hands.answered(what)
             if about is not None:
                 about.duration_s, about.decoder = answer.duration_s, answer.decoder
             if answer.code:
@@ -258,11 +259,16 @@ def _error(path: Path, answer: Answer) -> AudioError:
 # ---------------------------------------------------------------- there
 
 
-def work(request: Request, ears: Sequence[Any], silent: frozenset[int]) -> Answer:
+def work(
+    request: Request, installed: Sequence[str], ears: Sequence[Any], silent: frozenset[int]
+) -> Answer:
     """The task: what is to be known of a file, from the machine it is run on.
 
-    `ears` is what leads to the actors, without those that are known to be `silent`.
+    UsageError unless the same is `installed` there: machines may join at any
+    time. `ears` is what leads to the actors, without those that are known to be
+    `silent`.
     """
+    _check_same(socket.gethostname(), installed, _installed()(_LIBRARIES))
     import ray  # noqa: PLC0415
 
     path = Path(os.fsdecode(request.path))
@@ -282,6 +288,37 @@ def work(request: Request, ears: Sequence[Any], silent: frozenset[int]) -> Answe
     except FileError as error:
         answer = answer._replace(code=error.code, reason=error.reason, cure=error.cure)
     return answer._replace(duration_s=music.duration_s, decoder=music.decoder)
+
+
+_LIBRARIES = ("musictag", "av", "soundfile", "audioread")
+"""Which decide what is heard in a file, or remembered of one that is broken."""
+
+
+def _installed() -> Callable[[Sequence[str]], Sequence[str]]:
+    """What finds the libraries' versions. Ray sends it as it is, not by its name, because musictag
+    may not be there to be imported: it imports all it needs."""
+
+    def versions(libraries: Sequence[str]) -> Sequence[str]:
+        import importlib.metadata  # noqa: PLC0415
+
+        def version(library: str) -> str:
+            try:
+                return importlib.metadata.version(library)
+            except importlib.metadata.PackageNotFoundError:
+                return "not installed"
+
+        return tuple(map(version, libraries))
+
+    return versions
+
+
+def _check_same(host: str, here: Sequence[str], there: Sequence[str]) -> None:
+    for library, mine, its in zip(_LIBRARIES, here, there, strict=True):
+        if mine != its:
+            raise UsageError(
+                f"--ray: on {host} {library} is {its}, where the scan began {mine}: "
+                "every machine of the cluster needs the same"
+            )
 
 
 @functools.cache
@@ -370,10 +407,12 @@ class Listening:
                 rows = await loop.run_in_executor(self._thread, self._rows, parts)
             except Exception as error:  # the tasks' to know
                 for _, heard in together:
-                    heard.set_exception(error)
+                    if not heard.done():
+                        heard.set_exception(error)
             else:
                 for part, heard in together:
-                    heard.set_result(rows[: len(part)])
+                    if not heard.done():  # nobody waits for it any more
+                        heard.set_result(rows[: len(part)])
                     del rows[: len(part)]
         self._at_work = None
 
@@ -453,6 +492,7 @@ def _imported() -> Any:
     for name, value in {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_ENABLE_AUTO_CONNECT": "0",  # or a thread that comes late would begin a new cluster
     }.items():
         os.environ.setdefault(name, value)
     try:
@@ -522,7 +562,8 @@ def _join(ray: Any, address: str, jobs: int | None) -> None:
     """Become part of the cluster; Ctrl-C and a kill stay ours to handle."""
     handler = signal.getsignal(signal.SIGTERM)
     # Ray notes down the command line, and fails where a name in it is not UTF-8.
-    ray._private.utils.get_entrypoint_name = lambda: "musictag"
+    with contextlib.suppress(AttributeError):
+        ray._private.utils.get_entrypoint_name = lambda: "musictag"
     options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     try:
         if not address:
@@ -565,26 +606,12 @@ class _Prints(io.TextIOBase):
 
 def _fit(ray: Any, nodes: Sequence[Any]) -> list[Any]:
     """The machines that work; UsageError unless each of them decodes as this one does."""
-
-    def installed(library: str) -> str:
-        # Sent as it is, because musictag may not be there to be imported: it imports all it needs.
-        import importlib.metadata  # noqa: PLC0415
-
-        try:
-            return importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            return "not installed"
-
-    def all_installed(libraries: Sequence[str]) -> list[str]:
-        return list(map(installed, libraries))
-
-    libraries = ("musictag", "av", "soundfile", "audioread")
-    here = all_installed(libraries)
+    here = _installed()(_LIBRARIES)
     affine = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     asked = [
-        ray.remote(all_installed)
+        ray.remote(_installed())
         .options(num_cpus=0, scheduling_strategy=affine(node["NodeID"], soft=False))
-        .remote(libraries)
+        .remote(_LIBRARIES)
         for node in nodes
     ]
     fit = []
@@ -595,12 +622,7 @@ def _fit(ray: Any, nodes: Sequence[Any]) -> list[Any]:
         except ray.exceptions.RayError as error:  # it has just died, or is about to
             log.warning("%s is left out: %s", host, _reason(error))
             continue
-        for library, mine, its in zip(libraries, here, there, strict=True):
-            if mine != its:
-                raise UsageError(
-                    f"--ray: on {host} {library} is {its}, here it is {mine}: every machine of the "
-                    "cluster needs the same"
-                )
+        _check_same(host, here, there)
         fit.append(node)
     if not fit:
         raise UsageError("--ray: none of the cluster's machines runs anything")
@@ -701,14 +723,26 @@ class _Ears:
         ready, late = ray.wait(calls, num_returns=len(calls), timeout=more_s)
         if late:
             log.warning("%d of %d models are not waited for", len(late), len(calls))
+        answers = {call: self._begun(call) for call in ready}
+        found = {call: node for call, node in answers.items() if isinstance(node, str)}
+        for why in (error for error in answers.values() if isinstance(error, MusictagError)):
+            if not found:
+                raise why
+            log.warning("one of %d models is left out: %s", len(calls), why)
+        return found
+
+    def _begun(self, call: Any) -> str | MusictagError:
+        """The machine that an ear is on, or why it did not begin."""
+        errors = self._ray.exceptions
         try:
-            return {call: ray.get(call) for call in ready}
-        except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, MusictagError):
-                raise error.cause from None
-            raise
-        except ray.exceptions.RayError as error:
-            raise MusictagError(f"no model could be started: {_reason(error)}") from None
+            node: str = self._ray.get(call)
+        except errors.RayTaskError as error:
+            if not isinstance(error.cause, MusictagError):
+                raise
+            return error.cause
+        except errors.RayError as error:
+            return MusictagError(f"no model could be started: {_reason(error)}")
+        return node
 
 
 @dataclass(frozen=True)
@@ -731,6 +765,7 @@ class _Calls:
         self._ears = ears
         # What Ray would try again by itself, nobody would count.
         self._work = ray.remote(num_cpus=1, max_retries=0)(work)
+        self._installed = _installed()(_LIBRARIES)
         self._head = ray.get_runtime_context().gcs_address
         self._knocking = threading.Lock()
         self._knocked_s = self._seen_s = time.monotonic()
@@ -740,10 +775,11 @@ class _Calls:
         task = self._work
         if near:
             task = task.options(scheduling_strategy=affine(near, soft=True))
+        here = self._installed
         if request.what == "digest":
-            return task.remote(request, (), frozenset())
+            return task.remote(request, here, (), frozenset())
         # In a tuple it stays what leads to the ears; Ray would send the ears themselves.
-        return task.remote(request, (self._ears.all(),), self._ears.silent())
+        return task.remote(request, here, (self._ears.all(),), self._ears.silent())
 
     def answer(self, call: Any, timeout_s: float) -> Answer | None:
         errors = self._ray.exceptions
@@ -758,6 +794,9 @@ class _Calls:
                 self._ears.lost(cause.ear, died=cause.died)
             if isinstance(cause, (Lost, MusictagError)):
                 raise cause from None
+            if isinstance(cause, errors.RayError) and not isinstance(cause, errors.RayTaskError):
+                # what the task had somewhere else went away
+                raise Lost(f"its worker was lost: {_reason(cause)}") from None
             raise
         except errors.LocalRayletDiedError as error:
             raise _Gone(f"the Ray cluster is gone: {_reason(error)}") from None

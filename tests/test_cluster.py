@@ -22,7 +22,7 @@ import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -99,6 +99,16 @@ def test_a_cluster_that_loses_everything_ends_the_scan() -> None:
         for _ in range(100):
             with contextlib.suppress(FileError):
                 own.payload_digest(Path("a.mp3"))
+    assert not isinstance(error.value, FileError)
+
+
+def test_a_cluster_on_which_nothing_can_be_heard_ends_the_scan_though_files_are_digested() -> None:
+    own, _ = hand(*[DIGEST, *[Lost("its ear was lost")] * TRIES] * 100)
+    with pytest.raises(MusictagError, match="the last 10 tasks") as error:
+        for _ in range(100):
+            own.payload_digest(Path("a.mp3"))
+            with contextlib.suppress(FileError):
+                own.track(Path("a.mp3")).segments()
     assert not isinstance(error.value, FileError)
 
 
@@ -282,6 +292,19 @@ def test_what_an_ear_cannot_do_is_told_to_those_who_asked_and_it_goes_on(ear: Fa
     assert good == [[2]]
 
 
+def test_one_who_asked_and_is_gone_does_not_stop_an_ear(ear: FakeEar) -> None:
+    async def one_is_cancelled() -> Any:
+        listening = cluster.Listening((None,), "cpu", None, 1)
+        gone, other = (asyncio.create_task(listening.hear(segments(x))) for x in (1, 2))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        ear.gate.set()
+        return await asyncio.wait_for(other, 10), await listening.hear(segments(3))
+
+    assert asyncio.run(one_is_cancelled()) == ([[2]], [[3]])
+
+
 def test_a_task_takes_an_ear_on_its_machine_and_none_that_is_silent() -> None:
     ears = {0: ("a", "A"), 1: ("b", "B"), 5: ("b", "C")}
 
@@ -395,10 +418,23 @@ class GoneError(Exception):
     """What Ray says of a machine that died."""
 
 
+class TaskError(GoneError):
+    """What Ray says of an exception in a task."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+EXCEPTIONS = types.SimpleNamespace(
+    RayError=GoneError, RayTaskError=TaskError, LocalRayletDiedError=type("Died", (GoneError,), {})
+)
+
+
 class FakeRay:
     """Runs on the spot what is sent to a machine, unless the machine is dead."""
 
-    exceptions = types.SimpleNamespace(RayError=GoneError)
+    exceptions = EXCEPTIONS
     util = types.SimpleNamespace(
         scheduling_strategies=types.SimpleNamespace(
             NodeAffinitySchedulingStrategy=lambda node, soft: node
@@ -433,12 +469,71 @@ def test_machines_must_be_alike_and_one_that_has_just_died_is_left_out(
     assert [node["NodeID"] for node in fit] == ["one", "three"]
     assert "two is left out: The node died" in caplog.text
     for ray, reason in (
-        (FakeRay(one="1.2", two="1.1"), "on two musictag is 1.1, here it is 1.2"),
+        (FakeRay(one="1.2", two="1.1"), "on two musictag is 1.1, where the scan began 1.2"),
         (FakeRay(one="not installed"), "on one musictag is not installed"),
         (FakeRay(one=None), "none of the cluster's machines"),
     ):
         with pytest.raises(UsageError, match=reason):
             cluster._fit(ray, ray.nodes)
+
+
+def test_a_machine_that_joins_during_the_scan_must_be_like_the_others() -> None:
+    request = Request("digest", b"/a.mp3")
+    with pytest.raises(UsageError, match=f"on {socket.gethostname()} musictag is .*, where the sc"):
+        cluster.work(request, ("0.0.1", "1", "1", "1"), (), frozenset())
+
+
+class Answers:
+    """A Ray whose calls are what becomes of them, and are all there."""
+
+    exceptions = EXCEPTIONS
+
+    def remote(self, **_: Any) -> Any:
+        return lambda function: function
+
+    def get_runtime_context(self) -> Any:
+        return types.SimpleNamespace(gcs_address="127.0.0.1:1")
+
+    def wait(self, calls: list[Any], **_: Any) -> tuple[list[Any], list[Any]]:
+        return calls, []
+
+    def get(self, call: Any) -> Any:
+        if isinstance(call, Exception):
+            raise call
+        return call
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "said"),
+    [
+        (GoneError("The worker died. It was ill"), Lost, "its worker was lost: The worker died"),
+        (TaskError(GoneError("An object is lost")), Lost, "its worker was lost: An object is lost"),
+        (TaskError(Lost("its ear was lost")), Lost, "its ear was lost"),
+        (TaskError(UsageError("another version")), UsageError, "another version"),
+        (TaskError(ValueError("a bug")), TaskError, "a bug"),
+        (TaskError(TaskError(ValueError("a bug of an ear"))), TaskError, "a bug of an ear"),
+    ],
+)
+def test_what_went_away_is_a_loss_and_a_bug_stays_one(
+    error: Exception, expected: type[Exception], said: str
+) -> None:
+    calls = cluster._Calls(Answers(), cast("Any", None))
+    with pytest.raises(expected, match=said):
+        calls.answer(error, 0.0)
+
+
+def test_an_ear_that_does_not_begin_is_left_out_while_there_are_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ears = cluster._Ears(Answers(), *cast("Any", (None, None, (), 0)))
+    bad = [TaskError(MusictagError("no memory")), GoneError("The actor died. It was ill")]
+    assert ears._ready(["node-1", *bad]) == {"node-1": "node-1"}
+    assert "one of 3 models is left out: no memory" in caplog.text
+    assert "one of 3 models is left out: no model could be started: The actor died" in caplog.text
+    with pytest.raises(MusictagError, match="no memory"):
+        ears._ready(bad)
+    with pytest.raises(TaskError, match="a bug"):
+        ears._ready(["node-1", TaskError(ValueError("a bug"))])
 
 
 # ---------------------------------------------------------------- a real one
