@@ -20,7 +20,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from musictag.errors import CheckpointError, DeviceError, UsageError
@@ -51,7 +51,7 @@ SEGMENT_BYTES = 2**26
 on a CPU; the rest is for workspaces of FFTs, which are not seen there, and for what is lost
 between the tensors."""
 
-_NO_MEMORY = re.compile("out of memory|ALLOC[A-Z]*_FAILED|CUFFT_INTERNAL_ERROR")
+_NO_MEMORY = re.compile("out of memory|ALLOC[A-Z]*_FAILED|CUFFT_INTERNAL_ERROR|DefaultCPUAllocator")
 """What torch and the libraries under it say. cuFFT's is that of a plan for which there is no
 memory left beside torch's (github.com/pytorch/pytorch/issues/119420)."""
 
@@ -158,7 +158,7 @@ class Ear:
             some = segments[n_begun : n_begun + self.batch_size]
             try:
                 part = self._begin(some)
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:  # NumPy's is the latter
                 if not _is_no_memory(error):
                     raise
                 part = None
@@ -261,7 +261,9 @@ class _Crew:
         def whole(segments: torch.Tensor) -> torch.Tensor:
             n_rounds = math.ceil(len(segments) / (PIECE * self._n_threads))
             pieces = torch.split(segments, math.ceil(len(segments) / (n_rounds * self._n_threads)))
-            return torch.cat(list(self._pool.map(transformed, pieces)))
+            under_way = [self._pool.submit(transformed, piece) for piece in pieces]
+            wait(under_way)  # also when one fails: for less to be tried, all have to let go
+            return torch.cat([piece.result() for piece in under_way])
 
         return whole
 
@@ -301,7 +303,8 @@ def _suitable_batch_size(device: torch.device) -> int:
     return max(CPU_BATCH, PIECE * min(torch.get_num_threads(), MOST_THREADS))
 
 
-def _is_no_memory(error: RuntimeError) -> bool:
+def _is_no_memory(error: RuntimeError | MemoryError) -> bool:
     import torch  # noqa: PLC0415
 
-    return isinstance(error, torch.OutOfMemoryError) or bool(_NO_MEMORY.search(str(error)))
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or bool(_NO_MEMORY.search(str(error)))

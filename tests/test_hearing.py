@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,7 @@ def test_a_model_that_does_not_fit_names_the_cure_as_well() -> None:
     ("says", "is_memory"),
     [
         ("MPS backend out of memory (MPS allocated: 1 GB)", True),
+        ("[enforce fail] . DefaultCPUAllocator: can't allocate memory: you tried to …", True),
         ("cuFFT error: CUFFT_ALLOC_FAILED", True),
         ("cuFFT error: CUFFT_INTERNAL_ERROR", True),
         ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", True),
@@ -146,6 +149,36 @@ def test_pieces_are_small_and_no_core_has_more_than_others(
     front_end = FrontEnd()
     ear._Crew(3).shared_out(front_end)(segments(*range(n_segments)))
     assert sorted(front_end.pieces) == pieces
+
+
+def test_when_memory_runs_out_in_a_piece_all_pieces_end_before_less_is_tried() -> None:
+    class Narrow(nn.Module):
+        """Has no memory for a batch's first piece, and the others take their time."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.at_work, self.first_ended = 0, threading.Event()
+            self.found_at_work: list[int] = []
+
+        def forward(self, samples: Tensor) -> Tensor:
+            if samples[0, 0] == 0 and len(samples) > 2:
+                self.first_ended.set()
+                raise MemoryError("Unable to allocate 27 MiB for an array")  # NumPy's
+            self.found_at_work.append(self.at_work)
+            if len(samples) > 2:
+                self.at_work += 1
+                self.first_ended.wait(10)
+                time.sleep(0.05)
+                self.at_work -= 1
+            return samples
+
+    network = Network(room_for=32)
+    hearing = Ear(front_end := Narrow(), network, "cpu", 8)
+    hearing._crew = ear._Crew(2)
+    numbers = [n / 32 for n in range(8)]
+    hearing.hear(segments(*numbers))
+    assert network.heard == numbers
+    assert front_end.found_at_work == [0] * 5  # one large piece, and all the small ones after it
 
 
 @pytest.mark.parametrize(("n_cores", "size"), [(1, 32), (6, 48), (64, 64)])
