@@ -74,8 +74,8 @@ def measure(ear: Ear, device: str, batches: Sequence[int], n_runs: int) -> dict[
             break
         memory[n] = needed
         what[f"whole {n}"] = whole
-        what[f"front end {n}"] = partial(front_end, samples[:n])
-        what[f"network {n}"] = partial(ear._judged, front_end(samples[:n]))
+        what[f"front end {n}"] = partial(ear._coefficients, samples[:n])
+        what[f"network {n}"] = partial(ear._judged, ear._coefficients(samples[:n]))
     kymatio_batches = []
     for n in KYMATIO_BATCHES[kind]:
         run = partial(theirs, samples[:1].repeat(n, 1))

@@ -333,8 +333,8 @@ def scan(  # noqa: PLR0913  # one argument per option
         str | None,
         typer.Option(
             metavar="N|auto",
-            help="Segments heard at once. auto: 32, on a GPU what fits its memory; fewer when that "
-            "runs out. [default: auto]",
+            help="Segments heard at once. auto: 32, up to 64 on more than four cores, on a GPU "
+            "what fits its memory; fewer when that runs out. [default: auto]",
             parser=_number_or_word,
         ),
     ] = None,
@@ -343,7 +343,8 @@ def scan(  # noqa: PLR0913  # one argument per option
         typer.Option(
             metavar="[ADDRESS]",
             help="Decode and hear on a Ray cluster: HOST:PORT, auto (the one this machine is part "
-            "of), local (a new one, of this machine). [default: the first of these there is]",
+            "of), local (a new one, of this machine). Without ADDRESS: auto if there is one, else "
+            "local.",
         ),
     ] = None,
     hardlinks: Annotated[

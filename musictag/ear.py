@@ -200,8 +200,12 @@ class Ear:
             return probabilities, done
 
     def _probabilities(self, segments: torch.Tensor) -> torch.Tensor:
+        return self._judged(self._coefficients(segments))  # (B, C, T) -> (B, K)
+
+    def _coefficients(self, segments: torch.Tensor) -> torch.Tensor:
         front_end = self._crew.shared_out(self._scattering) if self._crew else self._scattering
-        return self._judged(front_end(segments))  # (B, C, T) -> (B, K)
+        coefficients: torch.Tensor = front_end(segments)  # (B, N) -> (B, C, T)
+        return coefficients
 
     def _judged(self, coefficients: torch.Tensor) -> torch.Tensor:
         """In float32 everywhere: by default cuDNN's recurrent layers would round to 10 bits (TF32),
