@@ -608,7 +608,7 @@ def test_a_worker_and_an_ear_are_killed_and_every_file_is_tagged_exactly_once(
         kill_one(program, "ray::work")
         lines.append(program.stdout.readline())
         kill_one(program, "ray::Listening")
-        rest, stderr = program.communicate(timeout=120)
+        rest, stderr = program.communicate(timeout=300)
     finally:
         program.kill()
     records = [json.loads(line) for line in (*lines, *rest.splitlines())]
@@ -652,7 +652,7 @@ def test_a_machine_that_joins_takes_the_place_of_one_that_went(tmp_path: Path) -
             first = program.stdout.readline()
             machines.stdin.write("\n")
             machines.stdin.flush()
-            rest, stderr = program.communicate(timeout=200)
+            rest, stderr = program.communicate(timeout=300)
         finally:
             program.kill()
             machines.communicate("\n")
