@@ -197,9 +197,10 @@ def _batch_size(value: object) -> int | None:
         return None
     if isinstance(value, str):
         raise ValueError(f"expected a whole number from 1 up or auto, not {value!r}")
-    if _count(value) > MOST_AT_ONCE:
+    n = _count(value)
+    if n > MOST_AT_ONCE:
         raise ValueError(f"expected at most {MOST_AT_ONCE}, not {value!r}")
-    return _count(value)
+    return n
 
 
 def _word(value: object) -> str:

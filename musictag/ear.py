@@ -135,9 +135,7 @@ class Ear:
                 raise
             raise self._too_little_memory("even for the model") from error
         self._input: torch.Tensor | None = None
-        self._crew = (
-            _Crew(min(torch.get_num_threads(), MOST_THREADS)) if self.device.type == "cpu" else None
-        )
+        self._crew = _Crew(_n_threads()) if self.device.type == "cpu" else None
 
     def hear(self, segments: torch.Tensor) -> torch.Tensor:
         """(B, N) samples, on any device -> (B, K) probabilities, on the CPU.
@@ -248,9 +246,9 @@ class _Crew:
     def __init__(self, n_threads: int) -> None:
         import torch  # noqa: PLC0415
 
-        self._n_threads = min(n_threads, MOST_THREADS)
+        self._n_threads = n_threads
         self._pool = ThreadPoolExecutor(
-            self._n_threads, "musictag ear", torch.set_num_threads, initargs=(1,)
+            n_threads, "musictag ear", torch.set_num_threads, initargs=(1,)
         )
 
     def shared_out(self, front_end: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -304,7 +302,14 @@ def _suitable_batch_size(device: torch.device) -> int:
         return max(1, min(CUDA_BATCH, free // SEGMENT_BYTES))
     if device.type == "mps":
         return MPS_BATCH
-    return max(CPU_BATCH, PIECE * min(torch.get_num_threads(), MOST_THREADS))
+    return max(CPU_BATCH, PIECE * _n_threads())
+
+
+def _n_threads() -> int:
+    """That share a batch out on a CPU."""
+    import torch  # noqa: PLC0415
+
+    return min(torch.get_num_threads(), MOST_THREADS)
 
 
 def _is_no_memory(error: RuntimeError | MemoryError) -> bool:

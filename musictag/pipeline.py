@@ -182,8 +182,6 @@ class _Scanner:
         The metadata is read before the sound: a file whose header cannot be
         parsed would never be written, so it is not heard either.
         """
-        if self._writes:
-            metadata.clear_leftovers(track.path)
         self._look_up(track)  # it may be some time ago that nothing of it was remembered
         try:
             track.tags = track.tags or _tags(track.path)

@@ -152,8 +152,8 @@ class Scattering(nn.Module):
         if samples.ndim != 2 or samples.shape[1] != plan.n_samples:
             shape = tuple(samples.shape)
             raise ValueError(f"samples have shape {shape}, the plan wants (B, {plan.n_samples})")
-        out = self.get_buffer("_taps0").new_empty(len(samples), plan.n_coefficients, plan.n_frames)
         padded = self._padded(samples)
+        out = padded.new_empty(len(padded), plan.n_coefficients, plan.n_frames)
         out[:, 0] = self._average(padded, self.get_buffer("_taps0"))
         spectrum = torch.fft.rfft(padded, norm="forward")
         at_once = POINTS_PER_STEP if samples.device.type == "cpu" else POINTS_ON_GPU
@@ -376,9 +376,10 @@ class MorletBank:
         energy = np.zeros(n_bins)
         for index, (centre, width) in enumerate(zip(self.centres, self.widths, strict=True)):
             # κ g(ω), around 0, counts where the Gaussian at ξ still has a tail there
-            lowest = centre if centre * width > 9 else min(centre, 0)
-            start = max(math.floor((lowest - 9 / width) / step), round(centre / step) - half)
-            stop = min(math.ceil((centre + 9 / width) / step), round(centre / step) + half)
+            lowest = centre if centre * width > _VANISHED else min(centre, 0)
+            reached = _VANISHED / width
+            start = max(math.floor((lowest - reached) / step), round(centre / step) - half)
+            stop = min(math.ceil((centre + reached) / step), round(centre / step) + half)
             bins = np.arange(start, stop, dtype=np.int64)
             gains = self.gains(index, np.asarray(bins * step, dtype=np.float64))
             if index < self.n_constant_q:
