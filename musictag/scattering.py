@@ -21,7 +21,8 @@ plan. Three things make it fast:
   centre.
 - Filters of the same length share one batched FFT, at both orders. A band is
   a slice of a spectrum: nothing is gathered.
-- φ is an average with few taps per hop: one small matrix product.
+- φ is an average with few taps per hop, or a few bins of a spectrum that is there anyway: one
+  small matrix product.
 
 What is lost is what lies beyond the bands and what the modulus, which has no
 band limit, folds back at that rate; `Exactness` says how much of either is
@@ -33,7 +34,7 @@ Shapes: B segments, N samples, C coefficients, T frames.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -42,12 +43,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 Float64 = NDArray[np.float64]
 
-_VANISHED = 9.0
-"""So many widths from its centre a Gaussian is less than a double resolves beside 1."""
+_VANISHED = 7.0
+"""So many widths from its centre a Gaussian is less than a float32 resolves, beyond every reach."""
 
 S0 = 2 / math.sqrt(3)
 """The constant that ties the widths of filters to their bandwidths in the paper's filter bank."""
@@ -128,6 +128,7 @@ class Scattering(nn.Module):
         self._register("_taps0", _taps(plan.lowpass0, plan.hop, plan.hop))
         for rate in sorted({length // plan.n_hops for length in _lengths(self._steps)}):
             self._register(f"_taps_{rate}", _taps(plan.lowpass, plan.hop, rate))
+        self._register("_waves", _waves(plan))
 
     def forward(self, samples: Tensor) -> Tensor:
         """(B, N) samples -> (B, C, T) coefficients, normalised as the front end says.
@@ -155,33 +156,51 @@ class Scattering(nn.Module):
         padded = self._padded(samples)
         out = padded.new_empty(len(padded), plan.n_coefficients, plan.n_frames)
         out[:, 0] = self._average(padded, self.get_buffer("_taps0"))
-        spectrum = torch.fft.rfft(padded, norm="forward")
+        spectrum = _Spectrum.of(padded, self._first.n_below(range(len(plan.first))))
+        del padded
         at_once = POINTS_PER_STEP if samples.device.type == "cpu" else POINTS_ON_GPU
         for step in self._steps:
             n = max(1, at_once // step.n_points)
-            for some, into in zip(torch.split(spectrum, n), torch.split(out, n), strict=True):
-                self._execute(step, some, into)
+            for lo in range(0, len(out), n):
+                self._execute(step, spectrum[lo : lo + n], out[lo : lo + n])
         return out.index_select(1, self.get_buffer("_order"))
 
     def _padded(self, samples: Tensor) -> Tensor:
         """(B, N) -> (B, n_padded), by reflection at both ends."""
-        ends = (self.plan.pad_left, self.plan.pad_right)
-        return functional.pad(samples.float()[:, None], ends, mode="reflect")[:, 0]
+        left, n = self.plan.pad_left, samples.shape[1]
+        padded = samples.new_empty(len(samples), self.plan.n_padded, dtype=torch.float32)
+        padded[:, left : left + n] = samples
+        padded[:, :left] = samples[:, 1 : 1 + left].flip(-1)
+        padded[:, left + n :] = samples[:, n - 1 - self.plan.pad_right : n - 1].flip(-1)
+        return padded
 
-    def _execute(self, step: _Step, spectrum: Tensor, out: Tensor) -> None:
+    def _execute(self, step: _Step, spectrum: _Spectrum, out: Tensor) -> None:
         """Some first-order filters, and everything that descends from them."""
-        bands = spectrum.new_empty(len(spectrum), len(step.first), step.length)
+        bands = spectrum.bins.new_empty(len(out), len(step.first), step.length)
         for row, index in enumerate(step.first):
             self._first.cut(index, spectrum, out=bands[:, row])
         envelopes = _modulus(torch.fft.ifft(bands, norm="forward"))  # |x ⋆ ψ1|: (B, n, length)
-        out[:, step.rows] = self._average(envelopes)
-        if step.second:
-            spectrum = torch.fft.rfft(envelopes, norm="forward")  # (B, n, length // 2 + 1)
+        if not step.second:
+            out[:, step.rows] = self._average(envelopes)
+            return
+        members = (index for group in step.second for index, _, _ in group.members)
+        spectrum = _Spectrum.of(envelopes, self._second.n_below(members))
+        del envelopes
+        out[:, step.rows] = self._average_of(spectrum)
         for group in step.second:
-            bands = spectrum.new_empty(len(spectrum), group.n_rows, group.length)
+            bands = bands.new_empty(len(out), group.n_rows, group.length)
             for index, parents, rows in group.members:
                 self._second.cut(index, spectrum[:, parents], out=bands[:, rows])
             out[:, group.rows] = self._average(_modulus(torch.fft.ifft(bands, norm="forward")))
+
+    def _average_of(self, spectrum: _Spectrum) -> Tensor:
+        """As `_average`, of a signal's spectrum: (..., L // 2 + 1) -> (..., T).
+
+        φ passes so few of its bins that the frames are their inverse transform as it is defined.
+        """
+        waves = self.get_buffer("_waves")  # (bins, 2, T)
+        bins = torch.view_as_real(spectrum.bins[..., : len(waves)])
+        return bins.flatten(-2) @ waves.flatten(0, 1)
 
     def _average(self, signal: Tensor, taps: Tensor | None = None) -> Tensor:
         """Low-pass, and read off once per hop: (..., L) -> (..., T).
@@ -383,7 +402,10 @@ class MorletBank:
             bins = np.arange(start, stop, dtype=np.int64)
             gains = self.gains(index, np.asarray(bins * step, dtype=np.float64))
             if index < self.n_constant_q:
-                energy[bins % n_bins] += gains**2
+                for lap in range(start // n_bins, (stop - 1) // n_bins + 1):  # of the periodic bins
+                    lo, hi = max(start, lap * n_bins), min(stop, (lap + 1) * n_bins)
+                    here = slice(lo - lap * n_bins, hi - lap * n_bins)
+                    energy[here] += gains[lo - start : hi - start] ** 2
             whole.append(Band(centre, start, gains))
         factor = math.sqrt(2 / energy.max())
         return tuple(
@@ -478,9 +500,9 @@ nearly twice as slow, twice as many gain nothing."""
 POINTS_ON_GPU = 2**27
 """The same over a batch of segments where memory is plenty and launches cost: 1 GiB."""
 
-FINE_RATE = 32
-"""Points per hop up to which an inverse transform is at least twice as long as its band: where
-that is cheap. The modulus of a narrow band would fold back on φ's own band."""
+FINE_RATES = (64, 16)
+"""Points per hop, at order 1 and 2, below which an inverse transform is at least twice as long as
+its band: where that is cheap. The modulus of a narrow band would fold back on φ's own band."""
 
 SHORTEST_RATE = 8
 """Points per hop below which an FFT only gets smaller, not faster."""
@@ -522,7 +544,8 @@ def _steps(plan: Plan) -> tuple[_Step, ...]:
     def length(index: int) -> int:
         # the envelope must hold its own band and the second-order bands cut from it
         highest = max((plan.second[child].stop for child in children[index]), default=0)
-        return _length(plan, max(plan.slack * len(plan.first[index].gains), 2.0 * highest))
+        n_bins = max(plan.slack * len(plan.first[index].gains), 2.0 * highest)
+        return _length(plan, n_bins, FINE_RATES[0])
 
     steps = []
     row = 1
@@ -540,7 +563,7 @@ def _steps(plan: Plan) -> tuple[_Step, ...]:
 
 def _groups(plan: Plan, first: range, children: list[list[int]], row: int) -> tuple[_Group, ...]:
     def length(index: int) -> int:
-        return _length(plan, plan.slack * len(plan.second[index].gains))
+        return _length(plan, plan.slack * len(plan.second[index].gains), FINE_RATES[1])
 
     groups = []
     wanted = sorted({child for parent in first for child in children[parent]})
@@ -574,6 +597,22 @@ def _lengths(steps: Sequence[_Step]) -> set[int]:
     return {step.length for step in steps} | {g.length for step in steps for g in step.second}
 
 
+@dataclass(frozen=True)
+class _Spectrum:
+    """Of real signals: the bins from 0 to the Nyquist frequency, and some of those below 0."""
+
+    bins: Tensor  # (..., L // 2 + 1)
+    below: Tensor  # (..., n), up to bin -1
+
+    @classmethod
+    def of(cls, signals: Tensor, n_below: int) -> _Spectrum:
+        bins = torch.fft.rfft(signals, norm="forward")
+        return cls(bins, bins[..., 1 : 1 + n_below].flip(-1).conj_physical())
+
+    def __getitem__(self, rows: Any) -> _Spectrum:
+        return _Spectrum(self.bins[rows], self.below[rows])
+
+
 class _Bank(nn.Module):
     """The gains of some bands, end to end in one buffer."""
 
@@ -581,35 +620,43 @@ class _Bank(nn.Module):
         super().__init__()
         self.starts = [band.start for band in bands]
         self.offsets = np.cumsum([0, *(len(band.gains) for band in bands)]).tolist()
-        gains = torch.from_numpy(np.concatenate([band.gains for band in bands])).float()
-        # Each twice, for the real and the imaginary part: torch has no product of real and
-        # complex numbers, and would make the gains complex at every call.
-        self.register_buffer("gains", gains[:, None].repeat(1, 2), persistent=False)
+        # Complex, although their imaginary parts are 0: torch has no product of real and complex
+        # numbers, and would make them so at every call.
+        gains = np.concatenate([band.gains for band in bands]).astype(np.complex64)
+        self.register_buffer("gains", torch.from_numpy(gains), persistent=False)
 
-    def cut(self, index: int, spectrum: Tensor, *, out: Tensor) -> None:
-        """One band of a real signal's half spectrum into `out`, followed by zeros."""
-        pairs = self.get_buffer("gains")[self.offsets[index] : self.offsets[index + 1]]
-        gains = pairs[:, 0]
-        start, stop, top = self.starts[index], self.starts[index] + len(gains), spectrum.shape[-1]
-        lo, hi = max(start, 0), min(stop, top)
-        torch.mul(
-            torch.view_as_real(spectrum[..., lo:hi]),
-            pairs[lo - start : hi - start],
-            out=torch.view_as_real(out[..., lo - start : hi - start]),
-        )
-        if start < 0:
-            mirrored = spectrum[..., 1 : 1 - start].flip(-1).conj()
-            torch.mul(mirrored, gains[:-start], out=out[..., :-start])
-        if stop > top:
-            mirrored = spectrum[..., 2 * top - 1 - stop : top - 1].flip(-1).conj()
-            torch.mul(mirrored, gains[top - start :], out=out[..., top - start : len(gains)])
-        out[..., len(gains) :].zero_()
+    def n_below(self, members: Iterable[int]) -> int:
+        """So many bins below 0 these bands reach down to."""
+        return max(0, *(-self.starts[index] for index in members))
+
+    def cut(self, index: int, spectrum: _Spectrum, *, out: Tensor) -> None:
+        """One band of real signals' spectra into `out`, followed by zeros."""
+        gains = self.get_buffer("gains")[self.offsets[index] : self.offsets[index + 1]]
+        n, start, stop = len(gains), self.starts[index], self.starts[index] + len(gains)
+        bins, below = spectrum.bins, spectrum.below
+        top, bottom = bins.shape[-1], -below.shape[-1]
+        if start >= 0 and stop <= top:  # most of them
+            torch.mul(bins[..., start:stop], gains, out=out[..., :n])
+        else:
+            parts = []
+            if start < 0:
+                parts.append((start, below[..., start - bottom : min(stop, 0) - bottom]))
+            if max(start, 0) < min(stop, top):
+                parts.append((max(start, 0), bins[..., max(start, 0) : min(stop, top)]))
+            if stop > top:  # the length is even: beyond the Nyquist frequency it goes down again
+                mirrored = bins[..., 2 * top - 1 - stop : top - 1].flip(-1).conj_physical()
+                parts.append((top, mirrored))
+            for lo, part in parts:
+                here = slice(lo - start, lo - start + part.shape[-1])
+                torch.mul(part, gains[here], out=out[..., here])
+        out[..., n:].zero_()
 
 
-def _length(plan: Plan, n_bins: float) -> int:
-    """The shortest quick FFT, a whole number of points per hop, that holds n_bins."""
+def _length(plan: Plan, n_bins: float, fine_rate: int) -> int:
+    """The shortest quick FFT, a whole number of points per hop, that holds n_bins; below
+    `fine_rate`, twice as many."""
     rate = SHORTEST_RATE
-    while plan.n_hops * rate < (n_bins if rate >= FINE_RATE else 2 * n_bins):
+    while plan.n_hops * rate < (n_bins if rate >= fine_rate else 2 * n_bins):
         # 8, 12, 16, 24, ...: powers of two and one and a half times them
         rate = rate * 3 // 2 if rate & (rate - 1) == 0 else rate // 3 * 4
     return plan.n_hops * rate
@@ -626,6 +673,21 @@ def _taps(width: float, hop: int, rate: int) -> Float64:
     times = (np.arange(n * rate) / rate - n // 2) * hop
     taps = np.exp(-0.5 * (times / width) ** 2)
     return np.ascontiguousarray((taps / taps.sum()).reshape(n, rate).T)
+
+
+def _waves(plan: Plan) -> Float64:
+    """From the spectrum of an envelope to its average: (bins, 2, T), for real and imaginary parts.
+
+    Each bin's wave at the frames, as loud as φ lets it pass; every bin but the first stands for
+    its mirror too.
+    """
+    step = 2 * math.pi / plan.n_padded
+    bins = np.arange(min(math.ceil(6 / plan.lowpass / step), plan.n_hops * SHORTEST_RATE // 2))
+    gains = np.exp(-0.5 * (bins * step * plan.lowpass) ** 2) * np.where(bins, 2.0, 1.0)
+    frames = plan.first_frame + np.arange(plan.n_frames)
+    phases = 2 * np.pi / plan.n_hops * (bins[:, None] * frames % plan.n_hops)
+    waves: Float64 = gains[:, None, None] * np.stack([np.cos(phases), -np.sin(phases)], axis=1)
+    return waves
 
 
 def _smooth_at_least(n: int) -> int:
