@@ -70,6 +70,7 @@ class Checkpoint:
         no room for them.
         """
         from musictag.ear import Ear  # noqa: PLC0415
+        from musictag.model import on_one_core  # noqa: PLC0415
         from musictag.scattering import FrontEnd, Scattering  # noqa: PLC0415
 
         model = self.network()
@@ -83,7 +84,8 @@ class Checkpoint:
                 f"{self.directory / CONFIG}: the front end gives {transform.n_coefficients} "
                 f"coefficients, the network takes {n_coefficients}"
             )
-        return Ear(transform, model, device, batch_size)
+        on_cpu = str(device) == "cpu"
+        return Ear(transform, on_one_core(model) if on_cpu else model, device, batch_size)
 
     def network(self) -> Tagger:
         """The network alone, for who has the coefficients already; errors as in `load`."""

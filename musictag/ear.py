@@ -1,7 +1,7 @@
 """A checkpoint in memory, on a device: samples in, probabilities out.
 
     ear.hear(samples)             # (B, N) -> (B, K), waits for it
-    later = ear.begin(samples)    # on a CUDA device: does not wait
+    later = ear.begin(samples)    # does not wait
     later.result()
 
 However many segments come, the device sees at most `batch_size` of them at a
@@ -19,8 +19,8 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from musictag.errors import CheckpointError, DeviceError, UsageError
@@ -34,13 +34,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CPU_BATCH = 32
-"""At least: the network's weights go through the caches once for all of them, a half of its time
-with 8. With many cores more, for each to have a piece."""
-PIECE = 8
-"""Segments that a core takes through the front end at once, in 100 MB."""
+CPU_BATCH = 48
+"""Of each core that hears: the network's weights go through its caches once for all of them."""
+CPU_MB = 700
+"""For samples, of which twice a batch is in memory, one heard and one gathered, and for the front
+end: then it stays below 1.5 GB with all else."""
+SAMPLES_MB, FRONT_END_MB = 1.86, 7
+"""Of a segment, in its batch and in its core's piece."""
+PIECE = 16
+"""Segments that a core takes through the front end at once, at most. With 8 it takes a twentieth
+longer: the threads of the cores wait for each other between the operations."""
+PIECES = 64
+"""Segments that all cores together take through it at once, at most."""
+ROWS = 8
+"""Segments that a core takes through the network at once, at least: for fewer, one more core gains
+next to nothing."""
 MOST_THREADS = 8
-"""So many do so at most: memory stays below 1.5 GB, and as many again are needed to decode."""
+"""So many cores hear at most: as many again are needed to decode."""
 MPS_BATCH = 16
 """Its memory is also everybody else's."""
 CUDA_BATCH = 64
@@ -78,7 +88,7 @@ def _torch() -> Any:
     # decoders: 52 instead of 205 times real time on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "torch" not in sys.modules:
-        _keep_freed_memory()
+        keep_freed_memory()
         collects = gc.isenabled()
         gc.disable()  # looking for garbage among a million new objects: a sixth of the import
         try:
@@ -90,7 +100,7 @@ def _torch() -> Any:
     return sys.modules["torch"]
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Big blocks stay ours when they are freed.
 
     glibc gives them back, and the system clears them anew for each batch: a
@@ -101,9 +111,10 @@ def _keep_freed_memory() -> None:
             libc = ctypes.CDLL(None)
             libc.mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most it takes
             libc.mallopt(_M_TRIM_THRESHOLD, 2**29)
+            libc.mallopt(_M_ARENA_MAX, 1)  # of its own, a thread would give back all the same
 
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """mallopt(3)."""
 
 
@@ -146,10 +157,17 @@ class Ear:
         return self.begin(segments).result()
 
     def begin(self, segments: torch.Tensor) -> Later:
-        """Begin to hear, and on a CUDA device go on before it is done; errors as in `hear`.
+        """Begin to hear, and go on before it is done (except with MPS); errors as in `hear`, here
+        or when the result is taken.
 
         The samples are to stay as they are until the result has been taken.
         """
+        if self._crew is not None:
+            return Later(self._crew.begin(self._in_parts, segments))
+        return Later.of(self._in_parts(segments))
+
+    def _in_parts(self, segments: torch.Tensor) -> list[_Part]:
+        """At most batch_size of them at a time."""
         parts: list[_Part] = []
         n_begun = 0
         while n_begun < len(segments):
@@ -165,7 +183,7 @@ class Ear:
             else:
                 parts.append(part)
                 n_begun += len(some)
-        return Later(parts)
+        return parts
 
     def room(self, n_samples: int) -> torch.Tensor:
         """(batch_size, n_samples) of memory to gather segments in; a CUDA device can read it by
@@ -201,15 +219,22 @@ class Ear:
         return self._judged(self._coefficients(segments))  # (B, C, T) -> (B, K)
 
     def _coefficients(self, segments: torch.Tensor) -> torch.Tensor:
-        front_end = self._crew.shared_out(self._scattering) if self._crew else self._scattering
-        coefficients: torch.Tensor = front_end(segments)  # (B, N) -> (B, C, T)
-        return coefficients
+        """(B, N) -> (B, C, T)"""
+        if self._crew is None:
+            coefficients: torch.Tensor = self._scattering(segments)
+            return coefficients
+        return self._crew.shared_out(self._scattering, segments, most=self._crew.piece)
 
     def _judged(self, coefficients: torch.Tensor) -> torch.Tensor:
-        """In float32 everywhere: by default cuDNN's recurrent layers would round to 10 bits (TF32),
-        which could move a decision."""
+        """(B, C, T) -> (B, K)
+
+        On a CUDA device in float32: by default cuDNN's recurrent layers would round to 10 bits
+        (TF32), which could move a decision.
+        """
         import torch  # noqa: PLC0415
 
+        if self._crew is not None:
+            return self._crew.shared_out(self._model, coefficients, least=ROWS).sigmoid()
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             logits: torch.Tensor = self._model(coefficients)
         return logits.sigmoid()
@@ -237,58 +262,83 @@ class Ear:
 
 
 class _Crew:
-    """Threads that share the pieces of a batch out among the cores.
+    """Threads that share batches out among the cores, a batch after the other.
 
-    torch shares out every single operation instead: the front end's are too
-    small for that, and took as long on two cores as on one.
+    Each takes its rows through the front end, or the network, by itself. torch shares out every
+    single operation instead, most of which are too small for that: its threads wait for each other.
     """
 
     def __init__(self, n_threads: int) -> None:
         import torch  # noqa: PLC0415
 
         self._n_threads = n_threads
+        self.piece = _piece(n_threads)
+        self._conductor = ThreadPoolExecutor(1, "musictag ear")
         self._pool = ThreadPoolExecutor(
-            n_threads, "musictag ear", torch.set_num_threads, initargs=(1,)
+            n_threads, "musictag core", torch.set_num_threads, initargs=(1,)
         )
 
-    def shared_out(self, front_end: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-        """The same function, in pieces of PIECE at most, so many that all threads have the same."""
+    def begin(
+        self, function: Callable[[torch.Tensor], list[_Part]], rows: torch.Tensor
+    ) -> Future[list[_Part]]:
+        """In a thread of its own, when what was begun before is done."""
+        return self._conductor.submit(function, rows)
+
+    def shared_out(
+        self,
+        function: Callable[[torch.Tensor], torch.Tensor],
+        rows: torch.Tensor,
+        *,
+        least: int = 1,
+        most: int | None = None,
+    ) -> torch.Tensor:
+        """The same function of these rows, all threads having as many of them.
+
+        Fewer threads where it would be less than `least` each; `most` at once.
+        """
         import torch  # noqa: PLC0415
 
-        def transformed(piece: torch.Tensor) -> torch.Tensor:
+        def applied(some: torch.Tensor) -> torch.Tensor:
             with torch.inference_mode():  # threads have modes of their own
-                coefficients: torch.Tensor = front_end(piece)
-            return coefficients
+                return function(some)
 
-        def whole(segments: torch.Tensor) -> torch.Tensor:
-            n_rounds = math.ceil(len(segments) / (PIECE * self._n_threads))
-            pieces = torch.split(segments, math.ceil(len(segments) / (n_rounds * self._n_threads)))
-            under_way = [self._pool.submit(transformed, piece) for piece in pieces]
-            wait(under_way)  # also when one fails: for less to be tried, all have to let go
-            return torch.cat([piece.result() for piece in under_way])
-
-        return whole
+        n_parts = min(self._n_threads, math.ceil(len(rows) / least))
+        n_rounds = math.ceil(len(rows) / (n_parts * (most or len(rows))))
+        parts = rows.tensor_split(min(n_parts * n_rounds, len(rows)))
+        under_way = [self._pool.submit(applied, part) for part in parts]
+        wait(under_way)  # also when one fails: for less to be tried, all have to let go
+        return torch.cat([part.result() for part in under_way])
 
 
 class Later:
     """Probabilities that may not be there yet."""
 
-    def __init__(self, parts: Sequence[_Part]) -> None:
+    def __init__(self, parts: Future[list[_Part]]) -> None:
         self._parts = parts
+
+    @classmethod
+    def of(cls, parts: list[_Part]) -> Later:
+        begun: Future[list[_Part]] = Future()
+        begun.set_result(parts)
+        return cls(begun)
 
     @property
     def is_there(self) -> bool:
         """Whether `result` need not wait."""
-        return all(done is None or bool(done.query()) for _, done in self._parts)
+        return self._parts.done() and (
+            self._parts.exception() is not None
+            or all(done is None or bool(done.query()) for _, done in self._parts.result())
+        )
 
     def result(self) -> torch.Tensor:
         """(B, K). CheckpointError for what are none: no sound is to blame, which is looked at."""
         import torch  # noqa: PLC0415
 
-        for _, done in self._parts:
+        parts = self._parts.result()
+        for _, done in parts:
             if done is not None:
                 done.synchronize()
-        probabilities = torch.cat([part for part, _ in self._parts])
+        probabilities = torch.cat([part for part, _ in parts])
         if not probabilities.isfinite().all():
             raise CheckpointError("the model's weights give no probabilities")
         return probabilities
@@ -302,7 +352,9 @@ def _suitable_batch_size(device: torch.device) -> int:
         return max(1, min(CUDA_BATCH, free // SEGMENT_BYTES))
     if device.type == "mps":
         return MPS_BATCH
-    return max(CPU_BATCH, PIECE * _n_threads())
+    n_threads = _n_threads()
+    room = CPU_MB - FRONT_END_MB * n_threads * _piece(n_threads)
+    return min(CPU_BATCH * n_threads, int(room / (2 * SAMPLES_MB)))
 
 
 def _n_threads() -> int:
@@ -310,6 +362,11 @@ def _n_threads() -> int:
     import torch  # noqa: PLC0415
 
     return min(torch.get_num_threads(), MOST_THREADS)
+
+
+def _piece(n_threads: int) -> int:
+    """Of each of so many threads."""
+    return min(PIECE, PIECES // n_threads)
 
 
 def _is_no_memory(error: RuntimeError | MemoryError) -> bool:

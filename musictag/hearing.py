@@ -6,16 +6,16 @@
 
 Threads, each with a process that decodes for it, read tracks, a few at a time,
 and put their segments on a short queue; the caller's thread takes them off and
-hears them in batches that reach across tracks. A CUDA device hears one batch
-while the next one is gathered. A track of which all is remembered passes them
+hears them in batches that reach across tracks. One batch is heard while the
+next one is gathered. A track of which all is remembered passes them
 by, together with its neighbours.
 
 Nothing here grows with the library or with a track. In memory are at most, of
-1.9 MB each: the queue's max(48, 2 · jobs) segments, 2 in the hands of each
-thread, and one batch, or two for a CUDA device. With 2 jobs on a CPU that is
-160 MB, with 16 jobs and batches of 64 it is 390 MB. The queue need not hold a
-batch: it only bridges the moments in which the caller's thread does something
-else, of which loading torch is the longest. A window bounds the tracks that may
+1.9 MB each: the queue's max(48, 2 · jobs) segments, 5 in the hands of each
+thread and its process, and two batches. With 2 jobs on a CPU, whose batches are
+of 96, that is 470 MB, with 16 jobs and batches of 64 it is 480 MB. The queue
+need not hold a batch: it only bridges the moments in which the caller's thread
+does something else, of which loading torch is the longest. A window bounds the tracks that may
 overtake a slow one.
 """
 
@@ -56,6 +56,8 @@ _TOGETHER = 64
 """Remembered tracks leave by so many at least, where there are as many."""
 _LINGER_S = 0.002
 """And where nothing else is to be done they are waited for so long."""
+_FIRST = 32
+"""The first batch is no larger, so that somebody who watches soon sees the first tags."""
 _PATIENCE_S = 0.5
 """A batch that is not full waits this long for the next segment."""
 _POLL_S = 0.1
@@ -106,6 +108,7 @@ class Listener:
         self._gathering: _Batch | None = None
         self._begun: _Batch | None = None
         self._idle: list[_Batch] = []
+        self._has_begun = False
 
     def tracks(self, decoders: Decoders) -> Iterator[Track]:
         """Each track when all of it has been heard, in any order; no more once stopped."""
@@ -137,7 +140,8 @@ class Listener:
             new = not self._idle
             self._gathering = _Batch(self._ear.room(len(segment))) if new else self._idle.pop()
         self._gathering.add(track, segment)
-        if len(self._gathering.tracks) == len(self._gathering.room):
+        full = len(self._gathering.room)
+        if len(self._gathering.tracks) == (full if self._has_begun else min(full, _FIRST)):
             return self._hear()
         return self._take() if self._begun is not None and self._begun.is_heard else []
 
@@ -150,6 +154,7 @@ class Listener:
         if self._gathering is None or self._ear is None:
             return []
         batch, self._gathering = self._gathering, None
+        self._has_begun = True
         batch.later = self._ear.begin(batch.room[: len(batch.tracks)])
         through = self._take()
         self._begun = batch

@@ -27,7 +27,7 @@ from musictag.cache import Cache, Heard, Tags
 from musictag.config import Settings, n_cores
 from musictag.decision import Change
 from musictag.decoder import FATAL, Decoder
-from musictag.ear import Ear, find_device
+from musictag.ear import Ear, find_device, keep_freed_memory
 from musictag.errors import CheckpointError, FileError, Problem
 from musictag.hearing import Decoders, Listener, Track, in_order
 from musictag.journal import Journal, Others, Writing
@@ -106,6 +106,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     needs no torch; only a device asked for by name is looked for at once.
     """
     check_segments(checkpoint)
+    keep_freed_memory()
     if hands is None and settings.device not in ("auto", "cpu"):
         find_device(settings.device)
     jobs = settings.jobs or (n_cores() if hands is None else hands.n)

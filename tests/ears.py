@@ -24,7 +24,7 @@ class FakeEar:
         return segments.new_full((len(segments), 1), 0.5)
 
     def begin(self, segments: torch.Tensor) -> Later:
-        return Later([(self.hear(segments), None)])
+        return Later.of([(self.hear(segments), None)])
 
     def room(self, n_samples: int) -> torch.Tensor:
         import torch  # noqa: PLC0415  # not for tests that hear nothing

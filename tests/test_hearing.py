@@ -15,7 +15,7 @@ import torch
 from ears import FakeEar
 from torch import Tensor, nn
 
-from musictag import audio, checkpoint, decision, ear
+from musictag import audio, checkpoint, decision, ear, hearing
 from musictag.ear import Ear
 from musictag.errors import DeviceError
 from musictag.hearing import Arrival, Listener, Track
@@ -48,7 +48,10 @@ class Network(nn.Module):
 
 
 def ear_of(network: nn.Module, batch_size: int = 8) -> Ear:
-    return Ear(nn.Identity(), network, "cpu", batch_size)
+    """With one core, so that all of a batch is heard at once."""
+    one = Ear(nn.Identity(), network, "cpu", batch_size)
+    one._crew = ear._Crew(1)
+    return one
 
 
 # ---------------------------------------------------------------- memory that runs out
@@ -130,25 +133,64 @@ class FrontEnd(nn.Module):
         return samples
 
 
-def test_cores_share_the_front_ends_work_and_the_network_hears_all_of_it_in_order() -> None:
+def test_cores_share_the_work_and_what_is_heard_stays_in_order() -> None:
     front_end, network = FrontEnd(), Network(room_for=32)
     before = torch.get_num_threads()
     numbers = [n / 32 for n in range(20)]
-    Ear(front_end, network, "cpu", 32).hear(segments(*numbers))
-    assert network.heard == numbers
+    listener = Ear(front_end, network, "cpu", 32)
+    listener._crew = ear._Crew(2)
+    heard = listener.hear(segments(*numbers))
+    torch.testing.assert_close(heard, segments(*numbers)[:, :1].sigmoid())
+    assert sorted(network.heard) == numbers, "each of them once"
     assert set(front_end.n_threads) == {1}, "or each piece would be shared out once more"
     assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize(
-    ("n_segments", "pieces"), [(1, [1]), (20, [6, 7, 7]), (25, [5] * 5), (32, [2, 6, 6, 6, 6, 6])]
+    ("n_segments", "pieces"),
+    [(1, [1]), (2, [1, 1]), (20, [6, 7, 7]), (25, [4] * 5 + [5]), (32, [5] * 4 + [6] * 2)],
 )
 def test_pieces_are_small_and_no_core_has_more_than_others(
     n_segments: int, pieces: list[int]
 ) -> None:
     front_end = FrontEnd()
-    ear._Crew(3).shared_out(front_end)(segments(*range(n_segments)))
+    ear._Crew(3).shared_out(front_end, segments(*range(n_segments)), most=8)
     assert sorted(front_end.pieces) == pieces
+
+
+@pytest.mark.parametrize(
+    ("n_segments", "rows"), [(1, [1]), (16, [16]), (17, [8, 9]), (96, [32] * 3)]
+)
+def test_few_rows_are_not_shared_out_to_many_cores(n_segments: int, rows: list[int]) -> None:
+    network = Network(room_for=99)
+    ear._Crew(3).shared_out(network, segments(*range(n_segments)), least=16)
+    assert sorted(network.tried) == rows
+
+
+def test_a_cpu_too_is_not_waited_for() -> None:
+    class Patient(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.may_go_on = threading.Event()
+
+        def forward(self, samples: Tensor) -> Tensor:
+            assert self.may_go_on.wait(10)
+            return samples[:, :1]
+
+    network = Patient()
+    listener = ear_of(network)
+    first, second = listener.begin(segments(0.25)), listener.begin(segments(0.5, 0.75))
+    assert not first.is_there and not second.is_there
+    network.may_go_on.set()
+    torch.testing.assert_close(second.result(), segments(0.5, 0.75)[:, :1].sigmoid())
+    assert first.is_there and second.is_there, "one after the other"
+
+
+def test_what_goes_wrong_while_nobody_waits_is_raised_where_it_is_taken() -> None:
+    later = ear_of(Network(room_for=0)).begin(segments(0.25))
+    with pytest.raises(DeviceError, match="not enough free memory"):
+        later.result()
+    assert later.is_there
 
 
 def test_when_memory_runs_out_in_a_piece_all_pieces_end_before_less_is_tried() -> None:
@@ -181,8 +223,8 @@ def test_when_memory_runs_out_in_a_piece_all_pieces_end_before_less_is_tried() -
     assert front_end.found_at_work == [0] * 5  # one large piece, and all the small ones after it
 
 
-@pytest.mark.parametrize(("n_cores", "size"), [(1, 32), (6, 48), (64, 64)])
-def test_with_many_cores_a_batch_has_a_piece_for_each(
+@pytest.mark.parametrize(("n_cores", "size"), [(1, 48), (2, 96), (4, 67), (8, 67), (64, 67)])
+def test_a_batch_is_as_large_as_memory_allows_beside_the_cores_pieces(
     monkeypatch: pytest.MonkeyPatch, n_cores: int, size: int
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_cores)
@@ -256,6 +298,16 @@ def test_the_next_batch_is_begun_before_the_one_before_is_waited_for() -> None:
     ]
 
 
+def test_the_first_batch_is_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "_FIRST", 2)
+    network = Network(room_for=99)
+    numbers = [n / 16 for n in range(11)]
+    assert heard_by(ear_of(network, 4), arrivals(numbers)) == [
+        (0, torch.tensor(numbers).sigmoid().tolist())
+    ]
+    assert network.tried == [2, 4, 4, 1]
+
+
 def test_what_is_there_is_taken_when_the_next_segment_comes() -> None:
     device = Slow()
 
@@ -278,15 +330,15 @@ def test_when_nothing_comes_for_a_while_all_that_came_is_heard() -> None:
 
 
 def test_memory_for_segments_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two batches for a device that works meanwhile, one where hearing is done at once."""
-    for device, n in ((Slow(), 2), (ear_of(Network(99), 2), 1)):
+    """Two batches: one is heard while the other is gathered."""
+    for device in (Slow(), ear_of(Network(99), 2)):
         rooms: list[int] = []
         make = device.room
         monkeypatch.setattr(
             device, "room", lambda n, make=make, rooms=rooms: (rooms.append(n), make(n))[1]
         )
         heard_by(device, arrivals([0.5] * 20, [0.25] * 20))
-        assert rooms == [LENGTH] * n
+        assert rooms == [LENGTH] * 2
 
 
 def test_a_scan_goes_on_where_memory_runs_out_and_hears_nothing_twice() -> None:

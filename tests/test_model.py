@@ -6,7 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from musictag.model import Architecture, Tagger, flush_subnormals, initialise, n_parameters
+from musictag.model import (
+    FRAMES_AT_ONCE,
+    Architecture,
+    OneCore,
+    Tagger,
+    flush_subnormals,
+    initialise,
+    n_parameters,
+    on_one_core,
+)
 
 
 def small(**options: object) -> Tagger:
@@ -120,6 +129,62 @@ def test_subnormal_weights_become_zero_and_normal_ones_stay() -> None:
         model.weight.copy_(torch.tensor([[tiny / 2, -tiny / 1000, tiny]]))
     flush_subnormals(model)
     assert model.weight.tolist() == [[0.0, 0.0, tiny]]
+
+
+# ---------------------------------------------------------------- on one core
+
+
+def trained(**options: object) -> Tagger:
+    """With every number another one, as after training."""
+    model = small(**options)
+    generator = torch.Generator().manual_seed(8)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
+        model.mean.copy_(torch.randn(6, generator=generator))
+        model.std.copy_(0.5 + torch.rand(6, generator=generator))
+    return model
+
+
+@pytest.mark.parametrize("n_frames", [1, FRAMES_AT_ONCE, 2 * FRAMES_AT_ONCE + 3])
+@pytest.mark.parametrize("summary", ["mean", "last", "attention"])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    # float32: the order of sums; bfloat16: 8 bits of every operand
+    [(torch.float32, 2e-6), (torch.bfloat16, 3e-2)],
+)
+def test_on_one_core_the_network_gives_the_same_logits(
+    n_frames: int, summary: str, dtype: torch.dtype, tolerance: float
+) -> None:
+    model = trained(summary=summary, n_layers=3)
+    features = torch.randn(5, 6, n_frames, generator=torch.Generator().manual_seed(9))
+    with torch.no_grad():
+        expected = model(features)
+    found = OneCore(model, dtype)(features)
+    torch.testing.assert_close(found, expected, atol=tolerance, rtol=0, check_dtype=True)
+    if dtype == torch.bfloat16:
+        assert not torch.equal(found, OneCore(model)(features))
+
+
+@pytest.mark.parametrize(
+    ("has_amx", "dtype"), [(True, torch.bfloat16), (False, torch.float32), (None, torch.float32)]
+)
+def test_a_core_that_multiplies_bfloat16_by_itself_is_let(
+    monkeypatch: pytest.MonkeyPatch, has_amx: bool | None, dtype: torch.dtype
+) -> None:
+    if has_amx is None:  # a torch that does not say
+        monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx, raising=False)
+    laid_out = on_one_core(small())
+    assert isinstance(laid_out, OneCore)
+    assert laid_out.dtype == dtype
+
+
+@pytest.mark.parametrize("options", [{"cell": "lstm"}, {"bidirectional": True}])
+def test_what_there_is_no_quicker_way_for_stays_as_it_is(options: dict[str, object]) -> None:
+    model = small(**options)
+    assert on_one_core(model) is model
 
 
 @pytest.mark.parametrize("wrong", [{"cell": "rnn"}, {"summary": "max"}])

@@ -8,6 +8,7 @@ import torch
 from musictag import checkpoint, decision
 from musictag.audio import SEGMENT_LENGTH
 from musictag.ear import Ear
+from musictag.model import OneCore
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,22 @@ def test_noise_gets_no_tags(ear: Ear, colour: float, level_db: float) -> None:
     noise = torch.fft.irfft(spectrum * frequency**-colour, n=SEGMENT_LENGTH)
     noise = noise / noise.square().mean().sqrt() * 10 ** (level_db / 20)
     assert chosen(ear, noise) == set()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    # float32: the order of sums; bfloat16: what is said of it in `model.on_one_core`
+    [(torch.float32, 1e-6), (torch.bfloat16, 1e-3)],
+)
+def test_laid_out_for_one_core_it_hears_the_same(dtype: torch.dtype, tolerance: float) -> None:
+    network = checkpoint.find().network()
+    generator = torch.Generator().manual_seed(3)
+    features = torch.randn(3, 433, 40, generator=generator) * network.std[:, None]
+    features += network.mean[:, None]
+    with torch.inference_mode():
+        wanted = network(features).sigmoid()
+    found = OneCore(network, dtype)(features).sigmoid()
+    torch.testing.assert_close(found, wanted, atol=tolerance, rtol=0)
 
 
 def test_silence_gets_no_tags(ear: Ear) -> None:

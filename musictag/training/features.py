@@ -36,7 +36,7 @@ from musictag.training.dataset import DataSet, Example, read_samples
 
 SHARD_SIZE = 128
 NOISE, N_NOISES = "noise.npy", 64
-FORMAT = 1  # of the files here; also to be raised when front-end arithmetic or `vary` changes
+FORMAT = 2  # of the files here; also to be raised when front-end arithmetic or `vary` changes
 Tell = Callable[[int, int], None]
 
 
