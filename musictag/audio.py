@@ -214,13 +214,18 @@ def payload_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -
     """Digest of the audio packets alone: the same before and after a change of metadata.
 
     Over the bytes of the stream that would be heard, in order, and its codec,
-    rate and channels; nothing is decoded. A file that ffmpeg cannot take apart
-    is digested whole: still an identity, but one that any edit changes.
-    `progress` is called now and then, as in Track.
+    rate and channels; nothing is decoded. An mp3, which is such a stream between
+    tags, is digested as it lies there, in a fifth of the time. A file that
+    ffmpeg cannot take apart is digested whole: still an identity, but one that
+    any edit changes. `progress` is called now and then, as in Track.
     """
     import av  # noqa: PLC0415  (lazy: importing musictag must not load decoders)
 
     _check(path)
+    with _open(path) as file:
+        start, end = _bare_stream(file)
+        if start < end:
+            return _digest_of(file, start, end, b"stream ", progress)
     digest = hashlib.blake2b(digest_size=32)
     try:
         with _opened_by_ffmpeg(path) as (container, stream):
@@ -238,11 +243,20 @@ def payload_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -
 
 def file_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -> bytes:
     """Digest of all bytes, for a file that cannot or had better not be taken apart."""
-    digest = hashlib.blake2b(b"whole file ", digest_size=32)
     with _open(path) as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            progress()
+        return _digest_of(file, 0, None, b"whole file ", progress)
+
+
+def _digest_of(
+    file: BinaryIO, start: int, end: int | None, kind: bytes, progress: Callable[[], None]
+) -> bytes:
+    """Of the bytes between two places; without an end, to the end."""
+    digest = hashlib.blake2b(kind, digest_size=32)
+    file.seek(start)
+    most = 1 << 20
+    while block := file.read(most if end is None else min(most, end - file.tell())):
+        digest.update(block)
+        progress()
     return digest.digest()
 
 
@@ -912,6 +926,17 @@ def _after_id3(file: BinaryIO) -> int:
             size = size << 7 | byte & 0x7F
         position += 10 + size + (10 if head[5] & 0x10 else 0)
     return position
+
+
+def _bare_stream(file: BinaryIO) -> tuple[int, int]:
+    """Where a stream of MPEG audio frames (mp3, ADTS) begins and ends between tags; nothing of a
+    file that is none."""
+    start = _after_id3(file)
+    file.seek(start)
+    sync = file.read(2)
+    if len(sync) < 2 or sync[0] != 0xFF or sync[1] < 0xE0:
+        return 0, 0
+    return start, _before_tags(file)
 
 
 _APE_TAGGED = frozenset({b"MAC ", b"wvpk", b"MPCK", b"tBaK", b"TTA1", b"OFR "})

@@ -91,10 +91,21 @@ def n_segments(one: Decoder, path: Path) -> int:
 # ---------------------------------------------------------------- the same music
 
 
+def without_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder._SharedMemory, "made", lambda: None)
+
+
+@pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("n_segments", [None, 1, 2])
 def test_segments_are_those_of_the_track(
-    one: Decoder, tmp_path: Path, n_segments: int | None
+    one: Decoder,
+    tmp_path: Path,
+    n_segments: int | None,
+    shared: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not shared:
+        without_shared_memory(monkeypatch)
     path = sounds.write(tmp_path / "a.mp3", "mp3", sounds.staircase(100), 16_000)
     here = audio.Track(path, n_segments=n_segments)
     there = one.track(path, n_segments=n_segments)
@@ -102,6 +113,38 @@ def test_segments_are_those_of_the_track(
         assert np.array_equal(ours, theirs)
         theirs[:] = 0  # the caller's own
     assert (there.duration_s, there.decoder) == (here.duration_s, here.decoder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere segments come in the pipe")
+def test_what_waits_in_shared_memory_is_not_written_over(one: Decoder, tmp_path: Path) -> None:
+    """However slowly it is taken; and there is room for several, so that decoding goes on."""
+    path = sounds.write(
+        tmp_path / "a.wav", "wav", sounds.staircase(29 * 3 * decoder._PLACES), 16_000
+    )
+    theirs = one.track(path).segments()
+    for number, ours in enumerate(audio.Track(path).segments()):
+        taken = next(theirs)
+        if number == 0:
+            assert one._process is not None
+            assert one._process._shared is not None
+            time.sleep(0.3)  # it fills what there is, and waits
+        assert np.array_equal(ours, taken)
+    assert next(theirs, None) is None
+
+
+@pytest.mark.parametrize("trouble", ["memfd_create", "ftruncate"])
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is none")
+def test_a_system_that_gives_no_shared_memory_is_decoded_on_all_the_same(
+    one: Decoder, song: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError("no more of it")
+
+    n_open = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    monkeypatch.setattr(os, trouble, refuse)
+    assert n_segments(one, song) == 1
+    one.close()
+    assert len(os.listdir("/proc/self/fd")) == n_open  # noqa: PTH208
 
 
 def test_timed_segments_are_those_of_the_track(one: Decoder, tmp_path: Path) -> None:
@@ -278,7 +321,7 @@ def test_who_dies_of_an_earlier_file_is_replaced_and_no_segment_comes_twice(
     """The second file's first segment has been sent when it happens."""
     infect("decoder.send = decoder._Replier.send; decoder.n = 0; "
            "decoder._Replier.send = lambda s, k, c=b'': ("
-           "setattr(decoder, 'n', decoder.n + (k == b'S')), "
+           "setattr(decoder, 'n', decoder.n + (k in (b'S', b'M'))), "
            f"{CRASH} if decoder.n == 2 else decoder.send(s, k, c))",
            where=f"path.name == {song.name!a}")  # fmt: skip
     long = sounds.write(tmp_path / "long.wav", "wav", sounds.staircase(90), 16_000)
@@ -301,6 +344,8 @@ def test_an_idle_process_that_was_killed_is_replaced(one: Decoder, song: Path) -
         "b'Z\\0\\0\\0\\0'",
         "b'S\\1\\0\\0\\0x'",
         "b'D\\0\\0\\0\\0'",
+        "b'M\\0\\0\\0\\0'",  # in shared memory, but nobody knows where
+        "b'M\\1\\0\\0\\0\\x63'",  # far outside
         "b'D\\x20\\0\\0\\0' + bytes(32)",  # in itself it is one, but nobody asked for it
         "b'S\\xff\\xff\\xff\\xff'",
         "b'E\\2\\0\\0\\0{}'",
