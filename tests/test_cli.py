@@ -461,6 +461,36 @@ def test_an_interrupt_is_exit_code_130_and_no_traceback(
     assert len(lines) == 5
 
 
+@pytest.mark.parametrize(
+    ("code", "loaded", "at_once"),
+    [(0, True, True), (1, True, True), (0, False, False), ("a message", True, False)],
+)
+def test_torch_is_not_taken_apart_at_the_end_and_all_else_is_done(
+    monkeypatch: pytest.MonkeyPatch, code: object, loaded: bool, at_once: bool
+) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(sys, "modules", {"torch": None} if loaded else {})
+    monkeypatch.setattr(cli.atexit, "_run_exitfuncs", lambda: done.append("exit functions"))
+    monkeypatch.setattr(cli.os, "_exit", done.append)
+    cli._leave_torch_behind(code)
+    assert done == (["exit functions", code] if at_once else [])
+
+
+def test_what_was_said_last_and_logged_last_is_there(tmp_path: Path, library: Path) -> None:
+    """In a process of its own, which heard and then ended at once."""
+    log = tmp_path / "log.txt"
+    command = [sys.executable, "-m", "musictag", "scan", "--no-cache", "--format", "jsonl"]
+    run = subprocess.run(
+        [*command, "--log-file", log, "--device", "cpu", library / "Abba/1.flac"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["status"] in ("planned", "unchanged", "skipped")
+    assert "hearing with the model" in log.read_text()
+
+
 def test_a_reader_who_has_seen_enough_gets_no_traceback(
     streaming: subprocess.Popen[bytes], library: Path
 ) -> None:
