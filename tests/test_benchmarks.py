@@ -10,10 +10,12 @@ from pathlib import Path
 import against
 import album
 import commands
+import numpy as np
+import precision
 import pytest
 import scan
 
-from musictag import audio
+from musictag import audio, checkpoint
 
 
 def took(wall_s: float, *, output: str = "", first_line_s: float = 1.0) -> commands.Run:
@@ -90,6 +92,17 @@ def test_a_scan_is_held_against_decoding_alone_and_what_is_asked_for() -> None:
     assert found["scan / decoding alone, whole commands"].reached
     assert not found["scan / decoding alone without its start"].reached
     assert found["all segments / --segments 3"].reached
+
+
+def test_a_decision_counts_as_moved_where_other_values_would_be_written() -> None:
+    found = checkpoint.find()
+    threshold = found.thresholds["Techno"]
+    quiet = np.zeros((3, len(found.tags)))
+    ours, wanted = quiet.copy(), quiet.copy()
+    techno = found.tags.index("techno")
+    ours[0, techno], wanted[0, techno] = threshold + 1e-6, threshold - 1e-6
+    ours[1, techno], wanted[1, techno] = threshold - 1e-6, 0.0
+    assert precision.n_changed(found, ours, wanted) == 1
 
 
 def test_throughput_without_the_start_is_that_of_the_further_tracks() -> None:

@@ -1,0 +1,156 @@
+"""Whether anything that is computed less exactly than it could be moves a decision.
+
+    python benchmarks/precision.py --dataset DIR [--splits validation test] [--json]
+
+Every segment of a data set's splits is heard several times: with the front end
+at high exactness or as it is, with the network in float32 by PyTorch's own
+layers, laid out for one core, and with the products in bfloat16 that a CPU
+with AMX makes. For each: how far probabilities move from those of the most
+exact one at most and on average, and on how many segments and tracks other
+values would be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from musictag import checkpoint, decision
+from musictag.checkpoint import Checkpoint
+from musictag.config import Settings
+from musictag.errors import FileError
+from musictag.model import OneCore
+from musictag.scattering import FrontEnd, Scattering
+from musictag.training.dataset import DataSet, Example, read_folder, read_samples
+from musictag.training.scores import by_track
+
+BATCH = 16
+Table = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Row:
+    split: str
+    arithmetic: str
+    most: float
+    """Of all differences between probabilities."""
+    mean: float
+    n_segments: int
+    n_segments_changed: int
+    n_tracks: int
+    n_tracks_changed: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--dataset", type=Path, required=True)
+    parser.add_argument("--splits", nargs="+", default=["validation", "test"])
+    parser.add_argument("--model", help="name or directory (default: the one that comes along)")
+    parser.add_argument("--json", action="store_true", help="print one JSON list")
+    arguments = parser.parse_args()
+    found = checkpoint.find(arguments.model)
+    dataset = read_folder(arguments.dataset)
+    rows = [row for split in arguments.splits for row in measure(found, dataset, split)]
+    print(json.dumps([asdict(row) for row in rows], indent=1) if arguments.json else table(rows))
+
+
+def measure(found: Checkpoint, dataset: DataSet, split: str) -> Iterator[Row]:
+    """Everything against the most exact, which comes first."""
+    heard, examples = hear(found, [dataset.examples[row] for row in dataset.rows(split)])
+    names = list(heard)
+    wanted = heard[names[0]]
+    tracks = [example.track for example in examples]
+    for name in names[1:]:
+        difference = np.abs(heard[name] - wanted)
+        by_tracks = [by_track(probabilities, tracks)[0] for probabilities in (heard[name], wanted)]
+        yield Row(
+            split,
+            name,
+            float(difference.max()),
+            float(difference.mean()),
+            len(wanted),
+            n_changed(found, heard[name], wanted),
+            len(by_tracks[0]),
+            n_changed(found, *by_tracks),
+        )
+
+
+@torch.inference_mode()
+def hear(
+    found: Checkpoint, examples: Sequence[Example]
+) -> tuple[Mapping[str, Table], Sequence[Example]]:
+    """Arithmetic → (n, K) probabilities, and the examples that could be read."""
+    tagger = found.network()
+    exact, fast = (
+        Scattering(FrontEnd(**{**found.front_end, "exactness": exactness}))
+        for exactness in ("high", "fast")
+    )
+    networks: dict[str, tuple[Scattering, Callable[[Tensor], Tensor]]] = {
+        "front end at high exactness, float32": (exact, tagger),
+        "float32": (fast, tagger),
+        "float32, laid out for one core": (fast, OneCore(tagger)),
+        "bfloat16 (AMX)": (fast, OneCore(tagger, torch.bfloat16)),
+    }
+    logits: dict[str, list[Tensor]] = {name: [] for name in networks}
+    read: list[Example] = []
+    for batch in batches(examples, read):
+        coefficients = {front_end: front_end(batch) for front_end in (exact, fast)}
+        for name, (front_end, network) in networks.items():
+            logits[name].append(network(coefficients[front_end]))
+    tables = {name: torch.cat(some).sigmoid().double().numpy() for name, some in logits.items()}
+    return tables, read
+
+
+def batches(examples: Sequence[Example], read: list[Example]) -> Iterator[Tensor]:
+    """(B, N) samples; `read` is told whose."""
+    batch: list[Tensor] = []
+    for example in examples:
+        try:
+            batch.append(torch.from_numpy(read_samples(example)))
+        except FileError as error:
+            print(f"left out: {error}")
+            continue
+        read.append(example)
+        if len(batch) == BATCH:
+            yield torch.stack(batch)
+            batch = []
+    if batch:
+        yield torch.stack(batch)
+
+
+def n_changed(found: Checkpoint, ours: Table, wanted: Table) -> int:
+    return sum(
+        chosen(found, ours_row) != chosen(found, wanted_row)
+        for ours_row, wanted_row in zip(ours.tolist(), wanted.tolist(), strict=True)
+    )
+
+
+def chosen(found: Checkpoint, row: Sequence[float]) -> Mapping[str, tuple[str, ...]]:
+    probabilities = dict(zip(found.tags, row, strict=True))
+    return decision.choose(probabilities, found.thresholds, limits=Settings().limits)
+
+
+def table(rows: Sequence[Row]) -> str:
+    lines = [
+        "differences from the front end at high exactness with the network in float32",
+        f"{'split':12}{'arithmetic':34}{'most':>9}{'mean':>9}  other values on",
+    ]
+    lines += [
+        f"{row.split:12}{row.arithmetic:34}{row.most:9.1e}{row.mean:9.1e}  "
+        f"{row.n_segments_changed} of {row.n_segments} segments, "
+        f"{row.n_tracks_changed} of {row.n_tracks} tracks"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
