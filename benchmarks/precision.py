@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ def batches(examples: Sequence[Example], read: list[Example]) -> Iterator[Tensor
         try:
             batch.append(torch.from_numpy(read_samples(example)))
         except FileError as error:
-            print(f"left out: {error}")
+            print(f"left out: {error}", file=sys.stderr)
             continue
         read.append(example)
         if len(batch) == BATCH:

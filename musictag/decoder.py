@@ -351,7 +351,7 @@ class _Process:
         went astray in its memory may say anything."""
         while True:
             kind, size = _HEAD.unpack(self._read(_HEAD.size))
-            if size > _LONGEST.get(kind, -1) or (kind == _SHARED and size == 0):
+            if size > _LONGEST.get(kind, -1):
                 raise self._madness()
             content = self._read(size)
             if kind == _BUG:
@@ -365,7 +365,8 @@ class _Process:
                     raise self._madness() from None
                 return
             if kind == _SHARED:
-                if wanted != _SEGMENT or self._shared is None or content[0] >= _PLACES:
+                is_place = size == 1 and content[0] < _PLACES
+                if wanted != _SEGMENT or self._shared is None or not is_place:
                     raise self._madness()
                 segment = self._shared.read(content[0])
                 self._tell(_FREE)
