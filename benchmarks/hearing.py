@@ -28,6 +28,7 @@ from timing import device_name, synchronise, timed
 
 from musictag import audio, checkpoint
 from musictag.ear import Ear
+from musictag.ear_cpu import CpuEar
 from musictag.scattering import Scattering
 
 BATCHES = {"cpu": "1,8,32", "mps": "1,8,32", "cuda": "1,8,32,64,128,256"}
@@ -51,31 +52,31 @@ def main() -> None:
     kind = arguments.device.partition(":")[0]
     batches = [int(n) for n in (arguments.batches or BATCHES[kind]).split(",")]
     ear = checkpoint.find(arguments.model).load(arguments.device)
+    if arguments.trace and isinstance(ear, CpuEar):
+        parser.error("--trace is for devices that torch hears on")
     with torch.inference_mode():
         results = measure(ear, arguments.device, batches, arguments.runs)
-        if arguments.trace:
+        if arguments.trace and isinstance(ear, Ear):
             trace(ear, arguments.device, results["batches"][-1]["batch"], arguments.trace)
     print(json.dumps(results, indent=1) if arguments.json else table(results))
 
 
-def measure(ear: Ear, device: str, batches: Sequence[int], n_runs: int) -> dict[str, Any]:
+def measure(ear: Ear | CpuEar, device: str, batches: Sequence[int], n_runs: int) -> dict[str, Any]:
     """Batch sizes for which the device's memory does not suffice are left out."""
     kind = device.partition(":")[0]
-    front_end = ear._scattering
-    assert isinstance(front_end, Scattering)
-    theirs = ScatteringTorch1D(shape=(front_end.plan.n_samples,), **KYMATIO).to(device)
+    theirs = ScatteringTorch1D(shape=(audio.SEGMENT_LENGTH,), **KYMATIO).to(device)
     samples = made_segments(max(batches), device)
     what: dict[str, Callable[[], object]] = {}
     memory: dict[int, float] = {}
     for n in sorted(batches):
-        whole = partial(ear._probabilities, samples[:n])
+        whole, front_end, network = parts(ear, samples[:n])
         needed = memory_gb(whole, device)
         if needed is None:
             break
         memory[n] = needed
         what[f"whole {n}"] = whole
-        what[f"front end {n}"] = partial(ear._coefficients, samples[:n])
-        what[f"network {n}"] = partial(ear._judged, ear._coefficients(samples[:n]))
+        what[f"front end {n}"] = front_end
+        what[f"network {n}"] = network
     kymatio_batches = []
     for n in KYMATIO_BATCHES[kind]:
         run = partial(theirs, samples[:1].repeat(n, 1))
@@ -88,14 +89,16 @@ def measure(ear: Ear, device: str, batches: Sequence[int], n_runs: int) -> dict[
     seconds = {name: statistics.median(ts) for name, ts in timed(what, n_runs, device).items()}
 
     copy_rate = 2 * COPIED / seconds["copy"]
-    touched = bytes_touched(front_end)
+    # on a CPU most of it stays in its caches, if it is laid out for that
+    scattering = ear._scattering if isinstance(ear, Ear) else None
+    touched = bytes_touched(scattering) if isinstance(scattering, Scattering) else None
     kymatio_s = min(seconds[f"kymatio {n}"] / n for n in kymatio_batches)
     return {
         "device": device_name(device),
         "torch": torch.__version__,
         "n_runs": n_runs,
         "copy_gb_per_s": copy_rate / 1e9,
-        "touched_mb_per_segment": touched / 1e6,
+        "touched_mb_per_segment": touched and touched / 1e6,
         "kymatio_s": kymatio_s,
         "batches": [
             {
@@ -106,14 +109,34 @@ def measure(ear: Ear, device: str, batches: Sequence[int], n_runs: int) -> dict[
                 "network_s": seconds[f"network {n}"],
                 "front_end_share": seconds[f"front end {n}"]
                 / (seconds[f"front end {n}"] + seconds[f"network {n}"]),
-                "gb_per_s": touched * n / seconds[f"front end {n}"] / 1e9,
-                "of_copy_rate": touched * n / seconds[f"front end {n}"] / copy_rate,
+                "gb_per_s": touched and touched * n / seconds[f"front end {n}"] / 1e9,
+                "of_copy_rate": touched and touched * n / seconds[f"front end {n}"] / copy_rate,
                 "kymatio_ratio": kymatio_s / (seconds[f"front end {n}"] / n),
                 "device_memory_gb": memory[n],
             }
             for n in memory
         ],
     }
+
+
+def parts(
+    ear: Ear | CpuEar, samples: torch.Tensor
+) -> tuple[Callable[[], object], Callable[[], object], Callable[[], object]]:
+    """All of it, the front end, and the network."""
+    if isinstance(ear, Ear):
+        coefficients = ear._coefficients(samples)
+        return (
+            partial(ear._probabilities, samples),
+            partial(ear._coefficients, samples),
+            partial(ear._judged, coefficients),
+        )
+    segments = samples.numpy()
+    under_way = ear._coefficients(segments)
+    return (
+        partial(ear.hear, segments),
+        lambda: [one.result() for one in ear._coefficients(segments)],
+        partial(ear._judged, under_way),
+    )
 
 
 def bytes_touched(scattering: Scattering) -> int:
@@ -195,8 +218,12 @@ def trace(ear: Ear, device: str, n: int, path: Path) -> None:
 def table(results: dict[str, Any]) -> str:
     lines = [
         f"{results['device']}, torch {results['torch']}; medians of {results['n_runs']}",
-        f"copies memory at {results['copy_gb_per_s']:.1f} GB/s (read and written); the front end "
-        f"touches {results['touched_mb_per_segment']:.0f} MB per segment of {audio.SEGMENT_S} s",
+        f"copies memory at {results['copy_gb_per_s']:.1f} GB/s (read and written)"
+        + (
+            f"; the front end touches {touched:.0f} MB per segment of {audio.SEGMENT_S} s"
+            if (touched := results["touched_mb_per_segment"])
+            else ""
+        ),
         "batch  segments/s  × real time  front end  network   touched   of copy rate  × kymatio  "
         "memory",
     ]
@@ -205,8 +232,13 @@ def table(results: dict[str, Any]) -> str:
         lines.append(
             f"{row['batch']:5}  {row['segments_per_s']:10,.1f}  {row['real_time']:11,.0f}  "
             f"{row['front_end_share']:9.0%}  {1 - row['front_end_share']:7.0%}  "
-            f"{row['gb_per_s']:6,.1f} GB/s  {row['of_copy_rate']:11.0%}  "
-            f"{row['kymatio_ratio']:9.1f}" + (f"  {memory:3.1f} GB" if memory else "       –")
+            + (
+                f"{row['gb_per_s']:6,.1f} GB/s  {row['of_copy_rate']:11.0%}  "
+                if row["gb_per_s"]
+                else f"{'–':>11}  {'–':>11}  "
+            )
+            + f"{row['kymatio_ratio']:9.1f}"
+            + (f"  {memory:3.1f} GB" if memory else "       –")
         )
     lines.append(f"kymatio's front end, 644 coefficients: {results['kymatio_s']:.4f} s per segment")
     return "\n".join(lines)

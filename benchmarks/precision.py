@@ -3,11 +3,11 @@
     python benchmarks/precision.py --dataset DIR [--splits validation test] [--json]
 
 Every segment of a data set's splits is heard several times: with the front end
-at high exactness or as it is, with the network in float32 by PyTorch's own
-layers, laid out for one core, and with the products in bfloat16 that a CPU
-with AMX makes. For each: how far probabilities move from those of the most
-exact one at most and on average, and on how many segments and tracks other
-values would be written.
+at high exactness or as it is, in torch (as on a GPU) or laid out for a CPU, and
+with the network in float32 by torch's own layers, or laid out for a CPU, with
+or without the products in bfloat16 that one with AMX makes. For each: how far
+probabilities move from those of the most exact one at most and on average, and
+on how many segments and tracks other values would be written.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ from musictag import checkpoint, decision
 from musictag.checkpoint import Checkpoint
 from musictag.config import Settings
 from musictag.errors import FileError
-from musictag.model import OneCore
-from musictag.scattering import FrontEnd, Scattering
+from musictag.network_cpu import Network
+from musictag.plan import FrontEnd
+from musictag.scattering import Scattering
+from musictag.scattering_cpu import CpuScattering
 from musictag.training.dataset import DataSet, Example, read_folder, read_samples
 from musictag.training.scores import by_track
 
 BATCH = 16
 Table = NDArray[np.float64]
+Real = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -90,24 +93,35 @@ def hear(
 ) -> tuple[Mapping[str, Table], Sequence[Example]]:
     """Arithmetic → (n, K) probabilities, and the examples that could be read."""
     tagger = found.network()
+    weights = {name: tensor.numpy() for name, tensor in tagger.state_dict().items()}
     exact, fast = (
         Scattering(FrontEnd(**{**found.front_end, "exactness": exactness}))
         for exactness in ("high", "fast")
     )
-    networks: dict[str, tuple[Scattering, Callable[[Tensor], Tensor]]] = {
-        "front end at high exactness, float32": (exact, tagger),
-        "float32": (fast, tagger),
-        "float32, laid out for one core": (fast, OneCore(tagger)),
-        "bfloat16 (AMX)": (fast, OneCore(tagger, torch.bfloat16)),
+    on_cpu = CpuScattering(FrontEnd(**found.front_end))
+
+    def in_torch(coefficients: Real) -> Real:
+        probabilities: Real = tagger(torch.from_numpy(coefficients)).sigmoid().numpy()
+        return probabilities
+
+    def laid_out(batch: Tensor) -> Tensor:
+        return torch.from_numpy(np.stack([on_cpu(samples) for samples in batch.numpy()]))
+
+    front_ends: dict[str, Callable[[Tensor], Tensor]]
+    front_ends = {"exact": exact, "torch": fast, "CPU": laid_out}
+    networks: dict[str, tuple[str, Callable[[Real], Real]]] = {
+        "front end at high exactness, float32": ("exact", in_torch),
+        "torch": ("torch", in_torch),
+        "CPU, float32": ("CPU", Network(tagger.architecture, weights, bfloat16=False)),
+        "CPU, bfloat16 (AMX)": ("CPU", Network(tagger.architecture, weights, bfloat16=True)),
     }
-    logits: dict[str, list[Tensor]] = {name: [] for name in networks}
+    heard: dict[str, list[Real]] = {name: [] for name in networks}
     read: list[Example] = []
     for batch in batches(examples, read):
-        coefficients = {front_end: front_end(batch) for front_end in (exact, fast)}
+        coefficients = {name: front_end(batch).numpy() for name, front_end in front_ends.items()}
         for name, (front_end, network) in networks.items():
-            logits[name].append(network(coefficients[front_end]))
-    tables = {name: torch.cat(some).sigmoid().double().numpy() for name, some in logits.items()}
-    return tables, read
+            heard[name].append(network(coefficients[front_end]))
+    return {name: np.concatenate(some).astype(float) for name, some in heard.items()}, read
 
 
 def batches(examples: Sequence[Example], read: list[Example]) -> Iterator[Tensor]:

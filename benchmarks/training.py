@@ -22,8 +22,8 @@ from typing import Any
 import torch
 
 from musictag import checkpoint
-from musictag.model import Architecture
-from musictag.scattering import FrontEnd
+from musictag.architecture import Architecture
+from musictag.plan import FrontEnd
 from musictag.training import train
 from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, read_folder

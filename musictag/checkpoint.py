@@ -6,8 +6,8 @@
       README.md              the model card, for people
 
 Nothing in it can run: no pickle, no code. A checkpoint is described by its
-small config.json alone, so that a scan in which nothing has to be heard never
-touches torch; `Checkpoint.load` brings the network into memory.
+small config.json alone; `Checkpoint.load` brings the network into memory, and
+on a CPU where `mkl` has what it takes does so without torch.
 """
 
 from __future__ import annotations
@@ -15,22 +15,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from musictag.errors import CheckpointError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
+    from musictag.architecture import Architecture
     from musictag.ear import Ear
+    from musictag.ear_cpu import CpuEar
     from musictag.model import Tagger
-    from musictag.scattering import FrontEnd
+    from musictag.plan import FrontEnd, Plan
 
 FORMAT = 1
 CONFIG = "config.json"
@@ -43,14 +48,22 @@ _LARGEST_WEIGHTS = 2**32
 _Settings = TypeVar("_Settings")
 
 
+class _HasPlan(Protocol):
+    @property
+    def plan(self) -> Plan: ...
+
+
+_FrontEnd = TypeVar("_FrontEnd", bound=_HasPlan)
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """What is on disk, described; nothing is in memory yet."""
 
     name: str
     directory: Path
-    front_end: Mapping[str, Any]  # the arguments of scattering.FrontEnd
-    architecture: Mapping[str, Any]  # the arguments of model.Architecture
+    front_end: Mapping[str, Any]  # the arguments of plan.FrontEnd
+    architecture: Mapping[str, Any]  # the arguments of architecture.Architecture
     tags: tuple[str, ...]
     thresholds: Mapping[str, float]  # shown value → probability from which it is chosen
     weights_sha256: str
@@ -62,37 +75,63 @@ class Checkpoint:
         decisive = [self.front_end, self.architecture, self.tags, self.weights_sha256]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
-    def load(self, device: torch.device | str = "cpu", *, batch_size: int | None = None) -> Ear:
-        """The model in memory, ready to hear; so many segments at once, or as many as suit.
+    def load(
+        self,
+        device: torch.device | str = "cpu",
+        *,
+        batch_size: int | None = None,
+        n_cores: int | None = None,
+    ) -> Ear | CpuEar:
+        """The model in memory, ready to hear; so many segments at once, or as many as suit, on so
+        many of a CPU's cores, or all.
 
         Raises CheckpointError when the weights are not those that config.json
         names, or do not fit its architecture, DeviceError when the device has
         no room for them.
         """
+        from musictag.plan import FrontEnd  # noqa: PLC0415
+
+        if str(device) == "cpu" and (ear := self._on_cpu(batch_size, n_cores)):
+            return ear
         from musictag.ear import Ear  # noqa: PLC0415
         from musictag.model import on_one_core  # noqa: PLC0415
-        from musictag.scattering import FrontEnd, Scattering  # noqa: PLC0415
+        from musictag.scattering import Scattering  # noqa: PLC0415
 
-        model = self.network()
+        network = self.network()
+        transform = self._front_end(lambda: Scattering(self._settings(FrontEnd, self.front_end)))
+        on_cpu = str(device) == "cpu"
+        return Ear(transform, on_one_core(network) if on_cpu else network, device, batch_size)
+
+    def _on_cpu(self, batch_size: int | None, n_cores: int | None) -> CpuEar | None:
+        """Without torch; None where that cannot be."""
+        from musictag import mkl, network_cpu  # noqa: PLC0415
+        from musictag.ear_cpu import CpuEar  # noqa: PLC0415
+        from musictag.plan import FrontEnd  # noqa: PLC0415
+        from musictag.scattering_cpu import CpuScattering  # noqa: PLC0415
+
+        architecture = self._architecture()
+        if not mkl.is_there() or not network_cpu.can(architecture):
+            return None
+        network = network_cpu.Network(architecture, self._weights(architecture))
+        transform = self._front_end(lambda: CpuScattering(self._settings(FrontEnd, self.front_end)))
+        return CpuEar(transform, network, batch_size, n_cores)
+
+    def _front_end(self, make: Callable[[], _FrontEnd]) -> _FrontEnd:
+        """CheckpointError for one that cannot be, or does not fit the network."""
         try:
-            transform = Scattering(self._settings(FrontEnd, self.front_end))
+            transform = make()
         except ValueError as error:
             raise CheckpointError(f"{self.directory / CONFIG}: {error}") from error
-        n_coefficients = model.architecture.n_coefficients
-        if transform.n_coefficients != n_coefficients:
+        wanted, found = self._architecture().n_coefficients, transform.plan.n_coefficients
+        if found != wanted:
             raise CheckpointError(
-                f"{self.directory / CONFIG}: the front end gives {transform.n_coefficients} "
-                f"coefficients, the network takes {n_coefficients}"
+                f"{self.directory / CONFIG}: the front end gives {found} coefficients, "
+                f"the network takes {wanted}"
             )
-        on_cpu = str(device) == "cpu"
-        return Ear(transform, on_one_core(model) if on_cpu else model, device, batch_size)
+        return transform
 
-    def network(self) -> Tagger:
-        """The network alone, for who has the coefficients already; errors as in `load`."""
-        from safetensors import SafetensorError  # noqa: PLC0415
-        from safetensors.torch import load  # noqa: PLC0415
-
-        from musictag.model import Architecture, Tagger  # noqa: PLC0415
+    def _architecture(self) -> Architecture:
+        from musictag.architecture import Architecture  # noqa: PLC0415
 
         architecture = self._settings(Architecture, self.architecture)
         if len(self.tags) != architecture.n_tags:
@@ -100,16 +139,36 @@ class Checkpoint:
                 f"{self.directory / CONFIG}: {len(self.tags)} tags, "
                 f"the network has {architecture.n_tags}"
             )
-        model = _empty(Tagger, architecture)
-        wanted = model.state_dict()
-        content = self._verified_weights(2**20 + 8 * sum(t.numel() for t in wanted.values()))
-        try:
-            tensors = load(content)
-        except (SafetensorError, KeyError) as error:  # KeyError: a kind of number torch lacks
-            raise CheckpointError(f"{self.directory / WEIGHTS}: {error}") from error
-        _check_tensors(self.directory / WEIGHTS, tensors, wanted)
-        model.load_state_dict({name: t.float() for name, t in tensors.items()}, assign=True)
+        return architecture
+
+    def network(self) -> Tagger:
+        """The network alone, for who has the coefficients already; errors as in `load`."""
+        import torch  # noqa: PLC0415
+
+        from musictag.model import Tagger  # noqa: PLC0415
+
+        architecture = self._architecture()
+        weights = self._weights(architecture)
+        with torch.device("meta"):  # nothing is allocated for what is replaced at once
+            model = Tagger(architecture)
+        tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
+        model.load_state_dict(tensors, assign=True)
         return model.eval()
+
+    def _weights(self, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
+        """By name, as they are in a `model.Tagger`; errors as in `load`."""
+        import numpy as np  # noqa: PLC0415
+        from safetensors import SafetensorError  # noqa: PLC0415
+        from safetensors.numpy import load  # noqa: PLC0415
+
+        wanted = architecture.shapes
+        content = self._verified_weights(2**20 + 8 * sum(map(math.prod, wanted.values())))
+        try:
+            arrays = load(content)
+        except (SafetensorError, KeyError, TypeError) as error:  # a kind of number NumPy lacks
+            raise CheckpointError(f"{self.directory / WEIGHTS}: {error}") from error
+        _check_weights(self.directory / WEIGHTS, arrays, wanted)
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
 
     def weights(self) -> bytes:
         """The weights' file, for a machine that has none; CheckpointError as in `load`."""
@@ -251,30 +310,23 @@ def save(
     return read(directory)
 
 
-def _empty(kind: type[Tagger], architecture: Any) -> Tagger:
-    """The network without numbers: nothing is allocated, however large a config claims it is."""
-    import torch  # noqa: PLC0415
-
-    with torch.device("meta"):
-        return kind(architecture)
-
-
-def _check_tensors(
-    path: Path, found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
+def _check_weights(
+    path: Path, found: Mapping[str, NDArray[Any]], wanted: Mapping[str, tuple[int, ...]]
 ) -> None:
+    import numpy as np  # noqa: PLC0415
+
     for name in sorted(found.keys() | wanted.keys()):
         if name not in found:
             raise CheckpointError(f"{path}: {name} is missing")
         if name not in wanted:
             raise CheckpointError(f"{path}: {name} does not belong to this network")
-        if found[name].shape != wanted[name].shape:
+        if found[name].shape != wanted[name]:
             raise CheckpointError(
-                f"{path}: {name} has shape {tuple(found[name].shape)}, "
-                f"the network's is {tuple(wanted[name].shape)}"
+                f"{path}: {name} has shape {found[name].shape}, the network's is {wanted[name]}"
             )
-        if not found[name].is_floating_point():
+        if found[name].dtype.kind != "f":
             raise CheckpointError(f"{path}: {name} is of {found[name].dtype}")
-        if not found[name].float().isfinite().all():
+        if not np.isfinite(found[name].astype(np.float32)).all():
             raise CheckpointError(f"{path}: {name} holds what is no number")
 
 

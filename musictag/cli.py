@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, TextIO
 import typer
 import typer.core
 
-from musictag import __version__, config
+from musictag import __version__, config, spawn
 from musictag.errors import (
     CheckpointError,
     DataSetError,
@@ -63,6 +63,9 @@ app = typer.Typer(
 
 def main() -> None:
     """The program `musictag`."""
+    # NumPy's library for matrices, of which we use next to nothing, would keep the cores busy
+    # waiting for work
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _prepare_streams()
     if logging.lastResort is not None:  # what is logged where no command listens
         logging.lastResort.setFormatter(_Line("musictag: %(message)s"))
@@ -82,11 +85,12 @@ def main() -> None:
 
 
 def _leave_torch_behind(code: object) -> None:
-    """End at once if torch was at work: Python takes a tenth of a second to take it apart.
+    """End at once if torch or its libraries were at work, which take a tenth of a second to be
+    taken apart.
 
     What others want done at the end is done; threads that still hear are not waited for.
     """
-    if "torch" not in sys.modules or not isinstance(code, int):
+    if not {"torch", "musictag.mkl"} & set(sys.modules) or not isinstance(code, int):
         return
     with contextlib.suppress(BrokenPipeError):  # Python's own end has words for that
         sys.stdout.flush()
@@ -388,7 +392,7 @@ def scan(  # noqa: PLR0913  # one argument per option
     The table shows what changes. jsonl, csv and tsv have one record for every file.
     Settings that stay are kept in config.toml in musictag's configuration folder.
     """
-    with _endings():
+    with _endings(), contextlib.ExitStack() as until_the_end:
         settings = config.override(
             config.load(),
             {
@@ -410,6 +414,8 @@ def scan(  # noqa: PLR0913  # one argument per option
                 "cache": cache,
             },
         )
+        if ray is None:
+            until_the_end.enter_context(spawn.ahead())
         from musictag import checkpoint, report  # noqa: PLC0415
 
         _check_word("--format", form, report.FORMATS)

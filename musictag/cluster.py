@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from musictag.checkpoint import Checkpoint
     from musictag.config import Settings
     from musictag.ear import Ear
+    from musictag.ear_cpu import CpuEar
 
 log = logging.getLogger(__name__)
 
@@ -373,7 +374,7 @@ class Listening:
         # One thread, because torch's setting of threads holds for the thread that makes it.
         self._thread = ThreadPoolExecutor(1)
         self._load = functools.partial(_load, *model, device, batch_size, n_threads)
-        self._ear: Ear | None = None
+        self._ear: Ear | CpuEar | None = None
         self._waiting: deque[tuple[NDArray[np.float32], asyncio.Future[list[list[float]]]]]
         self._waiting = deque()
         self._at_work: asyncio.Task[None] | None = None
@@ -416,20 +417,17 @@ class Listening:
                     del rows[: len(part)]
         self._at_work = None
 
-    def _loaded(self) -> Ear:
+    def _loaded(self) -> Ear | CpuEar:
         if self._ear is None:
             self._ear = self._load()
         return self._ear
 
     def _rows(self, parts: Sequence[NDArray[np.float32]]) -> list[list[float]]:
-        import torch  # noqa: PLC0415
-
-        samples = torch.from_numpy(np.concatenate(parts))
-        rows: list[list[float]] = self._loaded().hear(samples).tolist()
+        rows: list[list[float]] = self._loaded().hear(np.concatenate(parts)).tolist()
         return rows
 
 
-def _load(model: Any, device: str, batch_size: int | None, n_threads: int) -> Ear:
+def _load(model: Any, device: str, batch_size: int | None, n_threads: int) -> Ear | CpuEar:
     """The model, which need not be on this machine's disk."""
     import ray  # noqa: PLC0415
 
@@ -437,15 +435,11 @@ def _load(model: Any, device: str, batch_size: int | None, n_threads: int) -> Ea
     from musictag.checkpoint import WEIGHTS  # noqa: PLC0415
 
     ear.find_device(device)
-    import torch  # noqa: PLC0415
-
-    if device == "cpu":
-        torch.set_num_threads(n_threads)
     checkpoint, weights = ray.get(model)
     with tempfile.TemporaryDirectory(prefix="musictag-") as directory:
         Path(directory, WEIGHTS).write_bytes(weights)
         here: Checkpoint = replace(checkpoint, directory=Path(directory))
-        return here.load(device, batch_size=batch_size)
+        return here.load(device, batch_size=batch_size, n_cores=n_threads)
 
 
 # ---------------------------------------------------------------- Ray

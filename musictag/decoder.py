@@ -28,7 +28,6 @@ import os
 import queue
 import signal
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -39,7 +38,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from musictag import audio
+from musictag import audio, memory, spawn
 from musictag.errors import AudioError, MusictagError
 
 FATAL = frozenset({"crashed", "hung", "too_big"})
@@ -251,22 +250,6 @@ class _SharedMemory:
         self._memory = mmap.mmap(descriptor, _PLACES * _LONGEST[_SEGMENT])
         self.descriptor = descriptor
 
-    @classmethod
-    def made(cls) -> _SharedMemory | None:
-        """None where the system has none to give."""
-        if sys.platform != "linux":
-            return None
-        try:
-            descriptor = os.memfd_create("musictag segments")
-        except OSError:
-            return None
-        try:
-            os.ftruncate(descriptor, _PLACES * _LONGEST[_SEGMENT])
-            return cls(descriptor)
-        except OSError:
-            os.close(descriptor)
-            return None
-
     def read(self, place: int) -> bytearray:
         with self._at(place) as content:
             return bytearray(content)
@@ -286,14 +269,6 @@ class _SharedMemory:
         os.close(self.descriptor)
 
 
-def _command() -> list[str]:
-    """What starts the process: isolated, so that nothing in the current folder or environment is
-    imported that this program would not import itself."""
-    folders = [folder for folder in sys.path if isinstance(folder, str)]
-    start = "from musictag import decoder; decoder.work()"
-    return [sys.executable, "-I", "-c", f"import sys; sys.path[:] = {folders!a}; {start}"]
-
-
 class _Process:
     """The parent's end."""
 
@@ -303,32 +278,11 @@ class _Process:
         self._n_quiet_s = 0
         self._stalled = False
         self._over = threading.Event()
-        options: dict[str, Any]
-        if sys.platform == "win32":
-            options = {
-                "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-            }
-        else:
-            options = {"start_new_session": True}  # Ctrl-C is for us alone
-        command = _command()
-        self._shared = _SharedMemory.made()
-        if self._shared is not None:
-            command.append(str(self._shared.descriptor))
-            options["pass_fds"] = (self._shared.descriptor,)
         try:
-            self._popen = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # libraries' remarks on what is in the files
-                bufsize=0,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-                **options,
-            )
+            self._popen, shared = spawn.spawned()
         except OSError as error:
-            if self._shared is not None:
-                self._shared.close()
             raise MusictagError(f"no process to decode in can be started: {error}") from error
+        self._shared = None if shared is None else _SharedMemory(shared)
         self._watch = threading.Thread(
             target=self._kill_if_stalled, name="musictag watch", daemon=True
         )
@@ -453,6 +407,7 @@ def work() -> NoReturn:
     The process's argument, if it has one, is the descriptor of shared memory.
     """
     requests, replies = _pipes()
+    memory.keep_freed()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     todo: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     replier = _Replier(replies, _SharedMemory(int(sys.argv[1])) if sys.argv[1:] else None)

@@ -12,7 +12,6 @@ of them is heard twice.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import logging
 import math
@@ -23,11 +22,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
+from musictag import memory
 from musictag.errors import CheckpointError, DeviceError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
+    Samples = NDArray[np.float32]
     _Part = tuple[torch.Tensor, Any]
     """Probabilities on the CPU, and the torch.cuda.Event (it has no types) after which they are
     there; None: they are."""
@@ -68,6 +71,8 @@ memory left beside torch's (github.com/pytorch/pytorch/issues/119420)."""
 
 def find_device(name: str) -> str:
     """The device to hear on; auto takes the fastest there is. UsageError if it is not there."""
+    if name == "cpu" or (name == "auto" and not _may_have_more_than_a_cpu()):
+        return "cpu"
     torch = _torch()
     n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     has_mps = torch.backends.mps.is_available()
@@ -82,13 +87,23 @@ def find_device(name: str) -> str:
     return name
 
 
+def _may_have_more_than_a_cpu() -> bool:
+    """False where torch would find no other device, which need not be imported to say so.
+
+    On Linux the drivers that it can use (NVIDIA's, AMD's, Windows' own below WSL) have these files.
+    """
+    if sys.platform != "linux":
+        return True
+    return any(map(os.path.exists, ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")))
+
+
 def _torch() -> Any:
     """torch, imported with what has to be settled before it starts."""
     # Its threads wait for each other by spinning unless told, and take the cores away from the
     # decoders: 52 instead of 205 times real time on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "torch" not in sys.modules:
-        keep_freed_memory()
+        memory.keep_freed()
         collects = gc.isenabled()
         gc.disable()  # looking for garbage among a million new objects: a sixth of the import
         try:
@@ -98,24 +113,6 @@ def _torch() -> Any:
             if collects:
                 gc.enable()
     return sys.modules["torch"]
-
-
-def keep_freed_memory() -> None:
-    """Big blocks stay ours when they are freed.
-
-    glibc gives them back, and the system clears them anew for each batch: a
-    sixth of the front end's time. Elsewhere nothing happens.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            libc = ctypes.CDLL(None)
-            libc.mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most it takes
-            libc.mallopt(_M_TRIM_THRESHOLD, 2**29)
-            libc.mallopt(_M_ARENA_MAX, 1)  # of its own, a thread would give back all the same
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-"""mallopt(3)."""
 
 
 class Ear:
@@ -148,13 +145,15 @@ class Ear:
         self._input: torch.Tensor | None = None
         self._crew = _Crew(_n_threads()) if self.device.type == "cpu" else None
 
-    def hear(self, segments: torch.Tensor) -> torch.Tensor:
+    def hear(self, segments: torch.Tensor | Samples) -> torch.Tensor:
         """(B, N) samples, on any device -> (B, K) probabilities, on the CPU.
 
         DeviceError where there is not enough memory for a single segment,
         CheckpointError where the weights make no probabilities.
         """
-        return self.begin(segments).result()
+        import torch  # noqa: PLC0415
+
+        return self.begin(torch.as_tensor(segments)).result()
 
     def begin(self, segments: torch.Tensor) -> Later:
         """Begin to hear, and go on before it is done (except with MPS); errors as in `hear`, here
@@ -184,6 +183,10 @@ class Ear:
                 parts.append(part)
                 n_begun += len(some)
         return parts
+
+    def batch(self, n_samples: int) -> Batch:
+        """Room for batch_size segments, to be gathered one by one."""
+        return Batch(self, n_samples)
 
     def room(self, n_samples: int) -> torch.Tensor:
         """(batch_size, n_samples) of memory to gather segments in; a CUDA device can read it by
@@ -259,6 +262,30 @@ class Ear:
             f"{self.device} has not enough free memory, {what_for} "
             "(close what else uses it, or hear with --device cpu)"
         )
+
+
+class Batch:
+    """Segments that are gathered to be heard together.
+
+    Its memory is used again and again: another segment may be added when the result of what was
+    begun has been taken.
+    """
+
+    def __init__(self, ear: Ear, n_samples: int) -> None:
+        self._ear = ear
+        self._room = ear.room(n_samples)  # (size, N)
+        self._rows = self._room.numpy()
+        self._n = 0
+        self.size = len(self._room)
+
+    def add(self, segment: Samples) -> None:
+        self._rows[self._n] = segment
+        self._n += 1
+
+    def begin(self) -> Later:
+        """Begin to hear what was added."""
+        n, self._n = self._n, 0
+        return self._ear.begin(self._room[:n])
 
 
 class _Crew:

@@ -39,18 +39,18 @@ from musictag.errors import FileError, Problem
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
     from musictag.cache import Heard, Tags
     from musictag.ear import Ear, Later
+    from musictag.ear_cpu import CpuEar, CpuLater
 
     Segment = NDArray[np.float32]
 
 _WINDOW = 1024
 """Tracks that may be under way at once, so that finished ones wait for a slow one in bounded
 memory. Far more than fit into a batch."""
-_QUEUE = 48
+_QUEUE = 96
 """Segments that may wait to be heard, at least."""
 _TOGETHER = 64
 """Remembered tracks leave by so many at least, where there are as many."""
@@ -97,14 +97,14 @@ class Listener:
 
     def __init__(
         self,
-        load: Callable[[], Ear],
+        load: Callable[[], Ear | CpuEar],
         stopped: Callable[[], bool],
         heard: Callable[[Path, float], None],
     ) -> None:
         self._load = load
         self._stopped = stopped
         self._heard = heard
-        self._ear: Ear | None = None
+        self._ear: Ear | CpuEar | None = None
         self._gathering: _Batch | None = None
         self._begun: _Batch | None = None
         self._idle: list[_Batch] = []
@@ -138,9 +138,9 @@ class Listener:
             self._ear = self._load()
         if self._gathering is None:
             new = not self._idle
-            self._gathering = _Batch(self._ear.room(len(segment))) if new else self._idle.pop()
+            self._gathering = _Batch(self._ear, len(segment)) if new else self._idle.pop()
         self._gathering.add(track, segment)
-        full = len(self._gathering.room)
+        full = self._gathering.batch.size
         if len(self._gathering.tracks) == (full if self._has_begun else min(full, _FIRST)):
             return self._hear()
         return self._take() if self._begun is not None and self._begun.is_heard else []
@@ -151,11 +151,11 @@ class Listener:
         The batch before is waited for only when this one has been begun, so
         that the device always has something to do.
         """
-        if self._gathering is None or self._ear is None:
+        if self._gathering is None:
             return []
         batch, self._gathering = self._gathering, None
         self._has_begun = True
-        batch.later = self._ear.begin(batch.room[: len(batch.tracks)])
+        batch.later = batch.batch.begin()
         through = self._take()
         self._begun = batch
         return through + (self._take() if batch.is_heard else [])
@@ -179,17 +179,16 @@ class Listener:
 
 
 class _Batch:
-    """Segments side by side, and whose they are. The room for them is used again and again."""
+    """A batch, and whose its segments are."""
 
-    def __init__(self, room: torch.Tensor) -> None:
-        self.room = room  # (B, N)
-        self.segment_s = room.shape[1] / audio.RATE_HZ
+    def __init__(self, ear: Ear | CpuEar, n_samples: int) -> None:
+        self.batch = ear.batch(n_samples)
+        self.segment_s = n_samples / audio.RATE_HZ
         self.tracks: list[Track] = []
-        self.later: Later | None = None
-        self._rows = room.numpy()
+        self.later: Later | CpuLater | None = None
 
     def add(self, track: Track, segment: Segment) -> None:
-        self._rows[len(self.tracks)] = segment
+        self.batch.add(segment)
         self.tracks.append(track)
 
     @property

@@ -7,52 +7,11 @@ stay out of the weights. What the network is made of stands in one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-_SIZES = ("n_coefficients", "n_units", "n_tags")
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """The network's sizes. The defaults are the paper's Scat-5L-512H-GRU."""
-
-    n_coefficients: int = 433
-    n_units: int = 512  # of each layer, and of each direction
-    n_layers: int = 5
-    n_tags: int = 50
-    cell: str = "gru"  # or "lstm"
-    summary: str = (
-        "mean"  # of the frames: "mean", "last", or "attention" (one more weight per unit)
-    )
-    bidirectional: bool = False
-    dropout: float = 0.25  # between layers and before the output, in training only
-
-    def __post_init__(self) -> None:
-        for name, most in (("n_layers", 100), *((n, 2**20) for n in _SIZES)):
-            value = getattr(self, name)
-            if type(value) is not int or not 1 <= value <= most:
-                raise ValueError(f"{name} is {value!r}, must be a whole number from 1 to {most}")
-        if not isinstance(self.bidirectional, bool):
-            raise ValueError(f"bidirectional is {self.bidirectional!r}, must be true or false")
-        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout!r}, must be at least 0 and less than 1")
-        if self.cell not in ("gru", "lstm"):
-            raise ValueError(f"cell is {self.cell!r}, must be 'gru' or 'lstm'")
-        if self.summary not in ("mean", "last", "attention"):
-            raise ValueError(f"summary is {self.summary!r}, must be 'mean', 'last' or 'attention'")
-
-    @property
-    def n_directions(self) -> int:
-        return 2 if self.bidirectional else 1
-
-    @property
-    def n_summary(self) -> int:
-        """What the output layer sees of a segment."""
-        return self.n_units * self.n_directions
+from musictag.architecture import Architecture
 
 
 class Tagger(nn.Module):

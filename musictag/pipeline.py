@@ -22,12 +22,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from musictag import audio, decision, metadata, writing
+from musictag import audio, decision, memory, metadata, writing
 from musictag.cache import Cache, Heard, Tags
 from musictag.config import Settings, n_cores
 from musictag.decision import Change
 from musictag.decoder import FATAL, Decoder
-from musictag.ear import Ear, find_device, keep_freed_memory
+from musictag.ear import find_device
 from musictag.errors import CheckpointError, FileError, Problem
 from musictag.hearing import Decoders, Listener, Track, in_order
 from musictag.journal import Journal, Others, Writing
@@ -35,6 +35,8 @@ from musictag.metadata import Written
 
 if TYPE_CHECKING:
     from musictag.checkpoint import Checkpoint
+    from musictag.ear import Ear
+    from musictag.ear_cpu import CpuEar
     from musictag.hearing import Hand, Hands, Segment
 
 log = logging.getLogger(__name__)
@@ -106,7 +108,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     needs no torch; only a device asked for by name is looked for at once.
     """
     check_segments(checkpoint)
-    keep_freed_memory()
+    memory.keep_freed()
     if hands is None and settings.device not in ("auto", "cpu"):
         find_device(settings.device)
     jobs = settings.jobs or (n_cores() if hands is None else hands.n)
@@ -254,7 +256,7 @@ class _Scanner:
             elif error.code in DAMAGES:
                 raise
 
-    def ear(self) -> Ear:
+    def ear(self) -> Ear | CpuEar:
         """The model in memory."""
         device = find_device(self._settings.device)
         log.info("hearing with the model %s on %s", self._checkpoint.name, device)

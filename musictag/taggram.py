@@ -92,11 +92,9 @@ def _hear(
     batches = _batches(track, batch_size)
     first = next(batches)  # a file that cannot be read needs no model
     ear = checkpoint.load(find_device(settings.device), batch_size=batch_size)
-    import torch  # noqa: PLC0415
-
     for batch in chain([first], batches):
         starts_s, segments = zip(*batch, strict=True)
-        heard = ear.hear(torch.from_numpy(np.stack(segments)))  # (B, N) -> (B, K)
+        heard = ear.hear(np.stack(segments))  # (B, N) -> (B, K)
         yield list(starts_s), list(map(tuple, heard.tolist()))
 
 

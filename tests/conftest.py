@@ -54,8 +54,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch  # noqa: PLC0415  # not for tests that need no model
 
     from musictag import checkpoint  # noqa: PLC0415
-    from musictag.model import Architecture, Tagger  # noqa: PLC0415
-    from musictag.scattering import FrontEnd  # noqa: PLC0415
+    from musictag.architecture import Architecture  # noqa: PLC0415
+    from musictag.model import Tagger  # noqa: PLC0415
+    from musictag.plan import FrontEnd  # noqa: PLC0415
 
     torch.manual_seed(0)
     directory = tmp_path_factory.mktemp("models") / "tiny"

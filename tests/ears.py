@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from musictag.ear import CPU_BATCH, Later
+from musictag.ear import CPU_BATCH, Batch, Later
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,9 @@ class FakeEar:
 
     def begin(self, segments: torch.Tensor) -> Later:
         return Later.of([(self.hear(segments), None)])
+
+    def batch(self, n_samples: int) -> Batch:
+        return Batch(self, n_samples)  # type: ignore[arg-type]
 
     def room(self, n_samples: int) -> torch.Tensor:
         import torch  # noqa: PLC0415  # not for tests that hear nothing

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musictag.model import Architecture
-from musictag.scattering import FrontEnd
+from musictag.architecture import Architecture
+from musictag.plan import FrontEnd
 from musictag.training import augment, features
 from musictag.training.dataset import DataSet, Example
 from musictag.training.train import TrainSettings

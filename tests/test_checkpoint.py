@@ -13,16 +13,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
 from musictag import checkpoint
+from musictag.architecture import Architecture
 from musictag.checkpoint import Checkpoint
 from musictag.decision import FIELD_TAGS
 from musictag.errors import CheckpointError
-from musictag.model import Architecture, Tagger, initialise
-from musictag.scattering import FrontEnd, Scattering
+from musictag.model import Tagger, initialise
+from musictag.plan import FrontEnd
+from musictag.scattering import Scattering
 
 FRONT_END = FrontEnd(n_samples=29_000, T=512, hop=256)
 TAGS = ("rock", "slow", "piano")
@@ -50,8 +53,14 @@ def sound() -> torch.Tensor:
     return 0.1 * torch.randn(2, 29_000, generator=torch.Generator().manual_seed(1))
 
 
-def test_what_was_saved_is_what_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("has_mkl", [True, False])
+def test_what_was_saved_is_what_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_mkl: bool
+) -> None:
     monkeypatch.setattr("musictag.model._multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr("musictag.mkl.multiplies_bfloat16", lambda: False)
+    if not has_mkl:
+        monkeypatch.setattr("musictag.mkl.is_there", lambda: False)
     made = make(tmp_path / "tiny")
     torch.manual_seed(0)
     scattering = Scattering(FRONT_END)
@@ -59,8 +68,9 @@ def test_what_was_saved_is_what_is_heard(tmp_path: Path, monkeypatch: pytest.Mon
     initialise(model)
     model.mean += 3
     wanted = model.eval()(scattering(sound())).sigmoid()
-    heard = checkpoint.read(made.directory).load().hear(sound())
-    torch.testing.assert_close(heard, wanted)
+    heard = torch.as_tensor(checkpoint.read(made.directory).load().hear(sound().numpy()))
+    # envelopes of other lengths, see scattering_cpu
+    torch.testing.assert_close(heard, wanted, atol=1e-3 if has_mkl else 1e-5, rtol=1e-5)
 
 
 def test_a_checkpoint_describes_itself(tmp_path: Path) -> None:
@@ -74,14 +84,13 @@ def test_half_precision_is_half_as_large_and_heard_nearly_alike(tmp_path: Path) 
     whole, half = make(tmp_path / "whole"), make(tmp_path / "half", half=True)
     sizes = [(c.directory / "weights.safetensors").stat().st_size for c in (whole, half)]
     assert sizes[1] < 0.6 * sizes[0]
-    torch.testing.assert_close(
-        half.load().hear(sound()), whole.load().hear(sound()), atol=2e-3, rtol=0
-    )
+    ours, wanted = (np.asarray(c.load().hear(sound().numpy())) for c in (half, whole))
+    np.testing.assert_allclose(ours, wanted, atol=2e-3)
 
 
 def test_hearing_twice_gives_the_same(tmp_path: Path) -> None:
     ear = make(tmp_path / "tiny").load()
-    assert torch.equal(ear.hear(sound()), ear.hear(sound()))
+    np.testing.assert_array_equal(ear.hear(sound().numpy()), ear.hear(sound().numpy()))
 
 
 def test_the_digest_is_of_what_decides_probabilities(tmp_path: Path) -> None:
@@ -281,7 +290,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "weights that are whole numbers": (
         tensors(lambda ts: ts.update({"output.bias": ts["output.bias"].long()})),
-        "output.bias is of torch.int64",
+        "output.bias is of int64",
     ),
     "a pickle for weights": (
         weights(lambda _: pickle.dumps({"mean": 1})),
@@ -309,7 +318,7 @@ def test_a_model_that_gives_no_probabilities_says_so(tmp_path: Path) -> None:
     tensors(lambda ts: ts["std"].zero_())(directory)
     ear = checkpoint.read(directory).load()
     with pytest.raises(CheckpointError, match="give no probabilities"):
-        ear.hear(sound())
+        ear.hear(sound().numpy())
 
 
 def test_tags_must_be_as_many_as_the_network_has(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 import sounds
 from ears import FakeEar
 
-from musictag import audio, decoder, pipeline, taggram
+from musictag import audio, decoder, pipeline, spawn, taggram
 from musictag.cache import Cache
 from musictag.config import Settings
 from musictag.decoder import Decoder
@@ -56,7 +56,7 @@ def infect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def infect(what: str, *, where: str = ILL_FILE) -> None:
         illness = ILLNESS.format(where=where, what=what)
         python = f"import sys; sys.path[:] = {sys.path!a}\n{illness}\ndecoder.work()"
-        monkeypatch.setattr(decoder, "_command", lambda: [sys.executable, "-I", "-c", python])
+        monkeypatch.setattr(spawn, "_command", lambda: [sys.executable, "-I", "-c", python])
 
     return infect
 
@@ -92,7 +92,7 @@ def n_segments(one: Decoder, path: Path) -> int:
 
 
 def without_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder._SharedMemory, "made", lambda: None)
+    monkeypatch.setattr(spawn, "_shared_memory", lambda: None)
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -377,7 +377,7 @@ def test_an_exception_we_did_not_foresee_is_ours(one: Decoder, ill: Path, infect
 def test_a_python_that_does_not_start_is_no_files_fault(
     one: Decoder, song: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoder, "_command", lambda: [os.fspath(song.parent / "none")])
+    monkeypatch.setattr(spawn, "_command", lambda: [os.fspath(song.parent / "none")])
     with pytest.raises(MusictagError, match="no process to decode in can be started"):
         n_segments(one, song)
 
@@ -524,12 +524,12 @@ def test_the_process_ends_with_a_parent_that_is_killed(song: Path, busy: bool) -
     script = f"""
         import os, sys, time
         from pathlib import Path
-        from musictag import decoder
+        from musictag import decoder, spawn
         sick = "import time; from musictag import audio; "
         sick += "audio.Track.segments = lambda _: time.sleep(99)"
         python = f"import sys; sys.path[:] = {{sys.path!a}}; {{sick if {busy} else ''}}\\n"
         python += "from musictag import decoder; decoder.work()"
-        decoder._command = lambda: [sys.executable, "-I", "-c", python]
+        spawn._command = lambda: [sys.executable, "-I", "-c", python]
         one = decoder.Decoder()
         one.payload_digest(Path({os.fspath(song)!a}))
         print(one._process._popen.pid, flush=True)
@@ -641,7 +641,7 @@ def test_a_library_that_is_remembered_starts_no_process(
     scan: Any, song: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert scan(song)[0].status == "planned"
-    monkeypatch.setattr(decoder, "_command", lambda: pytest.fail("it was started"))
+    monkeypatch.setattr(spawn, "_command", lambda: pytest.fail("it was started"))
     assert scan(song)[0].from_cache
 
 

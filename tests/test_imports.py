@@ -22,8 +22,8 @@ MODULES = sorted(
 
 TRAINING = {
     name: {
-        *("audio", "checkpoint", "config", "decision", "ear", "errors", "files", "model"),
-        *("scattering", "training"),
+        *("architecture", "audio", "checkpoint", "config", "decision", "ear", "ear_cpu", "errors"),
+        *("files", "model", "plan", "scattering", "training"),
     }
     for name in MODULES
     if name.startswith("training/")
@@ -35,31 +35,42 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
     "errors": set(),
+    "memory": set(),
+    "spawn": set(),
+    "architecture": set(),
     # The stages do not know each other.
     "files": {"errors"},
     "audio": {"errors"},
-    "decoder": {"audio", "errors"},  # the same stage, in a process of its own
-    "scattering": {"errors"},
-    "model": {"errors"},
+    "decoder": {"audio", "errors", "memory", "spawn"},  # the same stage, in a process of its own
+    "plan": set(),
+    "mkl": set(),
+    "scattering": {"plan"},
+    "scattering_cpu": {"mkl", "plan"},
+    "model": {"architecture"},
+    "network_cpu": {"architecture", "mkl"},
     "decision": {"errors"},
     "replacement": set(),
     "database": set(),
     "cache": {"database"},
     "journal": {"database", "errors"},
     # These join them.
-    "ear": {"errors"},
-    "checkpoint": {"ear", "errors", "model", "scattering"},
+    "ear": {"errors", "memory"},
+    "ear_cpu": {"config", "errors", "mkl"},
+    "checkpoint": {
+        *("architecture", "ear", "ear_cpu", "errors", "mkl", "model", "network_cpu", "plan"),
+        *("scattering", "scattering_cpu"),
+    },
     "config": {"decision", "errors"},
     "writing": {"errors", "journal", "metadata"},
-    "hearing": {"audio", "cache", "decoder", "ear", "errors"},
+    "hearing": {"audio", "cache", "decoder", "ear", "ear_cpu", "errors"},
     "pipeline": {
-        *("audio", "cache", "checkpoint", "config", "decision", "decoder", "ear", "errors"),
-        *("hearing", "journal", "metadata", "writing"),
+        *("audio", "cache", "checkpoint", "config", "decision", "decoder", "ear", "ear_cpu"),
+        *("errors", "hearing", "journal", "memory", "metadata", "writing"),
     },
     "taggram": {
         *("audio", "checkpoint", "config", "decision", "decoder", "ear", "errors", "pipeline"),
     },
-    "cluster": {"checkpoint", "config", "decoder", "ear", "errors"},
+    "cluster": {"checkpoint", "config", "decoder", "ear", "ear_cpu", "errors"},
     "undo": {
         *("cache", "config", "decision", "decoder", "errors", "journal", "metadata", "pipeline"),
         "writing",
@@ -67,7 +78,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"decision", "errors", "journal", "pipeline", "taggram"},
     "cli": {
         *("cache", "checkpoint", "cluster", "config", "decision", "ear", "errors", "files"),
-        *("hearing", "journal", "pipeline", "report", "taggram", "training", "undo", "writing"),
+        *("hearing", "journal", "pipeline", "report", "spawn", "taggram", "training", "undo"),
+        "writing",
     },
     **METADATA,
     **TRAINING,
@@ -76,7 +88,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 DOORS = {
     "audioread": {"audio"},
     "av": {"audio"},
-    "kymatio": {"scattering"},
+    "kymatio": {"plan"},
     "mutagen": {"metadata"},
     "ray": {"cluster"},
     "platformdirs": {"cache", "config", "journal", "training/magnatagatune"},

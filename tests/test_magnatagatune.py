@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from musictag import checkpoint, cli, report
+from musictag.architecture import Architecture
 from musictag.decision import FIELD_TAGS
 from musictag.errors import DataSetError
-from musictag.model import Architecture
 from musictag.training import download, magnatagatune
 from musictag.training.dataset import DataSet, open_dataset
 from musictag.training.evaluate import evaluate

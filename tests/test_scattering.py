@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,19 +16,43 @@ from kymatio.scattering1d.filter_bank import morlet_1d
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 from reference_scattering import by_definition, relative_error
 
-from musictag import audio
-from musictag.scattering import (
-    NORMALISATIONS,
-    FrontEnd,
-    Scattering,
-    kymatio_plan,
-    paper_plan,
-)
+from musictag import audio, mkl, plan, scattering_cpu
+from musictag.plan import NORMALISATIONS, FrontEnd, Plan, kymatio_plan, paper_plan
+from musictag.scattering import Scattering
+from musictag.scattering_cpu import CpuScattering
 
 PAPER = FrontEnd(normalisation="none")
 # the same transform sixteen times shorter, for what does not depend on the size
 SMALL = FrontEnd(n_samples=29_000, T=512, hop=256, normalisation="none")
 SMALL_HIGH = FrontEnd(n_samples=29_000, T=512, hop=256, exactness="high", normalisation="none")
+
+
+class Laid:
+    """The executor for a CPU, to be called as the general one."""
+
+    def __init__(self, front_end: FrontEnd | None = None, *, plan: Plan | None = None) -> None:
+        mkl.use_one_thread()
+        self.executor = CpuScattering(front_end, plan=plan)
+        self.plan = self.executor.plan
+
+    def __call__(self, samples: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(np.stack([self.executor(row) for row in samples.numpy()]))
+
+
+Executor = Callable[..., Any]
+EXECUTORS = [
+    pytest.param(Scattering, id="torch"),
+    pytest.param(
+        Laid, id="CPU", marks=pytest.mark.skipif(not mkl.is_there(), reason="without oneMKL")
+    ),
+]
+
+
+@pytest.fixture(scope="module", params=EXECUTORS)
+def make(request: pytest.FixtureRequest) -> Executor:
+    """One of the two ways to execute a plan."""
+    executor: Executor = request.param
+    return executor
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +61,8 @@ def paper() -> Scattering:
 
 
 @pytest.fixture(scope="module")
-def small() -> Scattering:
-    return Scattering(SMALL)
+def small(make: Executor) -> Any:
+    return make(SMALL)
 
 
 def noise(n: int = SMALL.n_samples, *, seed: int = 0) -> torch.Tensor:
@@ -108,10 +136,10 @@ def test_constant_q_wavelets_share_the_energy_of_a_bank(paper: Scattering) -> No
 
 
 @pytest.mark.parametrize("Q", [1, 2, 4, 16])
-def test_other_qualities_agree_with_the_definitions_too(Q: int) -> None:
+def test_other_qualities_agree_with_the_definitions_too(make: Executor, Q: int) -> None:
     front_end = FrontEnd(n_samples=8000, T=256, hop=128, Q=Q, normalisation="none")
     samples = noise(8000)
-    found = Scattering(front_end)(samples[None])[0]
+    found = make(front_end)(samples[None])[0]
     assert relative_error(found, reference(front_end, samples)) < 5e-3
 
 
@@ -134,18 +162,18 @@ def test_no_gain_is_a_subnormal_number(paper: Scattering) -> None:
 # -- known answers
 
 
-def test_silence_gives_zero(small: Scattering) -> None:
+def test_silence_gives_zero(small: Any) -> None:
     assert not small(torch.zeros(2, SMALL.n_samples)).any()
 
 
-def test_a_constant_is_all_in_order_0(small: Scattering) -> None:
+def test_a_constant_is_all_in_order_0(small: Any) -> None:
     out = small(torch.full((1, SMALL.n_samples), 0.5))[0]
     torch.testing.assert_close(out[0], torch.full_like(out[0], 0.5), atol=1e-6, rtol=0)
     assert float(out[1:].abs().max()) < 1e-5
 
 
 @pytest.mark.parametrize("index", [1, 8, 20, 32])
-def test_a_sine_ends_in_the_wavelet_of_its_frequency(small: Scattering, index: int) -> None:
+def test_a_sine_ends_in_the_wavelet_of_its_frequency(small: Any, index: int) -> None:
     band = small.plan.first[index]
     out = small(sine(band.centre)[None])[0]
     order1 = out[1 : 1 + len(small.plan.first), 10:-10]
@@ -157,7 +185,7 @@ def test_a_sine_ends_in_the_wavelet_of_its_frequency(small: Scattering, index: i
     )
 
 
-def test_a_beating_sine_ends_in_the_second_wavelet_of_its_beat(small: Scattering) -> None:
+def test_a_beating_sine_ends_in_the_second_wavelet_of_its_beat(small: Any) -> None:
     first, second = 4, 4  # the second wavelet's centre is well inside the first one's band
     beat = small.plan.second[second].centre
     carrier = sine(small.plan.first[first].centre)
@@ -168,12 +196,12 @@ def test_a_beating_sine_ends_in_the_second_wavelet_of_its_beat(small: Scattering
     assert children[int(order2.argmax())] == second
 
 
-def test_twice_as_loud_is_twice_as_much(small: Scattering) -> None:
+def test_twice_as_loud_is_twice_as_much(small: Any) -> None:
     x = noise()[None]
     torch.testing.assert_close(small(2 * x), 2 * small(x))
 
 
-def test_a_shift_by_one_hop_shifts_the_frames(small: Scattering) -> None:
+def test_a_shift_by_one_hop_shifts_the_frames(small: Any) -> None:
     x = noise(SMALL.n_samples + SMALL.hop)
     one, other = small(torch.stack([x[: -SMALL.hop], x[SMALL.hop :]]))
     inside = slice(8, -8)  # near the ends reflection shows
@@ -185,25 +213,29 @@ def test_a_shift_by_one_hop_shifts_the_frames(small: Scattering) -> None:
 
 @pytest.mark.parametrize("name", SIGNALS)
 @pytest.mark.parametrize(("front_end", "bound"), [(SMALL, 2e-3), (SMALL_HIGH, 2e-4)])
-def test_it_agrees_with_the_definitions(name: str, front_end: FrontEnd, bound: float) -> None:
-    found = Scattering(front_end)(SIGNALS[name][None])[0]
+def test_it_agrees_with_the_definitions(
+    make: Executor, name: str, front_end: FrontEnd, bound: float
+) -> None:
+    found = make(front_end)(SIGNALS[name][None])[0]
     assert relative_error(found, reference(front_end, SIGNALS[name])) < bound
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("exactness", "bound"), [("fast", 2e-3), ("high", 2e-4)])
-def test_it_agrees_with_the_definitions_at_full_size(exactness: str, bound: float) -> None:
+def test_it_agrees_with_the_definitions_at_full_size(
+    make: Executor, exactness: str, bound: float
+) -> None:
     front_end = FrontEnd(exactness=exactness, normalisation="none")
     samples = music(464_000)
-    found = Scattering(front_end)(samples[None])[0]
+    found = make(front_end)(samples[None])[0]
     assert relative_error(found, reference(front_end, samples)) < bound
 
 
 @pytest.mark.parametrize("name", SIGNALS)
-def test_on_kymatios_plan_it_agrees_with_kymatio(name: str) -> None:
+def test_on_kymatios_plan_it_agrees_with_kymatio(make: Executor, name: str) -> None:
     settings = {"J": 8, "Q": (8, 1), "T": 256}
     theirs = ScatteringTorch1D(shape=(20_000,), **settings)
-    ours = Scattering(plan=kymatio_plan(20_000, exactness="high", **settings))
+    ours = make(plan=kymatio_plan(20_000, exactness="high", **settings))
     samples = SIGNALS[name][:20_000]
     wanted = theirs(samples)
     found = ours(samples[None])[0]
@@ -211,7 +243,7 @@ def test_on_kymatios_plan_it_agrees_with_kymatio(name: str) -> None:
     assert relative_error(found, wanted) < 1e-3
 
 
-def test_our_wavelets_are_kymatios_morlets(small: Scattering) -> None:
+def test_our_wavelets_are_kymatios_morlets(small: Any) -> None:
     n = small.plan.n_padded
     for index in (5, 12, 30):
         band = small.plan.first[index]
@@ -221,10 +253,50 @@ def test_our_wavelets_are_kymatios_morlets(small: Scattering) -> None:
         np.testing.assert_allclose(band.gains / band.gains.max(), theirs / theirs.max(), atol=1e-3)
 
 
-def test_a_segment_is_the_same_alone_and_in_a_batch(small: Scattering) -> None:
+def test_a_segment_is_the_same_alone_and_in_a_batch(small: Any) -> None:
     batch = torch.stack([noise(seed=seed) for seed in range(5)])
     alone = torch.cat([small(x[None]) for x in batch])
     torch.testing.assert_close(small(batch), alone, rtol=1e-4, atol=1e-7)
+
+
+def test_both_executors_agree_where_their_envelopes_are_equally_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scattering_cpu, "quick_rates", plan.powers_and_halves)
+    if not mkl.is_there():
+        pytest.skip("without oneMKL")
+    x = music()[None]
+    for front_end in (SMALL, SMALL_HIGH, replace(SMALL, Q=3, T=1024)):
+        assert relative_error(Laid(front_end)(x), Scattering(front_end)(x)) < 3e-6
+
+
+@pytest.mark.skipif(not mkl.is_there(), reason="without oneMKL")
+@pytest.mark.parametrize("points", [1, 2**12, 2**30])
+def test_how_much_is_done_at_once_on_a_cpu_makes_no_difference(
+    monkeypatch: pytest.MonkeyPatch, points: int
+) -> None:
+    x = music()[None]
+    wanted = Laid(SMALL)(x)
+    monkeypatch.setattr(scattering_cpu, "POINTS", points)
+    monkeypatch.setattr(scattering_cpu, "LATE_RATE", {1: 0, 2**12: 2**20}.get(points, 16))
+    torch.testing.assert_close(Laid(SMALL)(x), wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.skipif(not mkl.is_there(), reason="without oneMKL")
+def test_threads_share_an_executor_and_none_gets_anothers_coefficients() -> None:
+    executor = CpuScattering(SMALL)
+    signals = [noise(seed=seed).numpy() for seed in range(24)]
+    wanted = [executor(signal) for signal in signals]
+    with ThreadPoolExecutor(4, initializer=mkl.use_one_thread) as pool:
+        for found, one in zip(pool.map(executor, signals), wanted, strict=True):
+            np.testing.assert_array_equal(found, one)
+
+
+def test_lengths_that_are_quick_hold_what_they_have_to() -> None:
+    for n_hops in (15, 64, 120, 128):
+        rates = list(islice(scattering_cpu.quick_rates(n_hops), 20))
+        assert rates == sorted(set(rates))
+        assert rates[0] == plan.SHORTEST_RATE
 
 
 @pytest.mark.gpu
@@ -239,10 +311,10 @@ def test_a_gpu_gives_what_a_cpu_gives(paper: Scattering) -> None:
 # -- normalisation
 
 
-def test_order_2_is_divided_by_its_parent_before_the_logarithm(small: Scattering) -> None:
+def test_order_2_is_divided_by_its_parent_before_the_logarithm(make: Executor, small: Any) -> None:
     x = noise()[None]
     plain = small(x)[0].double()
-    found = Scattering(FrontEnd(n_samples=29_000, T=512, hop=256))(x)[0].double()
+    found = make(FrontEnd(n_samples=29_000, T=512, hop=256))(x)[0].double()
     n_first = 1 + len(small.plan.first)
     torch.testing.assert_close(
         found[:n_first], (plain[:n_first].abs() + 1e-5).log(), rtol=1e-4, atol=1e-4
@@ -252,30 +324,32 @@ def test_order_2_is_divided_by_its_parent_before_the_logarithm(small: Scattering
         torch.testing.assert_close(found[n_first + row], wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_the_papers_normalisation_takes_gain_out_of_order_1_as_well(small: Scattering) -> None:
+def test_the_papers_normalisation_takes_gain_out_of_order_1_as_well(
+    make: Executor, small: Any
+) -> None:
     x = noise()[None]
     front_end = FrontEnd(n_samples=29_000, T=512, hop=256, normalisation="paper")
-    found = Scattering(front_end)(x)[0]
-    louder = Scattering(front_end)(4 * x)[0]
+    found = make(front_end)(x)[0]
+    louder = make(front_end)(4 * x)[0]
     torch.testing.assert_close(louder[1:], found[1:], rtol=1e-2, atol=1e-2)
     plain, level = small(x)[0], small(x.abs())[0, 0]  # order 0 of |x|
     torch.testing.assert_close(found[0], plain[0])
     torch.testing.assert_close(found[1], plain[1] / (level + 1e-5) + 1e-3)
-    logarithm = Scattering(replace(front_end, normalisation="log-paper"))(x)[0]
+    logarithm = make(replace(front_end, normalisation="log-paper"))(x)[0]
     torch.testing.assert_close(logarithm[1:], found[1:].log())
 
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
-def test_silence_stays_finite(normalisation: str) -> None:
+def test_silence_stays_finite(make: Executor, normalisation: str) -> None:
     front_end = FrontEnd(n_samples=29_000, T=512, hop=256, normalisation=normalisation)
-    assert bool(Scattering(front_end)(torch.zeros(1, 29_000)).isfinite().all())
+    assert bool(make(front_end)(torch.zeros(1, 29_000)).isfinite().all())
 
 
 # -- wrong use
 
 
-def test_another_length_is_refused(small: Scattering) -> None:
-    with pytest.raises(ValueError, match=r"\(B, 29000\)"):
+def test_another_length_is_refused(small: Any) -> None:
+    with pytest.raises(ValueError, match=r"the plan wants \((B, )?29000,?\)"):
         small(torch.zeros(1, 28_999))
 
 

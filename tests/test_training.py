@@ -18,9 +18,10 @@ from labelled import TAGS, clip, data_set, write_folder, write_learnable
 from safetensors.torch import load_file
 
 from musictag import checkpoint
+from musictag.architecture import Architecture
 from musictag.errors import AudioError, DataSetError, UsageError
-from musictag.model import Architecture
-from musictag.scattering import FrontEnd, Scattering
+from musictag.plan import FrontEnd
+from musictag.scattering import Scattering
 from musictag.training import augment, features, scores
 from musictag.training.dataset import DataSet, Example, read_folder, read_samples
 from musictag.training.evaluate import evaluate

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
     from musictag.checkpoint import Checkpoint
     from musictag.ear import Ear
+    from musictag.ear_cpu import CpuEar
     from musictag.training.dataset import DataSet, Example
 
 LEVELS = ("segment", "track")
@@ -160,14 +161,15 @@ def evaluate(
 
 
 def hear(
-    ear: Ear, examples: Sequence[Example], *, tell: Callable[[int, int], None] | None = None
+    ear: Ear | CpuEar,
+    examples: Sequence[Example],
+    *,
+    tell: Callable[[int, int], None] | None = None,
 ) -> tuple[NDArray[np.float32], dict[str, str]]:
     """(n, K) probabilities of the examples that can be read, and id → why the others cannot.
 
     DataSetError when none can.
     """
-    import torch  # noqa: PLC0415
-
     from musictag.training.features import read_ahead  # noqa: PLC0415
 
     reader = read_ahead(examples)
@@ -181,9 +183,9 @@ def hear(
             if isinstance(samples, FileError):
                 left_out[example.id] = str(samples)
             else:
-                batch.append(torch.from_numpy(samples))
+                batch.append(samples)
         if batch:
-            heard.append(ear.hear(torch.stack(batch)).numpy())
+            heard.append(np.asarray(ear.hear(np.stack(batch))))
         if tell:
             tell(first + len(some), len(examples))
     if not heard:

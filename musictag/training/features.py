@@ -30,7 +30,8 @@ from torch import Tensor
 from musictag.checkpoint import replacing
 from musictag.config import n_cores
 from musictag.errors import DataSetError, FileError
-from musictag.scattering import FrontEnd, Scattering
+from musictag.plan import FrontEnd
+from musictag.scattering import Scattering
 from musictag.training.augment import N_BANDS, band_gains, noises, vary
 from musictag.training.dataset import DataSet, Example, read_samples
 

@@ -35,10 +35,11 @@ from torch import Tensor, nn
 
 import musictag
 from musictag import checkpoint
+from musictag.architecture import Architecture
 from musictag.checkpoint import Checkpoint
 from musictag.errors import DataSetError, MusictagError, UsageError
-from musictag.model import Architecture, Tagger, flush_subnormals, initialise, n_parameters
-from musictag.scattering import FrontEnd
+from musictag.model import Tagger, flush_subnormals, initialise, n_parameters
+from musictag.plan import FrontEnd
 from musictag.training import augment, curves, labels
 from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, open_dataset

@@ -1,0 +1,136 @@
+"""Hearing on a CPU: segments one by one, coefficients together, and memory that runs out."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from musictag import checkpoint, ear_cpu, mkl
+from musictag.ear_cpu import CpuEar, Real
+from musictag.errors import CheckpointError, DeviceError
+
+pytestmark = pytest.mark.skipif(not mkl.is_there(), reason="without oneMKL")
+
+
+def segments(*numbers: float) -> Real:
+    return np.array(numbers, np.float32)[:, None].repeat(4, axis=1)
+
+
+def front_end(segment: Real) -> Real:
+    return segment[:, None] * 2
+
+
+class Network:
+    """Gives of every segment the number that is in it, if there is room for so many."""
+
+    def __init__(self, room_for: int = 99) -> None:
+        self.room_for = room_for
+        self.tried: list[int] = []
+
+    def __call__(self, coefficients: Real) -> Real:
+        self.tried.append(len(coefficients))
+        if len(coefficients) > self.room_for:
+            raise MemoryError("Unable to allocate 27 MiB for an array")
+        return coefficients[:, 0] / 2
+
+
+def test_segments_are_heard_in_the_order_in_which_they_come() -> None:
+    ear = CpuEar(front_end, Network(), batch_size=16, n_cores=3)
+    numbers = [n / 64 for n in range(50)]
+    np.testing.assert_array_equal(ear.hear(segments(*numbers))[:, 0], segments(*numbers)[:, 0])
+    batch = ear.batch()
+    begun = []
+    for number in numbers:
+        batch.add(segments(number)[0])
+        begun.append(batch.begin())
+    assert [float(later.result()[0, 0]) for later in begun] == numbers
+
+
+@pytest.mark.parametrize(
+    ("n_segments", "rows"), [(1, [1]), (32, [32]), (33, [16, 17]), (96, [32] * 3), (300, [100] * 3)]
+)
+def test_few_rows_are_not_shared_out_to_many_cores(n_segments: int, rows: list[int]) -> None:
+    network = Network(room_for=999)
+    CpuEar(front_end, network, batch_size=300, n_cores=3).hear(segments(*range(n_segments)))
+    assert sorted(network.tried) == rows
+
+
+def test_nobody_waits_for_the_network_and_only_for_a_crowded_front_end() -> None:
+    may_go_on = threading.Event()
+
+    def patient(segment: Real) -> Real:
+        assert may_go_on.wait(10)
+        return segment[:, None]
+
+    ear = CpuEar(patient, Network(), n_cores=1)
+    batch = ear.batch()
+    for number in range(ear_cpu.AHEAD):
+        batch.add(segments(number)[0])
+    later = batch.begin()
+    assert not later.is_there
+    adding = threading.Thread(target=batch.add, args=segments(9.0))
+    adding.start()
+    adding.join(0.2)
+    assert adding.is_alive(), "its samples would be kept in memory"
+    may_go_on.set()
+    adding.join(10)
+    assert len(later.result()) == ear_cpu.AHEAD
+    assert later.is_there
+
+
+def test_where_memory_runs_out_half_as_many_are_judged_and_nothing_is_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    network = Network(room_for=3)
+    ear = CpuEar(front_end, network, n_cores=1)
+    numbers = [float(n) for n in range(10)]
+    np.testing.assert_array_equal(ear.hear(segments(*numbers))[:, 0], numbers)
+    assert network.tried == [10, 5, 2, 3, 5, 2, 3]
+    assert caplog.messages == [
+        f"cpu is out of memory: going on in batches of {n}" for n in (5, 2, 2)
+    ]
+
+
+def no_memory(_: Real) -> Real:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("where", ["front end", "network"])
+def test_without_memory_for_one_segment_it_says_so_where_the_result_is_taken(where: str) -> None:
+    ear = CpuEar(
+        no_memory if where == "front end" else front_end,
+        no_memory if where == "network" else Network(),
+        n_cores=1,
+    )
+    batch = ear.batch()
+    for number in range(2 * ear_cpu.AHEAD):  # who fails gives up its place
+        batch.add(segments(number)[0])
+    later = batch.begin()
+    with pytest.raises(DeviceError, match="not enough free memory"):
+        later.result()
+
+
+def test_weights_that_give_no_probabilities_are_to_blame_for_it() -> None:
+    ear = CpuEar(front_end, lambda rows: rows[:, 0] * np.float32("nan"), n_cores=1)
+    with pytest.raises(CheckpointError, match="no probabilities"):
+        ear.hear(segments(1.0))
+
+
+def test_it_hears_what_torch_hears() -> None:
+    """The network in float32; envelopes are of other lengths, see `scattering_cpu`."""
+    found = checkpoint.find()
+    rng = np.random.default_rng(0)
+    sound = (0.1 * rng.standard_normal((3, 464_000))).astype(np.float32)
+    ear = found.load()
+    assert isinstance(ear, CpuEar)
+    tagger = found.network()
+    from musictag.plan import FrontEnd  # noqa: PLC0415
+    from musictag.scattering import Scattering  # noqa: PLC0415
+
+    with torch.inference_mode():
+        coefficients = Scattering(FrontEnd(**found.front_end))(torch.from_numpy(sound))
+        wanted = tagger(coefficients).sigmoid().numpy()
+    np.testing.assert_allclose(ear.hear(sound), wanted, atol=5e-3)
