@@ -12,11 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from musictag import audio, files
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is there, as in a scan
+
+from musictag import audio, files, memory
 from musictag.config import n_cores
 from musictag.errors import FileError
 
@@ -33,6 +36,7 @@ def drained(path: Path) -> float:
 
 
 def _meet(barrier: Barrier) -> None:
+    memory.keep_freed()
     barrier.wait()
 
 

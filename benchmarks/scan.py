@@ -47,7 +47,7 @@ MIX_S = 3 * 3600.0
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("album", nargs="?", type=Path, help="a folder of music (default: made)")
-    parser.add_argument("--tracks", type=int, default=10, help="in the made album (default: 10)")
+    parser.add_argument("--tracks", type=int, default=12, help="in the made album (default: 12)")
     parser.add_argument("--device", default="cpu", help="default: cpu")
     parser.add_argument("--jobs", type=int, help="decoding processes (default: one per core)")
     parser.add_argument("--runs", type=int, default=5, help="of each (default: 5)")

@@ -167,8 +167,13 @@ class Checkpoint:
             arrays = load(content)
         except (SafetensorError, KeyError, TypeError) as error:  # a kind of number NumPy lacks
             raise CheckpointError(f"{self.directory / WEIGHTS}: {error}") from error
-        _check_weights(self.directory / WEIGHTS, arrays, wanted)
-        return {name: array.astype(np.float32) for name, array in arrays.items()}
+        path = self.directory / WEIGHTS
+        _check_shapes(path, arrays, wanted)
+        weights = {name: array.astype(np.float32) for name, array in arrays.items()}
+        for name, array in weights.items():
+            if not np.isfinite(array).all():
+                raise CheckpointError(f"{path}: {name} holds what is no number")
+        return weights
 
     def weights(self) -> bytes:
         """The weights' file, for a machine that has none; CheckpointError as in `load`."""
@@ -310,11 +315,9 @@ def save(
     return read(directory)
 
 
-def _check_weights(
+def _check_shapes(
     path: Path, found: Mapping[str, NDArray[Any]], wanted: Mapping[str, tuple[int, ...]]
 ) -> None:
-    import numpy as np  # noqa: PLC0415
-
     for name in sorted(found.keys() | wanted.keys()):
         if name not in found:
             raise CheckpointError(f"{path}: {name} is missing")
@@ -326,8 +329,6 @@ def _check_weights(
             )
         if found[name].dtype.kind != "f":
             raise CheckpointError(f"{path}: {name} is of {found[name].dtype}")
-        if not np.isfinite(found[name].astype(np.float32)).all():
-            raise CheckpointError(f"{path}: {name} holds what is no number")
 
 
 def _typed(value: Any, kind: type[_Settings]) -> _Settings:

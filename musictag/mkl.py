@@ -16,6 +16,7 @@ import functools
 import importlib.util
 import platform
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -73,13 +74,14 @@ def use_one_thread() -> None:
 
 
 class Planner:
-    """Transforms for one thread. Those of equal shape share their tables.
+    """Transforms, for any number of threads. Those of equal shape share their tables.
 
     A call refers to memory: the arrays have to stay for as long as it is used.
     """
 
     def __init__(self) -> None:
         self._descriptors: dict[tuple[object, ...], _Descriptor] = {}
+        self._lock = threading.Lock()
 
     def inverse(self, rows: Complex) -> Call:
         """Each row's inverse transform, not scaled, in place: (n, L)."""
@@ -98,13 +100,15 @@ class Planner:
         return functools.partial(compute, descriptor, rows.ctypes.data, out.ctypes.data)
 
     def _descriptor(self, *shape: Any) -> _Descriptor:
-        if shape not in self._descriptors:
-            self._descriptors[shape] = _Descriptor(*shape)
-        return self._descriptors[shape]
+        with self._lock:
+            if shape not in self._descriptors:
+                self._descriptors[shape] = _Descriptor(*shape)
+            return self._descriptors[shape]
 
 
 class _Descriptor:
-    """A planned transform, with its tables, to be given to functions of the library."""
+    """A planned transform, with its tables, to be given to functions of the library: by several
+    threads at once, if need be (oneMKL's reference, "Parallel Mode with a Common Descriptor")."""
 
     def __init__(
         self, domain: int, length: int, n: int, distance: int, distance_out: int, scale: float

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
 
-_VANISHED = 7.0
+_VANISHED = 6.0
 """So many widths from its centre a Gaussian is less than a float32 resolves, beyond every reach."""
 
 S0 = 2 / math.sqrt(3)

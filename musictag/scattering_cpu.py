@@ -41,7 +41,7 @@ from musictag.plan import (
 
 POINTS = 2**17
 """Complex points of one batched transform, at most, unless a single row is longer: a megabyte, so
-that with what comes of them they stay in a core's cache."""
+that with what comes of them they stay in a core's own cache while decoders use the shared one."""
 
 LATE_RATE = 64
 """Points per hop up to which second-order bands wait for those of all parents: one parent's would
@@ -69,6 +69,7 @@ class CpuScattering:
             for bank in (self.plan.first, self.plan.second)
         ]
         self._parents = np.array([parent for parent, _ in self.plan.paths], dtype=np.intp)
+        self._planner = mkl.Planner()
         self._layouts = threading.local()
 
     def __call__(self, samples: Real) -> Real:
@@ -79,7 +80,7 @@ class CpuScattering:
                 f"samples have shape {samples.shape}, the plan wants ({plan.n_samples},)"
             )
         if not hasattr(self._layouts, "mine"):
-            self._layouts.mine = _Layout(plan, *self._gains)
+            self._layouts.mine = _Layout(plan, *self._gains, self._planner)
         out = np.empty((plan.n_coefficients, plan.n_frames), np.float32)
         layout: _Layout = self._layouts.mine
         layout.transform(samples, out)
@@ -120,12 +121,18 @@ class _Step:
 class _Layout:
     """Memory, and the calls that work in it."""
 
-    def __init__(self, plan: Plan, first: Sequence[Complex], second: Sequence[Complex]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        first: Sequence[Complex],
+        second: Sequence[Complex],
+        planner: mkl.Planner,
+    ) -> None:
         """With the gains of the plan's bands."""
         self._plan = plan
         self._first, self._second = first, second
         self._lengths = [second_length(plan, j, quick_rates) for j in range(len(plan.second))]
-        self._planner = mkl.Planner()
+        self._planner = planner
         self._calls: list[Callable[[], object]] = []
         self._kept_alive: list[Real] = []
         """What calls refer to by its address alone."""
