@@ -3,9 +3,9 @@
     python benchmarks/scan.py [ALBUM] [--device cuda] [--jobs N] [--runs N] [--only NAME…] [--json]
 
 Whole commands in processes of their own, with nothing remembered from before, in
-turns; times are medians. Without ALBUM it makes one of ten mp3s of four minutes,
-and for the memory a mix of three hours; `--tracks` makes more of them: on a
-machine of many cores ten are over before the model is loaded. Memory is that of
+turns; times are medians. Without ALBUM it makes one of twelve mp3s of four
+minutes, and for the memory a mix of three hours; `--tracks` makes more of them: on
+a machine of many cores twelve are over before the model is loaded. Memory is that of
 all processes of a scan at once (Linux), shared pages counted once.
 
 What is measured, by name: all, floor (decoding and resampling alone, see

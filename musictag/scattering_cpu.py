@@ -64,10 +64,8 @@ class CpuScattering:
         front_end = front_end or FrontEnd(normalisation="none" if plan else "log-renormalised")
         self.plan = plan or paper_plan(front_end)
         self._normalisation = front_end.normalisation
-        self._gains = [
-            [band.gains.astype(np.complex64) for band in bank]
-            for bank in (self.plan.first, self.plan.second)
-        ]
+        self._first = [band.gains.astype(np.complex64) for band in self.plan.first]
+        self._second = [band.gains.astype(np.complex64) for band in self.plan.second]
         self._parents = np.array([parent for parent, _ in self.plan.paths], dtype=np.intp)
         self._planner = mkl.Planner()
         self._layouts = threading.local()
@@ -80,7 +78,7 @@ class CpuScattering:
                 f"samples have shape {samples.shape}, the plan wants ({plan.n_samples},)"
             )
         if not hasattr(self._layouts, "mine"):
-            self._layouts.mine = _Layout(plan, *self._gains, self._planner)
+            self._layouts.mine = _Layout(plan, self._first, self._second, self._planner)
         out = np.empty((plan.n_coefficients, plan.n_frames), np.float32)
         layout: _Layout = self._layouts.mine
         layout.transform(samples, out)
