@@ -31,7 +31,7 @@ from musictag.ear import Ear
 from musictag.ear_cpu import CpuEar
 from musictag.scattering import Scattering
 
-BATCHES = {"cpu": "1,8,32", "mps": "1,8,32", "cuda": "1,8,32,64,128,256"}
+BATCHES = {"cpu": "1,8,32,128", "mps": "1,8,32", "cuda": "1,8,32,64,128,256"}
 KYMATIO = {"J": 13, "Q": (8, 1), "T": 8192}  # its settings of the paper's kind
 KYMATIO_BATCHES = {"cpu": (1,), "mps": (1, 4), "cuda": (1, 8)}
 COPIED = 2**28

@@ -356,8 +356,8 @@ def scan(  # noqa: PLR0913  # one argument per option
         str | None,
         typer.Option(
             metavar="N|auto",
-            help="Segments heard at once. auto: 48 on one CPU core, up to 97 on more, on a GPU "
-            "what fits its memory; fewer when that runs out. [default: auto]",
+            help="Segments heard at once. auto: up to 64 for each CPU core, on a GPU what fits its "
+            "memory; fewer when that runs out. [default: auto]",
             parser=_number_or_word,
         ),
     ] = None,

@@ -55,7 +55,7 @@ class Settings:
     jobs: int | None = None
     """Decoding processes; None: as many as fit the machine."""
     batch_size: int | None = None
-    """Segments heard at once; None (auto): 48 on one CPU core, up to 97 on more, on a GPU
+    """Segments heard at once; None (auto): up to 64 for each CPU core, on a GPU
     what fits its memory."""
     exclude: tuple[str, ...] = ()
     """Globs of files and folders that a walk leaves out."""

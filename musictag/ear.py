@@ -1,4 +1,6 @@
-"""A checkpoint in memory, on a device: samples in, probabilities out.
+"""A checkpoint on a device of torch's: samples in, probabilities out.
+
+A GPU, or a CPU for which `ear_cpu` has no quicker way.
 
     ear.hear(samples)             # (B, N) -> (B, K), waits for it
     later = ear.begin(samples)    # does not wait

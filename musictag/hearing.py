@@ -11,12 +11,13 @@ next one is gathered. A track of which all is remembered passes them by,
 together with its neighbours.
 
 Nothing here grows with the library or with a track. In memory are at most, of
-1.9 MB each: the queue's max(48, 2 · jobs) segments, 5 in the hands of each
-thread and its process, and two batches. With 2 jobs on a CPU, whose batches are
-of 96, that is 470 MB, with 16 jobs and batches of 64 it is 480 MB. The queue
-need not hold a batch: it only bridges the moments in which the caller's thread
-does something else, of which loading torch is the longest. A window bounds the
-tracks that may overtake a slow one.
+1.9 MB each: the queue's max(96, 2 · jobs) segments, 5 in the hands of each
+thread and its process, and for a GPU two batches, or for each core that hears
+4 that wait for it (of batches a CPU keeps coefficients, 0.2 MB each). With 2
+jobs on a CPU that is 210 MB, with 16 jobs and batches of 64 on a GPU 570 MB.
+The queue need not hold a batch: it only bridges the moments in which the
+caller's thread does something else, of which loading the model is the longest.
+A window bounds the tracks that may overtake a slow one.
 """
 
 from __future__ import annotations

@@ -81,9 +81,10 @@ class CpuScattering:
             self._layouts.mine = _Layout(plan, self._first, self._second, self._planner)
         out = np.empty((plan.n_coefficients, plan.n_frames), np.float32)
         layout: _Layout = self._layouts.mine
-        layout.transform(samples, out)
-        level = layout.level() if self._normalisation.endswith("paper") else None
-        normalise(out, self._parents, self._normalisation, level)
+        with np.errstate(all="ignore"):  # what samples that are no numbers become is none either
+            layout.transform(samples, out)
+            level = layout.level() if self._normalisation.endswith("paper") else None
+            normalise(out, self._parents, self._normalisation, level)
         return out
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from musictag import checkpoint, ear_cpu, mkl
+from musictag.architecture import Architecture
+from musictag.ear import Ear
 from musictag.ear_cpu import CpuEar, Real
 from musictag.errors import CheckpointError, DeviceError
+from musictag.model import Tagger
+from musictag.plan import FrontEnd
+from musictag.scattering import Scattering
 
 pytestmark = pytest.mark.skipif(not mkl.is_there(), reason="without oneMKL")
 
@@ -127,10 +136,30 @@ def test_it_hears_what_torch_hears() -> None:
     ear = found.load()
     assert isinstance(ear, CpuEar)
     tagger = found.network()
-    from musictag.plan import FrontEnd  # noqa: PLC0415
-    from musictag.scattering import Scattering  # noqa: PLC0415
-
     with torch.inference_mode():
         coefficients = Scattering(FrontEnd(**found.front_end))(torch.from_numpy(sound))
         wanted = tagger(coefficients).sigmoid().numpy()
     np.testing.assert_allclose(ear.hear(sound), wanted, atol=5e-3)
+
+
+def test_a_model_is_loaded_and_heard_with_without_torch() -> None:
+    script = """if True:
+        import sys
+        import numpy as np
+        from musictag import checkpoint, ear
+        loaded = checkpoint.find().load(ear.find_device("cpu"), n_cores=2)
+        assert loaded.hear(np.zeros((1, 464_000), np.float32)).shape == (1, 50)
+        assert "torch" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("options", [{"cell": "lstm"}, {"bidirectional": True}])
+def test_what_has_no_layout_is_heard_by_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+) -> None:
+    found = checkpoint.find()
+    described = {**found.architecture, **options}
+    monkeypatch.setattr(checkpoint.Checkpoint, "network", lambda _: Tagger(Architecture()))
+    other = replace(found, directory=tmp_path, architecture=described)
+    assert isinstance(other.load(), Ear)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -240,6 +241,20 @@ def test_auto_takes_as_many_segments_as_fit_into_the_devices_memory(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_gb << 30, 140 << 30))
     assert ear._suitable_batch_size(torch.device(device)) == size
+
+
+@pytest.mark.parametrize(
+    ("there", "asked"), [("/dev/nvidiactl", True), ("/dev/kfd", True), ("/dev/null", False)]
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch is asked")
+def test_torch_is_asked_for_devices_only_where_it_could_find_one(
+    monkeypatch: pytest.MonkeyPatch, there: str, asked: bool
+) -> None:
+    n_asked: list[int] = []
+    monkeypatch.setattr(ear.os.path, "exists", lambda path: path == there)
+    monkeypatch.setattr(ear, "_torch", lambda: (n_asked.append(1), torch)[1])
+    assert ear.find_device("auto") == ("cuda" if torch.cuda.is_available() and asked else "cpu")
+    assert bool(n_asked) is asked
 
 
 # ---------------------------------------------------------------- a device that is not waited for
