@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 
 
 class CpuEar:
-    """As `ear.Ear`; deterministic: what comes out for a segment is the same in every batch."""
+    """To be used as an `ear.Ear`. Deterministic; in another batch a segment's probabilities may be
+    rounded otherwise."""
 
     def __init__(
         self,

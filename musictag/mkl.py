@@ -1,10 +1,10 @@
-"""What a CPU does best in oneMKL's words: Fourier transforms and products of matrices.
+"""Fourier transforms and products of matrices by oneMKL, without torch.
 
 torch's builds for Linux on x86-64 bring oneMKL along, and its functions are
-called here as its reference describes them for C, without torch: importing
-that takes as long as it takes to hear a track. And what torch does anew at
-each call is done once: a transform is planned for its place in memory (tables
-of sines and cosines take longer to make than many a transform).
+called here as its reference describes them for C: to import torch takes longer
+than to hear a track. And what torch does anew at each call is done once: a
+transform is planned for its place in memory (its tables of sines and cosines
+often take longer to make than the transform).
 
 Where these functions are not to be had `is_there` says so, and torch has to do.
 """

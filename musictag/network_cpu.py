@@ -7,8 +7,8 @@ halves, too, are part of the weights: all that is left of a gate is a tanh.
 
 Where a core multiplies matrices of bfloat16 by itself (AMX), it is let, but for
 the features: operands have 8 bits then, while sums, gates and states keep 24.
-Probabilities move by so little that no track of the corpus's validation and test splits gets
-other values (`benchmarks/precision.py`).
+Probabilities move by so little that no track of the corpus's validation and
+test splits gets other values (`benchmarks/precision.py`).
 
 Shapes: B segments, C coefficients, T frames, U units, K tags. Segments come last inside.
 """
@@ -58,7 +58,7 @@ class Network:
             self._layers = [self._layer(i) for i in range(architecture.n_layers)]
 
     def __call__(self, features: Real) -> Real:
-        """Weights that make no probabilities are no error here: nobody is told but by these."""
+        """Where weights make no numbers, none come out: that is no error here."""
         with np.errstate(all="ignore"):
             return self._probabilities(features)
 
@@ -92,11 +92,10 @@ class Network:
         operand, state = self._operands((n, n_rows)), np.zeros((n, n_rows), np.float32)
         change = np.empty((n, n_rows), np.float32)
         for first in range(0, n_frames, FRAMES_AT_ONCE):
-            some = inputs[:, first : first + FRAMES_AT_ONCE]
-            n_some = some.shape[1]
+            n_some = min(FRAMES_AT_ONCE, n_frames - first)
+            columns = slice(first * n_rows, (first + n_some) * n_rows)
             here = of_inputs.reshape(3 * n, -1)[:, : n_some * n_rows]
-            columns = inputs.reshape(len(inputs), -1)[:, first * n_rows :][:, : n_some * n_rows]
-            _multiply(layer.w_input, columns, here)
+            _multiply(layer.w_input, inputs.reshape(len(inputs), -1)[:, columns], here)
             here += layer.b_input
             for frame in range(n_some):
                 of_input = of_inputs[:, frame]

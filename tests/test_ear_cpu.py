@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sounds
 import torch
 
 from musictag import checkpoint, ear_cpu, mkl
@@ -152,6 +153,20 @@ def test_a_model_is_loaded_and_heard_with_without_torch() -> None:
         assert "torch" not in sys.modules
     """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_whole_scan_needs_no_torch(tmp_path: Path) -> None:
+    song = sounds.make(tmp_path, "wav", seconds=31)
+    script = f"""if True:
+        import sys
+        from musictag.cli import app
+        try:
+            app(["scan", "--device", "cpu", "--no-cache", {str(song)!a}], standalone_mode=False)
+        finally:
+            assert "torch" not in sys.modules
+    """
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    assert b"1 track" in done.stderr
 
 
 @pytest.mark.parametrize("options", [{"cell": "lstm"}, {"bidirectional": True}])
