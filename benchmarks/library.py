@@ -11,7 +11,8 @@ remembered  `musictag scan` of 1,000, 10,000 and 100,000 files that did not chan
             quarter has a genre of their owner's, a quarter has lost its tags and is to be written.
 walk        A tree of 500,000 such files walked, and scanned once (`--walk`): time and memory.
 growth      New tracks of three seconds, nothing remembered: time per track with 10 to 1,000 of
-            them (`--new`).
+            them (`--new`), each against the next fewer: the first ones are decoded while the
+            model is loaded, and cost less.
 
 Memory is that of all processes at once, in a run of its own (Linux). Time per file is given
 without the start of the command, which is that of a scan of one file. `--plot` draws it; what is
@@ -135,11 +136,17 @@ def scan(music: Path, home: Path, form: str = "jsonl") -> Command:
 
 
 def row(
-    what: str, n_files: int, command: Command, runs: Sequence[Run], starts: Sequence[Run]
+    what: str,
+    n_files: int,
+    command: Command,
+    runs: Sequence[Run],
+    starts: Sequence[Run],
+    n_started: int = 0,
 ) -> Row:
-    """From runs of a command and of its start; the memory from one more, since looking costs."""
+    """From runs of a command and of its start, or of one with fewer files; the memory from one
+    more, since looking costs."""
     wall_s = median(r.wall_s for r in runs)
-    each_s = (wall_s - median(r.wall_s for r in starts)) / n_files
+    each_s = (wall_s - median(r.wall_s for r in starts)) / (n_files - n_started)
     memory_gb = run(command, watched=True).memory_gb
     return Row(what, n_files, wall_s, median(r.cpu_s for r in runs), each_s, memory_gb)
 
@@ -257,9 +264,12 @@ def growth(folder: Path, arguments: argparse.Namespace) -> list[Row]:
             [*MUSICTAG, "scan", os.fspath(music), "--format", "jsonl", "--device", "cpu"]
         )
     runs = in_turns(commands, arguments.runs)
+    sizes = [f"{n:,} new" for n in (1, *arguments.new)]
     return [
-        row("new", n, commands[f"{n:,} new"], runs[f"{n:,} new"], runs["1 new"])
-        for n in arguments.new
+        row("new", n, commands[size], runs[size], runs[fewer], n_fewer)
+        for fewer, size, n_fewer, n in zip(
+            sizes, sizes[1:], (1, *arguments.new), arguments.new, strict=False
+        )
     ]
 
 
@@ -278,6 +288,8 @@ def bounds(rows: Sequence[Row]) -> list[Bound]:
     ]
     for what in ("remembered, jsonl", "remembered, table", "new"):
         sizes = [row for row in rows if row.what == what]
+        if what == "new":
+            sizes = [row for row in sizes if row.n_files >= 100]
         if len(sizes) > 1:
             ratio = sizes[-1].each_s / sizes[0].each_s
             few, many = f"{sizes[0].n_files:,}", f"{sizes[-1].n_files:,}"
