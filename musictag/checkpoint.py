@@ -100,6 +100,10 @@ class Checkpoint:
         network = self.network()
         transform = self._front_end(lambda: Scattering(self._settings(FrontEnd, self.front_end)))
         on_cpu = str(device) == "cpu"
+        if on_cpu and n_cores is not None:
+            import torch  # noqa: PLC0415
+
+            torch.set_num_threads(n_cores)
         return Ear(transform, on_one_core(network) if on_cpu else network, device, batch_size)
 
     def _on_cpu(self, batch_size: int | None, n_cores: int | None) -> CpuEar | None:
