@@ -28,6 +28,7 @@ from musictag import checkpoint, decision
 from musictag.checkpoint import Checkpoint
 from musictag.config import Settings
 from musictag.errors import FileError
+from musictag.model import OneCore
 from musictag.network_cpu import Network
 from musictag.plan import FrontEnd
 from musictag.scattering import Scattering
@@ -98,10 +99,15 @@ def hear(
         Scattering(FrontEnd(**{**found.front_end, "exactness": exactness}))
         for exactness in ("high", "fast")
     )
+    one_core = OneCore(tagger, torch.bfloat16)
     on_cpu = CpuScattering(FrontEnd(**found.front_end))
 
     def in_torch(coefficients: Real) -> Real:
         probabilities: Real = tagger(torch.from_numpy(coefficients)).sigmoid().numpy()
+        return probabilities
+
+    def on_one_core(coefficients: Real) -> Real:
+        probabilities: Real = one_core(torch.from_numpy(coefficients)).sigmoid().numpy()
         return probabilities
 
     def laid_out(batch: Tensor) -> Tensor:
@@ -112,6 +118,7 @@ def hear(
     networks: dict[str, tuple[str, Callable[[Real], Real]]] = {
         "front end at high exactness, float32": ("exact", in_torch),
         "torch": ("torch", in_torch),
+        "torch on one core, bfloat16": ("torch", on_one_core),
         "CPU, float32": ("CPU", Network(tagger.architecture, weights, bfloat16=False)),
         "CPU, bfloat16 (AMX)": ("CPU", Network(tagger.architecture, weights, bfloat16=True)),
     }

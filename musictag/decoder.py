@@ -202,7 +202,7 @@ _LONGEST = {
 """Bytes that may follow; of segments and digests, exactly so many."""
 _PLACES = 3
 """Segments that can lie in shared memory at once: a tenth of a second of decoding, as long as
-all else in this program has to wait while torch is loaded."""
+all else in this program may have to wait."""
 _FREE = struct.pack("<I", 0)
 """Says in the place of a request that a place in shared memory is free again."""
 _NO_MEMORY = 77

@@ -72,8 +72,8 @@ class Scattering(nn.Module):
         self.normalisation = front_end.normalisation
         self.n_coefficients = plan.n_coefficients
         self.n_frames = plan.n_frames
-        self.first = _Bank(plan.first)
-        self.second = _Bank(plan.second)
+        self._first = _Bank(plan.first)
+        self._second = _Bank(plan.second)
         self._steps = _steps(plan)
         self._register("_order", np.argsort(_computed_order(self._steps, plan)))
         self._register("_parents", np.array([1 + parent for parent, _ in plan.paths]))
@@ -88,22 +88,11 @@ class Scattering(nn.Module):
 
         Raises ValueError when N is not the plan's.
         """
-        return self.normalised(self.transform(samples), samples)
-
-    def normalised(self, coefficients: Tensor, samples: Tensor) -> Tensor:
-        """(B, C, T) as defined -> same, as the front end says."""
+        coefficients = self.transform(samples)
         if self.normalisation == "none":
             return coefficients
         level = self._level(samples) if self.normalisation.endswith("paper") else None
         return normalise(coefficients, self.get_buffer("_parents"), self.normalisation, level)
-
-    def check(self, samples: Tensor) -> None:
-        """ValueError for what are no segments of the plan's length."""
-        if samples.ndim != 2 or samples.shape[1] != self.plan.n_samples:
-            shape = tuple(samples.shape)
-            raise ValueError(
-                f"samples have shape {shape}, the plan wants (B, {self.plan.n_samples})"
-            )
 
     @torch.no_grad()
     def _level(self, samples: Tensor) -> Tensor:
@@ -113,12 +102,14 @@ class Scattering(nn.Module):
     @torch.no_grad()
     def transform(self, samples: Tensor) -> Tensor:
         """The coefficients as defined, without normalisation: (B, N) -> (B, C, T)."""
-        self.check(samples)
         plan = self.plan
+        if samples.ndim != 2 or samples.shape[1] != plan.n_samples:
+            shape = tuple(samples.shape)
+            raise ValueError(f"samples have shape {shape}, the plan wants (B, {plan.n_samples})")
         padded = self._padded(samples)
         out = padded.new_empty(len(padded), plan.n_coefficients, plan.n_frames)
         out[:, 0] = self._average(padded, self.get_buffer("_taps0"))
-        spectrum = _Spectrum.of(padded, self.first.n_below(range(len(plan.first))))
+        spectrum = _Spectrum.of(padded, self._first.n_below(range(len(plan.first))))
         del padded
         at_once = POINTS_PER_STEP if samples.device.type == "cpu" else POINTS_ON_GPU
         for step in self._steps:
@@ -140,19 +131,19 @@ class Scattering(nn.Module):
         """Some first-order filters, and everything that descends from them."""
         bands = spectrum.bins.new_empty(len(out), len(step.first), step.length)
         for row, index in enumerate(step.first):
-            self.first.cut(index, spectrum, out=bands[:, row])
+            self._first.cut(index, spectrum, out=bands[:, row])
         envelopes = _modulus(torch.fft.ifft(bands, norm="forward"))  # |x ⋆ ψ1|: (B, n, length)
         if not step.second:
             out[:, step.rows] = self._average(envelopes)
             return
         members = (index for group in step.second for index, _, _ in group.members)
-        spectrum = _Spectrum.of(envelopes, self.second.n_below(members))
+        spectrum = _Spectrum.of(envelopes, self._second.n_below(members))
         del envelopes
         out[:, step.rows] = self._average_of(spectrum)
         for group in step.second:
             bands = bands.new_empty(len(out), group.n_rows, group.length)
             for index, parents, rows in group.members:
-                self.second.cut(index, spectrum[:, parents], out=bands[:, rows])
+                self._second.cut(index, spectrum[:, parents], out=bands[:, rows])
             out[:, group.rows] = self._average(_modulus(torch.fft.ifft(bands, norm="forward")))
 
     def _average_of(self, spectrum: _Spectrum) -> Tensor:
@@ -333,17 +324,13 @@ class _Bank(nn.Module):
         gains = np.concatenate([band.gains for band in bands]).astype(np.complex64)
         self.register_buffer("gains", torch.from_numpy(gains), persistent=False)
 
-    def of(self, index: int) -> Tensor:
-        gains: Tensor = self.get_buffer("gains")[self.offsets[index] : self.offsets[index + 1]]
-        return gains
-
     def n_below(self, members: Iterable[int]) -> int:
         """So many bins below 0 these bands reach down to."""
         return max(0, *(-self.starts[index] for index in members))
 
     def cut(self, index: int, spectrum: _Spectrum, *, out: Tensor) -> None:
         """One band of real signals' spectra into `out`, followed by zeros."""
-        gains = self.of(index)
+        gains = self.get_buffer("gains")[self.offsets[index] : self.offsets[index + 1]]
         n, start, stop = len(gains), self.starts[index], self.starts[index] + len(gains)
         bins, below = spectrum.bins, spectrum.below
         top, bottom = bins.shape[-1], -below.shape[-1]

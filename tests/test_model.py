@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from networks import SIZES, trained
 from torch import nn
 
 from musictag.model import (
@@ -20,8 +21,7 @@ from musictag.model import (
 
 def small(**options: object) -> Tagger:
     torch.manual_seed(7)
-    sizes = {"n_coefficients": 6, "n_units": 4, "n_layers": 2, "n_tags": 3}
-    model = Tagger(Architecture(**(sizes | options)))  # type: ignore[arg-type]
+    model = Tagger(Architecture(**(SIZES | options)))  # type: ignore[arg-type]
     initialise(model)
     return model.eval()
 
@@ -132,18 +132,6 @@ def test_subnormal_weights_become_zero_and_normal_ones_stay() -> None:
 
 
 # ---------------------------------------------------------------- on one core
-
-
-def trained(**options: object) -> Tagger:
-    """With every number another one, as after training."""
-    model = small(**options)
-    generator = torch.Generator().manual_seed(8)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
-        model.mean.copy_(torch.randn(6, generator=generator))
-        model.std.copy_(0.5 + torch.rand(6, generator=generator))
-    return model
 
 
 @pytest.mark.parametrize("n_frames", [1, FRAMES_AT_ONCE, 2 * FRAMES_AT_ONCE + 3])

@@ -8,25 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from networks import trained
 
 from musictag import mkl, network_cpu
-from musictag.architecture import Architecture
 from musictag.model import Tagger
 from musictag.network_cpu import FRAMES_AT_ONCE, Network, Real
 
 pytestmark = pytest.mark.skipif(not mkl.is_there(), reason="without oneMKL")
-
-
-def trained(**options: object) -> Tagger:
-    settings: dict[str, object] = {"n_coefficients": 6, "n_units": 5, "n_tags": 3, "n_layers": 3}
-    model = Tagger(Architecture(**{**settings, **options})).eval()  # type: ignore[arg-type]
-    generator = torch.Generator().manual_seed(8)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
-        model.mean.copy_(torch.randn(6, generator=generator))
-        model.std.copy_(0.5 + torch.rand(6, generator=generator))
-    return model
 
 
 def laid_out(model: Tagger, *, bfloat16: bool = False) -> Network:
@@ -50,7 +38,7 @@ def features(n_segments: int, n_frames: int) -> Real:
 def test_it_gives_the_same_probabilities(
     n_frames: int, n_segments: int, summary: str, bfloat16: bool, tolerance: float
 ) -> None:
-    model = trained(summary=summary)
+    model = trained(summary=summary, n_units=5, n_layers=3)
     x = features(n_segments, n_frames)
     with torch.no_grad():
         wanted = model(torch.from_numpy(x)).sigmoid().numpy()
