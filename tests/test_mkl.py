@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from musictag import mkl
 
 needs_mkl = pytest.mark.skipif(not mkl.is_there(), reason="without oneMKL")
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64", reason="builds without oneMKL"
+)
+def test_where_torch_has_it_aboard_it_is_there() -> None:
+    """Or all the other tests would be skipped, and every scan would wait for torch."""
+    assert mkl.is_there() or not torch.backends.mkl.is_available()
 
 
 def numbers(*shape: int, seed: int = 0) -> mkl.Real:
