@@ -42,7 +42,8 @@ from pathlib import Path
 import album
 from commands import MUSICTAG, ROOT, Bound, Command, Failed, Run, in_turns, machine, median, run
 
-from musictag import audio, files
+from musictag import files
+from musictag.audio import track as audio
 
 PEERS = ROOT / "benchmarks" / "peers"
 

@@ -19,7 +19,9 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is there, as in a scan
 
-from musictag import audio, files, memory
+from musictag import files
+from musictag import process as memory
+from musictag.audio import track as audio
 from musictag.config import n_cores
 from musictag.errors import FileError
 

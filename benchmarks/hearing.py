@@ -26,10 +26,11 @@ import torch
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 from timing import device_name, synchronise, timed
 
-from musictag import audio, checkpoint
-from musictag.ear import Ear
-from musictag.ear_cpu import CpuEar
-from musictag.scattering import Scattering
+from musictag.audio import track as audio
+from musictag.hearing import checkpoint
+from musictag.hearing.ear_core import CpuEar
+from musictag.hearing.ear_torch import Ear
+from musictag.hearing.scattering.torch import Scattering
 
 BATCHES = {"cpu": "1,8,32,128", "mps": "1,8,32", "cuda": "1,8,32,64,128,256"}
 KYMATIO = {"J": 13, "Q": (8, 1), "T": 8192}  # its settings of the paper's kind

@@ -36,15 +36,18 @@ from pathlib import Path
 
 from commands import MUSICTAG, Bound, Command, Run, in_turns, machine, median, run
 
-from musictag import audio, checkpoint, metadata, pipeline
-from musictag.cache import Cache, Heard, Tags
+from musictag import metadata
+from musictag.audio import track as audio
 from musictag.config import Settings
-from musictag.hearing import Track
-from musictag.journal import Journal
+from musictag.hearing import checkpoint
 from musictag.metadata import Snapshot
+from musictag.scan import pipeline
+from musictag.scan.listening import Track
+from musictag.stores.cache import Cache, Heard, Tags
+from musictag.stores.journal import Journal
 from musictag.training import curves
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/support"))
 import sounds  # type: ignore[import-not-found]
 
 MODEL = "scat-5l-512h-gru"

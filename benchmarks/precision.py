@@ -24,15 +24,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musictag import checkpoint, decision
-from musictag.checkpoint import Checkpoint
+from musictag import decision
 from musictag.config import Settings
 from musictag.errors import FileError
-from musictag.model import OneCore
-from musictag.network_cpu import Network
-from musictag.plan import FrontEnd
-from musictag.scattering import Scattering
-from musictag.scattering_cpu import CpuScattering
+from musictag.hearing import checkpoint
+from musictag.hearing.checkpoint import Checkpoint
+from musictag.hearing.network.core import Network
+from musictag.hearing.network.recurrent import OneCore
+from musictag.hearing.scattering.core import CpuScattering
+from musictag.hearing.scattering.plan import FrontEnd
+from musictag.hearing.scattering.torch import Scattering
 from musictag.training.dataset import DataSet, Example, read_folder, read_samples
 from musictag.training.scores import by_track
 

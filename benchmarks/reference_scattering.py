@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musictag.plan import FrontEnd, paper_plan
+from musictag.hearing.scattering.plan import FrontEnd, paper_plan
 
 Float64 = NDArray[np.float64]
 

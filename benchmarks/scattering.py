@@ -29,10 +29,11 @@ from reference_scattering import by_definition, relative_error
 from timing import device_name, peak_memory_gb, timed
 from torch import Tensor
 
-from musictag import audio, mkl
-from musictag.plan import FrontEnd, kymatio_plan
-from musictag.scattering import Scattering
-from musictag.scattering_cpu import CpuScattering
+from musictag.audio import track as audio
+from musictag.hearing.kernels import mkl
+from musictag.hearing.scattering.core import CpuScattering
+from musictag.hearing.scattering.plan import FrontEnd, kymatio_plan
+from musictag.hearing.scattering.torch import Scattering
 
 N = FrontEnd().n_samples
 J, Q, T = 13, (8, 1), 8192  # kymatio's settings of the paper's kind

@@ -21,9 +21,9 @@ from typing import Any
 
 import torch
 
-from musictag import checkpoint
-from musictag.architecture import Architecture
-from musictag.plan import FrontEnd
+from musictag.hearing import checkpoint
+from musictag.hearing.network.architecture import Architecture
+from musictag.hearing.scattering.plan import FrontEnd
 from musictag.training import train
 from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, read_folder

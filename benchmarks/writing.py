@@ -27,9 +27,10 @@ import mutagen.flac
 import mutagen.id3
 import mutagen.mp3
 
-from musictag import audio, metadata
+from musictag import metadata
+from musictag.audio import track as audio
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/support"))
 import sounds  # type: ignore[import-not-found]
 
 FIELDS = {

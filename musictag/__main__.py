@@ -1,5 +1,5 @@
 """`python -m musictag`."""
 
-from musictag.cli import main
+from musictag.cli.program import main
 
 main()

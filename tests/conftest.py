@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from program import ALWAYS, TAGS, Result, Run
 
-from musictag import cli
+from musictag.cli import program as cli
 
 # As the program does before it loads torch: threads that wait by spinning make the tests slow
 # wherever another process needs a core.
@@ -53,10 +53,10 @@ def seeded() -> None:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch  # noqa: PLC0415  # not for tests that need no model
 
-    from musictag import checkpoint  # noqa: PLC0415
-    from musictag.architecture import Architecture  # noqa: PLC0415
-    from musictag.model import Tagger  # noqa: PLC0415
-    from musictag.plan import FrontEnd  # noqa: PLC0415
+    from musictag.hearing import checkpoint  # noqa: PLC0415
+    from musictag.hearing.network.architecture import Architecture  # noqa: PLC0415
+    from musictag.hearing.network.recurrent import Tagger  # noqa: PLC0415
+    from musictag.hearing.scattering.plan import FrontEnd  # noqa: PLC0415
 
     torch.manual_seed(0)
     directory = tmp_path_factory.mktemp("models") / "tiny"

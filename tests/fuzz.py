@@ -33,7 +33,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.append(os.fspath(Path(__file__).parents[1]))  # where musictag is, unless installed
+HERE = Path(__file__).resolve().parent
+sys.path += map(os.fspath, (HERE / "support", HERE.parent))  # musictag too, unless installed
 
 import containers
 import sounds
@@ -227,11 +228,12 @@ class Ears(FakeEar):
 
 def scanned(cases: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """Each case and how it ended: a word, and what was said."""
-    from musictag import metadata, pipeline  # noqa: PLC0415
-    from musictag.cache import Cache  # noqa: PLC0415
+    from musictag import metadata  # noqa: PLC0415
     from musictag.config import Settings  # noqa: PLC0415
     from musictag.errors import FileError  # noqa: PLC0415
-    from musictag.journal import Journal  # noqa: PLC0415
+    from musictag.scan import pipeline  # noqa: PLC0415
+    from musictag.stores.cache import Cache  # noqa: PLC0415
+    from musictag.stores.journal import Journal  # noqa: PLC0415
 
     settings = Settings(device="cpu", jobs=1, existing={"GENRE": "replace"})
     with (

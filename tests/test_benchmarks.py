@@ -15,7 +15,8 @@ import precision
 import pytest
 import scan
 
-from musictag import audio, checkpoint
+from musictag.audio import track as audio
+from musictag.hearing import checkpoint
 
 
 def took(wall_s: float, *, output: str = "", first_line_s: float = 1.0) -> commands.Run:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from musictag import cli
+from musictag.cli import program as cli
 from musictag.decision import FIELD_TAGS
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

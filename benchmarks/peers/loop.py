@@ -16,8 +16,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D  # noqa: E402
 
-from musictag.architecture import Architecture  # noqa: E402
-from musictag.model import Tagger  # noqa: E402
+from musictag.hearing.network.architecture import Architecture  # noqa: E402
+from musictag.hearing.network.recurrent import Tagger  # noqa: E402
 
 RATE_HZ = 16_000
 N = 29 * RATE_HZ

@@ -19,11 +19,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from musictag import replacement
 from musictag.errors import FileError, MetadataError
+from musictag.metadata import replacement
 from musictag.metadata.containers import CONTAINERS, open_file
 from musictag.metadata.family import FIELDS, KEYS, Family, Snapshot, Values, cleaned
-from musictag.replacement import Refusal
+from musictag.metadata.replacement import Refusal
 
 __all__ = [
     "CONTAINERS",

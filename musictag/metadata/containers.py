@@ -32,8 +32,8 @@ from musictag.metadata.asf import ASF
 from musictag.metadata.family import Family, parsing, read_at, synchsafe
 from musictag.metadata.id3 import ID3, ID3AtPointer, ID3InChunk
 from musictag.metadata.mp4 import MP4, MP4File
+from musictag.metadata.replacement import Refusal
 from musictag.metadata.vorbis import FLAC, Ogg
-from musictag.replacement import Refusal
 
 
 @dataclass(frozen=True)

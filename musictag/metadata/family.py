@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO, ClassVar
 
 import mutagen
 
-from musictag.replacement import Refusal
+from musictag.metadata.replacement import Refusal
 
 FIELDS = ("GENRE", "MOOD", "INSTRUMENT", "VOCALS")
 

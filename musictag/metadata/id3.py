@@ -24,7 +24,7 @@ from musictag.metadata.family import (
     synchsafe,
 )
 from musictag.metadata.id3v1 import WithTail, genre_of_v1
-from musictag.replacement import Refusal
+from musictag.metadata.replacement import Refusal
 
 _id3: Any = mutagen.id3  # mutagen's types are half written; mypy takes the other half for untyped
 

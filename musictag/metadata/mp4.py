@@ -23,7 +23,7 @@ from musictag.metadata.family import (
     size_of,
 )
 from musictag.metadata.id3v1 import GENRES
-from musictag.replacement import Refusal
+from musictag.metadata.replacement import Refusal
 
 _mp4: Any = mutagen.mp4  # half typed, see id3.py
 

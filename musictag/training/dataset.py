@@ -194,7 +194,7 @@ def read_samples(example: Example) -> NDArray[np.float32]:
 
     Raises AudioError, also where the file ends more than half a second before the example does.
     """
-    from musictag.audio import RATE_HZ, SEGMENT_LENGTH, Track  # noqa: PLC0415 (not where features are)
+    from musictag.audio.track import RATE_HZ, SEGMENT_LENGTH, Track  # noqa: PLC0415 (not where features are)
 
     start = round(example.start_s * RATE_HZ)
     wanted = min(round(example.duration_s * RATE_HZ), SEGMENT_LENGTH)

@@ -57,9 +57,9 @@ from musictag.training.scores import (
 if TYPE_CHECKING:
     import torch
 
-    from musictag.checkpoint import Checkpoint
-    from musictag.ear import Ear
-    from musictag.ear_cpu import CpuEar
+    from musictag.hearing.checkpoint import Checkpoint
+    from musictag.hearing.ear_core import CpuEar
+    from musictag.hearing.ear_torch import Ear
     from musictag.training.dataset import DataSet, Example
 
 LEVELS = ("segment", "track")

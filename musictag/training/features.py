@@ -27,11 +27,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musictag.checkpoint import replacing
 from musictag.config import n_cores
 from musictag.errors import DataSetError, FileError
-from musictag.plan import FrontEnd
-from musictag.scattering import Scattering
+from musictag.hearing.checkpoint import replacing
+from musictag.hearing.scattering.plan import FrontEnd
+from musictag.hearing.scattering.torch import Scattering
 from musictag.training.augment import N_BANDS, band_gains, noises, vary
 from musictag.training.dataset import DataSet, Example, read_samples
 

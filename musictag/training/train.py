@@ -34,12 +34,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import musictag
-from musictag import checkpoint
-from musictag.architecture import Architecture
-from musictag.checkpoint import Checkpoint
 from musictag.errors import DataSetError, MusictagError, UsageError
-from musictag.model import Tagger, flush_subnormals, initialise, n_parameters
-from musictag.plan import FrontEnd
+from musictag.hearing import checkpoint
+from musictag.hearing.checkpoint import Checkpoint
+from musictag.hearing.network.architecture import Architecture
+from musictag.hearing.network.recurrent import Tagger, flush_subnormals, initialise, n_parameters
+from musictag.hearing.scattering.plan import FrontEnd
 from musictag.training import augment, curves, labels
 from musictag.training.batches import Examples
 from musictag.training.dataset import DataSet, open_dataset

@@ -1,0 +1,1 @@
+"""Hearing on other machines."""

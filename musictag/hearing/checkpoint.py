@@ -1,0 +1,386 @@
+"""A directory ↔ everything a model needs: front end, weights, vocabulary, thresholds.
+
+    models/<name>/
+      config.json            what is below, as plain JSON
+      weights.safetensors    the network's tensors (huggingface.co/docs/safetensors)
+      README.md              the model card, for people
+
+Nothing in it can run: no pickle, no code. A checkpoint is described by its
+small config.json alone; `Checkpoint.load` brings the network into memory, and
+on a CPU where `mkl` has what it takes does so without torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from musictag.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from musictag.hearing.ear_core import CpuEar
+    from musictag.hearing.ear_torch import Ear
+    from musictag.hearing.network.architecture import Architecture
+    from musictag.hearing.network.recurrent import Tagger
+    from musictag.hearing.scattering.plan import FrontEnd, Plan
+
+FORMAT = 1
+CONFIG = "config.json"
+WEIGHTS = "weights.safetensors"
+DEFAULT = "scat-5l-512h-gru"
+"""The model that comes with the program."""
+
+_LARGEST_CONFIG = 16 * 2**20
+_LARGEST_WEIGHTS = 2**32
+_Settings = TypeVar("_Settings")
+
+
+class _HasPlan(Protocol):
+    @property
+    def plan(self) -> Plan: ...
+
+
+_FrontEnd = TypeVar("_FrontEnd", bound=_HasPlan)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is on disk, described; nothing is in memory yet."""
+
+    name: str
+    directory: Path
+    front_end: Mapping[str, Any]  # the arguments of plan.FrontEnd
+    architecture: Mapping[str, Any]  # the arguments of architecture.Architecture
+    tags: tuple[str, ...]
+    thresholds: Mapping[str, float]  # shown value → probability from which it is chosen
+    weights_sha256: str
+    training: Mapping[str, Any]  # the run that made it, for people
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of all that decides a probability; thresholds do not."""
+        decisive = [self.front_end, self.architecture, self.tags, self.weights_sha256]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    def load(
+        self,
+        device: torch.device | str = "cpu",
+        *,
+        batch_size: int | None = None,
+        n_cores: int | None = None,
+    ) -> Ear | CpuEar:
+        """The model in memory, ready to hear; so many segments at once, or as many as suit, on so
+        many of a CPU's cores, or all.
+
+        Raises CheckpointError when the weights are not those that config.json
+        names, or do not fit its architecture, DeviceError when the device has
+        no room for them.
+        """
+        from musictag.hearing.scattering.plan import FrontEnd  # noqa: PLC0415
+
+        if str(device) == "cpu" and (ear := self._on_cpu(batch_size, n_cores)):
+            return ear
+        from musictag.hearing.ear_torch import Ear  # noqa: PLC0415
+        from musictag.hearing.network.recurrent import on_one_core  # noqa: PLC0415
+        from musictag.hearing.scattering.torch import Scattering  # noqa: PLC0415
+
+        network = self.network()
+        transform = self._front_end(lambda: Scattering(self._settings(FrontEnd, self.front_end)))
+        on_cpu = str(device) == "cpu"
+        if on_cpu and n_cores is not None:
+            import torch  # noqa: PLC0415
+
+            torch.set_num_threads(n_cores)
+        return Ear(transform, on_one_core(network) if on_cpu else network, device, batch_size)
+
+    def _on_cpu(self, batch_size: int | None, n_cores: int | None) -> CpuEar | None:
+        """Without torch; None where that cannot be."""
+        from musictag.hearing.ear_core import CpuEar  # noqa: PLC0415
+        from musictag.hearing.kernels import mkl  # noqa: PLC0415
+        from musictag.hearing.network import core as network_cpu  # noqa: PLC0415
+        from musictag.hearing.scattering.core import CpuScattering  # noqa: PLC0415
+        from musictag.hearing.scattering.plan import FrontEnd  # noqa: PLC0415
+
+        architecture = self._architecture()
+        if not mkl.is_there() or not network_cpu.can(architecture):
+            return None
+        network = network_cpu.Network(architecture, self._weights(architecture))
+        transform = self._front_end(lambda: CpuScattering(self._settings(FrontEnd, self.front_end)))
+        return CpuEar(transform, network, batch_size, n_cores)
+
+    def _front_end(self, make: Callable[[], _FrontEnd]) -> _FrontEnd:
+        """CheckpointError for one that cannot be, or does not fit the network."""
+        try:
+            transform = make()
+        except ValueError as error:
+            raise CheckpointError(f"{self.directory / CONFIG}: {error}") from error
+        wanted, found = self._architecture().n_coefficients, transform.plan.n_coefficients
+        if found != wanted:
+            raise CheckpointError(
+                f"{self.directory / CONFIG}: the front end gives {found} coefficients, "
+                f"the network takes {wanted}"
+            )
+        return transform
+
+    def _architecture(self) -> Architecture:
+        from musictag.hearing.network.architecture import Architecture  # noqa: PLC0415
+
+        architecture = self._settings(Architecture, self.architecture)
+        if len(self.tags) != architecture.n_tags:
+            raise CheckpointError(
+                f"{self.directory / CONFIG}: {len(self.tags)} tags, "
+                f"the network has {architecture.n_tags}"
+            )
+        return architecture
+
+    def network(self) -> Tagger:
+        """The network alone, for who has the coefficients already; errors as in `load`."""
+        import torch  # noqa: PLC0415
+
+        from musictag.hearing.network.recurrent import Tagger  # noqa: PLC0415
+
+        architecture = self._architecture()
+        weights = self._weights(architecture)
+        with torch.device("meta"):  # nothing is allocated for what is replaced at once
+            model = Tagger(architecture)
+        tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
+        model.load_state_dict(tensors, assign=True)
+        return model.eval()
+
+    def _weights(self, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
+        """By name, as they are in a `model.Tagger`; errors as in `load`."""
+        import numpy as np  # noqa: PLC0415
+        from safetensors import SafetensorError  # noqa: PLC0415
+        from safetensors.numpy import load  # noqa: PLC0415
+
+        wanted = architecture.shapes
+        content = self._verified_weights(2**20 + 8 * sum(map(math.prod, wanted.values())))
+        try:
+            arrays = load(content)
+        except (SafetensorError, KeyError, TypeError) as error:  # a kind of number NumPy lacks
+            raise CheckpointError(f"{self.directory / WEIGHTS}: {error}") from error
+        path = self.directory / WEIGHTS
+        _check_shapes(path, arrays, wanted)
+        weights = {name: array.astype(np.float32) for name, array in arrays.items()}
+        for name, array in weights.items():
+            if not np.isfinite(array).all():
+                raise CheckpointError(f"{path}: {name} holds what is no number")
+        return weights
+
+    def weights(self) -> bytes:
+        """The weights' file, for a machine that has none; CheckpointError as in `load`."""
+        return self._verified_weights(_LARGEST_WEIGHTS)
+
+    def _verified_weights(self, most: int) -> bytes:
+        path = self.directory / WEIGHTS
+        content = _read(path, most, "far too large for its network")
+        if hashlib.sha256(content).hexdigest() != self.weights_sha256:
+            raise CheckpointError(
+                f"{path}: not the weights that {CONFIG} names (damaged, or from another model)"
+            )
+        return content
+
+    def _settings(self, kind: type[_Settings], arguments: Mapping[str, Any]) -> _Settings:
+        known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+        strange = sorted(set(arguments) - known)
+        if strange:
+            raise CheckpointError(
+                f"{self.directory / CONFIG}: unknown setting {', '.join(strange)} "
+                "(made by a newer musictag?)"
+            )
+        try:
+            return kind(**arguments)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.directory / CONFIG}: {error}") from error
+
+
+def find(name_or_directory: str | os.PathLike[str] | None = None) -> Checkpoint:
+    """A packaged model by name, or any checkpoint directory; the default model for None.
+
+    Raises CheckpointError that names the packaged models when there is none such.
+    """
+    wanted = os.fspath(name_or_directory or DEFAULT)
+    for parent in _model_directories():
+        if wanted in _names(parent):
+            return read(parent / wanted)
+    if Path(wanted, CONFIG).is_file():
+        return read(Path(wanted))
+    names = sorted({name for parent in _model_directories() for name in _names(parent)})
+    raise CheckpointError(
+        f"{wanted}: neither a directory with a {CONFIG} nor a model that comes with musictag "
+        f"({', '.join(names) or 'none is installed'})"
+    )
+
+
+def read(directory: Path) -> Checkpoint:
+    """Describe the checkpoint in a directory, from its config.json alone.
+
+    Raises CheckpointError when that is missing, or not what we write.
+    """
+    path = directory / CONFIG
+    content = _read(path, _LARGEST_CONFIG, "far too large to be a model's settings")
+    try:
+        config = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not JSON ({error})") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not a musictag checkpoint of format {FORMAT}")
+    try:
+        found = Checkpoint(
+            name=_typed(config["name"], str),
+            directory=directory,
+            front_end=_typed(config["front_end"], dict),
+            architecture=_typed(config["architecture"], dict),
+            tags=_distinct(_typed(tag, str) for tag in _typed(config["tags"], list)),
+            thresholds={
+                value: _probability(threshold)
+                for value, threshold in _typed(config["thresholds"], dict).items()
+            },
+            weights_sha256=_typed(config["weights_sha256"], str),
+            training=_typed(config.get("training", {}), dict),
+        )
+        _ = found.digest  # while nesting that is too deep can still be said to be the file's
+    except KeyError as error:
+        raise CheckpointError(f"{path}: {error.args[0]} is missing") from error
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return found
+
+
+def _read(path: Path, most: int, too_large: str) -> bytes:
+    """A regular file of at most so many bytes: a link in a stranger's folder may have no end."""
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise CheckpointError(f"{path}: not a regular file")
+        if about.st_size > most:
+            raise CheckpointError(f"{path}: {too_large}")
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from error
+
+
+def save(
+    directory: Path,
+    model: Tagger,
+    *,
+    front_end: FrontEnd,
+    tags: Sequence[str],
+    thresholds: Mapping[str, float],
+    name: str,
+    training: Mapping[str, Any],
+    half: bool = False,
+) -> Checkpoint:
+    """Write a checkpoint; with `half`, its weights as float16 at half the size.
+
+    Each file is written beside its place and renamed. config.json comes last
+    and names the weights by digest, so a save that was cut short is noticed
+    when the checkpoint is loaded. The architecture's tags must be `tags`.
+    """
+    import torch  # noqa: PLC0415
+    from safetensors.torch import save as serialise  # noqa: PLC0415
+
+    if len(tags) != model.architecture.n_tags:
+        raise ValueError(f"{len(tags)} tags for a network with {model.architecture.n_tags}")
+    dtype = torch.float16 if half else torch.float32
+    content = serialise(
+        {
+            tensor_name: tensor.detach().to("cpu", dtype).contiguous()
+            for tensor_name, tensor in model.state_dict().items()
+        }
+    )
+    config = {
+        "format": FORMAT,
+        "name": name,
+        "front_end": asdict(front_end),
+        "architecture": asdict(model.architecture),
+        "tags": list(tags),
+        "thresholds": dict(thresholds),
+        "weights_sha256": hashlib.sha256(content).hexdigest(),
+        "training": training,
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    with replacing(directory / WEIGHTS) as temporary:
+        temporary.write_bytes(content)
+    with replacing(directory / CONFIG) as temporary:
+        temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return read(directory)
+
+
+def _check_shapes(
+    path: Path, found: Mapping[str, NDArray[Any]], wanted: Mapping[str, tuple[int, ...]]
+) -> None:
+    for name in sorted(found.keys() | wanted.keys()):
+        if name not in found:
+            raise CheckpointError(f"{path}: {name} is missing")
+        if name not in wanted:
+            raise CheckpointError(f"{path}: {name} does not belong to this network")
+        if found[name].shape != wanted[name]:
+            raise CheckpointError(
+                f"{path}: {name} has shape {found[name].shape}, the network's is {wanted[name]}"
+            )
+        if found[name].dtype.kind != "f":
+            raise CheckpointError(f"{path}: {name} is of {found[name].dtype}")
+
+
+def _typed(value: Any, kind: type[_Settings]) -> _Settings:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r:.60} should be a {kind.__name__}")
+    return value
+
+
+def _probability(value: Any) -> float:
+    number = float(value)
+    if not 0 <= number <= 1:  # NaN too
+        raise ValueError(f"a threshold of {number}")
+    return number
+
+
+def _distinct(tags: Iterable[str]) -> tuple[str, ...]:
+    tags = tuple(tags)
+    if len(set(tags)) < len(tags):
+        raise ValueError("a tag stands in it twice")
+    return tags
+
+
+def _model_directories() -> list[Path]:
+    """Where packaged models lie: inside the package once installed, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    return [package / "models", package.parent / "models"]
+
+
+def _names(parent: Path) -> list[str]:
+    try:
+        return [entry.name for entry in parent.iterdir() if (entry / CONFIG).is_file()]
+    except OSError:
+        return []
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; what is written there takes its place at the end.
+
+    Killed at any moment, `path` is what it was or what it should be; what a
+    kill leaves behind is overwritten the next time.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

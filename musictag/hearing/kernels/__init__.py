@@ -1,0 +1,1 @@
+"""Fourier transforms and matrix products that the CPU's own layout is written on."""

@@ -1,0 +1,1 @@
+"""From coefficients to logits: the networks."""

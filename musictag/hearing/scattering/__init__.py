@@ -1,0 +1,1 @@
+"""From samples to coefficients: the paper's scattering transform."""

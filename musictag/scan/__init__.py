@@ -1,0 +1,1 @@
+"""All stages for one track, then for many."""

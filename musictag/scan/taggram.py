@@ -1,0 +1,111 @@
+"""One track, looked at closely: what is heard in it from segment to segment.
+
+The picture that a scan takes the mean of. Nothing is remembered or written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from musictag import decision
+from musictag.audio import track as audio
+from musictag.audio.decoder import Decoder, Track
+from musictag.config import Settings
+from musictag.errors import AudioError
+from musictag.hearing.ear_torch import find_device
+from musictag.scan import pipeline
+
+if TYPE_CHECKING:
+    from musictag.hearing.checkpoint import Checkpoint
+
+BATCH_SIZE = 8
+"""Of one track there are not many segments, and decoding them is what takes time."""
+
+
+@dataclass(frozen=True)
+class Taggram:
+    """Probabilities over time, and what a scan would make of them."""
+
+    path: Path
+    model: str
+    duration_s: float
+    tags: tuple[str, ...]
+    starts_s: tuple[float, ...]  # of the segments; silent ones are not among them
+    rows: tuple[tuple[float, ...], ...]  # a segment's probabilities, in the tags' order
+    probabilities: Mapping[str, float]  # tag → of the whole track
+    chosen: Mapping[str, tuple[str, ...]]  # field → values
+    segment_s: float = audio.SEGMENT_S
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": os.fspath(self.path),
+            "duration": round(self.duration_s, 3),
+            "model": self.model,
+            "segments": [
+                {
+                    "start": round(start_s, 3),
+                    "probabilities": {
+                        tag: round(p, 6) for tag, p in zip(self.tags, row, strict=True)
+                    },
+                }
+                for start_s, row in zip(self.starts_s, self.rows, strict=True)
+            ],
+            "probabilities": {tag: round(p, 6) for tag, p in self.probabilities.items()},
+            "chosen": {field: list(values) for field, values in self.chosen.items()},
+        }
+
+
+def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
+    """Hear all of one track; AudioError where a scan would fail or find only silence."""
+    pipeline.check_segments(checkpoint)
+    starts_s: list[float] = []
+    rows: list[tuple[float, ...]] = []
+    with Decoder() as decoder:
+        track = decoder.track(path)
+        for some_s, heard in _hear(track, checkpoint, settings):
+            starts_s += some_s
+            rows += heard
+    mean = decision.track_probabilities(rows)
+    probabilities = dict(zip(checkpoint.tags, mean, strict=True))
+    return Taggram(
+        path,
+        checkpoint.name,
+        track.duration_s or 0.0,
+        checkpoint.tags,
+        tuple(starts_s),
+        tuple(rows),
+        probabilities,
+        decision.choose(probabilities, checkpoint.thresholds, limits=settings.limits),
+    )
+
+
+def _hear(
+    track: Track, checkpoint: Checkpoint, settings: Settings
+) -> Iterator[tuple[list[float], list[tuple[float, ...]]]]:
+    """Where some segments start, and their probabilities."""
+    batch_size = settings.batch_size or BATCH_SIZE
+    batches = _batches(track, batch_size)
+    first = next(batches)  # a file that cannot be read needs no model
+    ear = checkpoint.load(find_device(settings.device), batch_size=batch_size)
+    for batch in chain([first], batches):
+        starts_s, segments = zip(*batch, strict=True)
+        heard = ear.hear(np.stack(segments))  # (B, N) -> (B, K)
+        yield list(starts_s), list(map(tuple, heard.tolist()))
+
+
+def _batches(track: Track, size: int) -> Iterator[list[tuple[float, audio.Samples]]]:
+    try:
+        segments = track.timed_segments()
+        while batch := list(islice(segments, size)):
+            yield batch
+    except AudioError as error:
+        if error.code in pipeline.SILENCES:  # in the words of a scan
+            raise AudioError(track.path, error.code, pipeline.SILENCES[error.code]) from error
+        raise

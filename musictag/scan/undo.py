@@ -1,0 +1,184 @@
+"""A run taken back: each file gets the fields that it had before, and nothing else.
+
+The same writer and the same journal as in a scan, so that an undo is as safe,
+and can itself be undone. One file is the unit of error here too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from musictag import metadata
+from musictag.audio.decoder import Decoder
+from musictag.config import Settings
+from musictag.decision import Change
+from musictag.errors import FileError, JournalError, Problem, UsageError
+from musictag.metadata import Snapshot
+from musictag.scan import writing
+from musictag.scan.pipeline import Outcome, Status
+from musictag.stores.cache import Cache
+from musictag.stores.journal import Entry, Journal, Run, Writing
+
+
+def choose(journal: Journal, number: int | None, paths: Sequence[Path]) -> Run | None:
+    """The run of this number (UsageError if there is none), or the one whose turn it is.
+
+    That is the latest scan of which something still stands, below `paths` if
+    there are any; None if there is none. An undo is taken back by its number
+    only: who says undo twice wants to go back two steps.
+    """
+    if number is not None:
+        for run in journal.runs(run=number):
+            return run
+        raise UsageError(f"there is no run {number} (musictag history lists them)")
+    for run in journal.runs():
+        if run.undoes is None and run.n_standing and (not paths or standing(journal, run, paths)):
+            return run
+    return None
+
+
+def standing(journal: Journal, run: Run, paths: Sequence[Path]) -> list[int]:
+    """Entries of a run that have not been undone, below `paths` if there are any, last first."""
+    entries = journal.standing(run.id)
+    if not paths:
+        return [entry for entry, _ in entries]
+    # As it was named, and where that leads: a folder may have been reached by a link.
+    named = {_parts(os.path.abspath(path)) for path in paths}  # noqa: PTH100  # keeps links
+    real = {_parts(os.path.realpath(path)) for path in paths}
+    return [
+        entry
+        for entry, path in entries
+        if _below(os.fspath(path), named) or _below(os.path.realpath(path), real)
+    ]
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return Path(path).parts
+
+
+def _below(path: str, roots: Iterable[tuple[str, ...]]) -> bool:
+    parts = _parts(path)
+    return any(parts[: len(root)] == root for root in roots)
+
+
+def changes(entry: Entry) -> dict[str, Change]:
+    """What an entry did, field by field."""
+    return _between(writing.snapshot(entry.before), writing.snapshot(entry.after))
+
+
+def _between(before: Snapshot, after: Snapshot) -> dict[str, Change]:
+    old, new = before.values(), after.values()
+    return {field: Change(old[field], new[field]) for field in old if old[field] != new[field]}
+
+
+def undo(
+    journal: Journal,
+    run: Run,
+    entries: Sequence[int],
+    settings: Settings,
+    *,
+    cache: Cache,
+    write: Sequence[str] | None,
+    force: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Generator[Outcome, None, None]:
+    """Take these entries of a run back, in this order; one Outcome each.
+
+    A file whose fields are no longer as the run left them, or that is other
+    music by now, is refused, unless `force`. `write` is the command line;
+    without it nothing is written. No further file is begun once `stopped` says so.
+    """
+    model = run.model, run.model_digest
+    with Decoder() as decoder, writing.begun(journal, write, model, undoes=run.id) as now:
+        undoing = _Undoing(journal, settings, cache, decoder, now, force=force)
+        for entry in entries:
+            if stopped():
+                break
+            yield undoing.outcome(journal.entry(entry))
+        if now is not None:
+            now.interrupted = stopped()
+
+
+class _Undoing:
+    """What is the same for all files."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        settings: Settings,
+        cache: Cache,
+        decoder: Decoder,
+        run: Writing | None,
+        *,
+        force: bool,
+    ) -> None:
+        self._journal = journal
+        self._settings = settings
+        self._cache = cache
+        self._decoder = decoder
+        self._run = run
+        self._force = force
+
+    def outcome(self, entry: Entry) -> Outcome:
+        outcome = Outcome(entry.path, "failed")
+        try:
+            before = writing.snapshot(entry.before)
+            now = metadata.snapshot(entry.path)
+            if not self._force:
+                self._check_music(entry)
+            outcome = replace(outcome, fields=_between(now, before))
+            if now != before and now != writing.snapshot(entry.after) and not self._force:
+                raise self._refusal(entry, now)
+            return replace(outcome, status=self._restored(entry, now, before))
+        except FileError as error:
+            return replace(outcome, error=Problem.of(error))
+        except JournalError as error:
+            return replace(outcome, error=Problem(error.code, str(error)))
+
+    def _check_music(self, entry: Entry) -> None:
+        """Files change their names: fields go back to the music that they were taken from."""
+        if entry.payload is None:
+            return
+        content: bytes | None = None
+        with contextlib.suppress(OSError):
+            content = self._cache.content(entry.path, entry.path.stat())
+        if (content or self._decoder.payload_digest(entry.path)) != entry.payload:
+            reason = f"it is not the music into which run {entry.run} wrote"
+            cure = "--force gives it those fields all the same"
+            raise FileError(entry.path, "changed", reason, cure=cure)
+
+    def _refusal(self, entry: Entry, now: Snapshot) -> FileError:
+        """Somebody set the fields since; it may have been ourselves."""
+        for later in self._journal.later(entry):
+            if writing.snapshot(later.after) == now:
+                reason = f"run {later.run} wrote it since"
+                return FileError(entry.path, "changed", reason, cure="undo that first")
+        reason = f"its fields have changed since run {entry.run} wrote them"
+        cure = "--force puts back the older ones all the same"
+        return FileError(entry.path, "changed", reason, cure=cure)
+
+    def _restored(self, entry: Entry, now: Snapshot, before: Snapshot) -> Status:
+        if now == before:  # somebody was quicker
+            if self._run is not None:
+                self._journal.mark_undone(entry.id)
+            return "unchanged"
+        if self._run is None:
+            return "planned"
+        with writing.written_down(self._run, entry.path, undoes=entry.id) as about_to:
+            written = metadata.restore(
+                entry.path,
+                before,
+                expected=None if self._force else now,
+                preserve_mtime=self._settings.preserve_mtime,
+                payload_digest=self._decoder.payload_digest,
+                hardlinks=self._settings.hardlinks,
+                about_to=about_to,
+            )
+        if written is not None and written.payload is not None:
+            with contextlib.suppress(OSError):  # so that no scan takes it for a new one
+                self._cache.remember_content(entry.path, entry.path.stat(), written.payload)
+        return "restored"

@@ -1,0 +1,132 @@
+"""Writer and journal joined: what replaces a file is in the journal before it does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
+from pathlib import Path
+
+from musictag import metadata
+from musictag.errors import FileError, JournalError, MetadataError
+from musictag.metadata import Snapshot, Values, Written
+from musictag.stores.journal import UNSURE_S, Journal, Others, Writing
+
+log = logging.getLogger(__name__)
+
+
+def begun(
+    journal: Journal | None,
+    command: Sequence[str] | None,
+    model: tuple[str, str],
+    *,
+    undoes: int | None = None,
+) -> AbstractContextManager[Writing | None]:
+    """A run to write in, with its model's name and digest; None without a command line for it."""
+    if command is None:
+        return nullcontext()
+    if journal is None:
+        raise ValueError("nothing is written without a journal")
+    return journal.run(command, model=model[0], model_digest=model[1], undoes=undoes)
+
+
+@contextmanager
+def written_down(
+    run: Writing, path: Path, *, others: Others | None = None, undoes: int | None = None
+) -> Iterator[Callable[[Written], None]]:
+    """Around one write: gives what the writer has to call before it replaces the file.
+
+    A journal that takes nothing stops the write: FileError `journal`, the file
+    is as it was. Whatever else stops the program in the middle leaves an entry
+    that is only intended, and `settle` finds out what became of it.
+    """
+    entry: int | None = None
+
+    def about_to(written: Written) -> None:
+        nonlocal entry
+        before, after = written.before.values(), written.after.values()
+        try:
+            entry = run.intend(
+                path,
+                before=written.before.to_json(),
+                after=written.after.to_json(),
+                payload=written.payload,
+                fields=[field for field in before if before[field] != after[field]],
+                others=others,
+                undoes=undoes,
+            )
+        except JournalError as error:
+            reason = f"not written, since it could not be undone: {error}"
+            raise FileError(path, error.code, reason) from error
+
+    try:
+        yield about_to
+    except MetadataError:
+        if entry is not None:
+            run.not_done(entry)
+        raise
+    if entry is not None:
+        run.done(entry)
+
+
+def others(
+    journal: Journal, path: Path, content: bytes, values: Values, among: Collection[str]
+) -> Others:
+    """Field → the values in it that are not ours, for those `among` that stand as we wrote them.
+
+    `content` is the digest of the file's sound, `values` what its fields hold
+    now. Another piece of music may have that name by now, and another hand may
+    have set a field: nothing in those is ours.
+    """
+    try:
+        last = journal.last_written(path)
+        if last is None or last[0].payload != content or not last[1].keys() & among:
+            return {}
+        written = _values(last[0].after)
+    except JournalError as error:
+        raise FileError(path, error.code, str(error)) from error
+    return {
+        field: theirs
+        for field, theirs in last[1].items()
+        if field in among and written[field] == values.get(field, ())
+    }
+
+
+@lru_cache(maxsize=256)
+def _values(text: str) -> Values:
+    """A snapshot's; kept for a while, since many files have the same."""
+    return snapshot(text).values()
+
+
+def settle(journal: Journal) -> None:
+    """Find out what became of the files at which a run was killed: they tell themselves, or what
+    a later run found in them.
+
+    What cannot be looked at now stays open. So does for a while a file that is
+    still as it was: another process may be just about to replace it.
+    """
+    for entry in journal.intended():
+        try:
+            since = journal.later(entry)
+            metadata.clear_leftovers(entry.path)  # a file half written in place is mended first
+            now = snapshot(since[-1].before) if since else metadata.snapshot(entry.path)
+        except FileError as error:
+            log.info("%s: whether run %d wrote it is not known yet", error, entry.run)
+            continue
+        # As neither before nor after: somebody changed it since. Undo will say so and ask first.
+        done = now != snapshot(entry.before)
+        if done or since or time.time() - entry.time_s > UNSURE_S:
+            journal.settle(entry.id, done=done)
+            what = "was written" if done else "was not written"
+            log.info("%s: %s when run %d was stopped", os.fspath(entry.path), what, entry.run)
+
+
+def snapshot(text: str) -> Snapshot:
+    """What the journal keeps of a file's fields; JournalError if it does not."""
+    try:
+        return Snapshot.from_json(text)
+    except ValueError as error:
+        raise JournalError(f"the journal is damaged: {error}") from error

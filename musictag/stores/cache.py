@@ -1,0 +1,358 @@
+"""What was heard, remembered: an unchanged library is not decoded twice.
+
+Two tables. `content` knows a file by its path, size and modification time and
+gives the digest of its audio, and the tags that were in it; `heard` gives what
+a checkpoint heard in that audio. So a moved or retagged file costs one reading,
+an untouched one is not even opened (but for its tags, where the system does not
+tell when it was changed).
+
+What is remembered in quick succession goes to the file together, with the first
+that comes half a second later: a kill costs that much hearing, and other
+processes wait for an instant.
+
+The cache is a comfort and never a reason to stop: whatever goes wrong with it
+(no room, no right to write, a damaged file) is said once and the scan goes on
+without it. A damaged or foreign file is set aside and a new one begun; a
+damaged row is not remembered.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import logging
+import math
+import os
+import sqlite3
+import struct
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from musictag.stores import database
+
+log = logging.getLogger(__name__)
+
+SCHEMA = database.Schema(
+    application=0x6D757461,  # "muta"
+    version=3,
+    objects=(
+        """CREATE TABLE content (
+            path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns TEXT NOT NULL,
+            digest BLOB NOT NULL, ctime_ns TEXT, reader TEXT, tags TEXT
+        ) WITHOUT ROWID""",
+        """CREATE TABLE heard (
+            digest BLOB, key TEXT, duration_s REAL NOT NULL, probabilities BLOB NOT NULL,
+            code TEXT NOT NULL, message TEXT NOT NULL,
+            PRIMARY KEY (digest, key)
+        ) WITHOUT ROWID""",
+    ),
+    upgrades={
+        2: tuple(f"ALTER TABLE content ADD {name} TEXT" for name in ("ctime_ns", "reader", "tags"))
+    },
+)
+
+_SYSTEM = os.name
+_DELAY_S = 0.5
+"""Between two transactions; who remembers less often has each row on the disk at once."""
+_MOST = 1000
+"""Rows that wait for one."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a checkpoint heard in one track, or why it heard nothing."""
+
+    duration_s: float
+    probabilities: tuple[float, ...]
+    """Track level, in the order of the checkpoint's tags; empty when there was nothing to hear."""
+    code: str = ""
+    """Why there was nothing to hear, for programs: an error code; empty when there was."""
+    message: str = ""
+    """The same for people."""
+
+    def __post_init__(self) -> None:
+        """Probabilities are rounded as they are stored: a fresh one equals a remembered one."""
+        object.__setattr__(self, "probabilities", tuple(array.array("f", self.probabilities)))
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What stood in a file's fields, or why it has none that could be written."""
+
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    code: str = ""
+    """For programs; empty when it can be tagged."""
+    message: str = ""
+    """The same for people."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is remembered of a file that has not changed."""
+
+    content: bytes
+    """Digest of its audio."""
+    tags: Tags | None
+    heard: Mapping[str, Heard]
+    """What was heard in this audio, for the keys that were asked for."""
+    complete: bool = True
+    """Of the tags no more could be remembered."""
+
+
+class Cache:
+    """A SQLite file, safe with several threads and several processes at once.
+
+    `Cache(None)` remembers nothing; so does one whose file cannot be used.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._one_at_a_time = threading.Lock()
+        self._database: sqlite3.Connection | None = None
+        self._begun_anew = False
+        self._waiting: dict[tuple[str, object], tuple[object, ...]] = {}
+        """Rows on their way to the file: statement and key → values."""
+        self._written_s = -math.inf
+        if path is not None:
+            with self._or_go_on_without():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._database = _open(path)
+
+    def known(
+        self, path: Path, stat: os.stat_result, reader: str, keys: Sequence[str]
+    ) -> Known | None:
+        """All that is remembered of an unchanged file; None for one that is new or changed.
+
+        `reader` names what reads tags: those that another one read are not given.
+        Nor are those of a file of which its system does not tell when it changed.
+        """
+        name, size, mtime_ns = _seen(path, stat)
+        changed = _changed(stat)
+        rows = self._rows(
+            _KNOWN.format(", ".join("?" * len(keys))),
+            (changed, reader, *keys, name, size, mtime_ns),
+            (_CONTENT, name),
+        )
+        if not rows or not isinstance(rows[0][0], bytes):
+            return None
+        content, text, *_ = rows[0]
+        if any((_HEARD, (content, key)) in self._waiting for key in keys):
+            self.flush()
+            return self.known(path, stat, reader, keys)
+        heard = {row[2]: _restored(*row[3:]) for row in rows}
+        known = {key: what for key, what in heard.items() if what is not None}
+        tags = _restored_tags(text)
+        return Known(content, tags, known, complete=tags is not None or changed is None)
+
+    def content(self, path: Path, stat: os.stat_result) -> bytes | None:
+        """Digest of the audio in an unchanged file; None for one that is new or changed."""
+        known = self.known(path, stat, "", ())
+        return None if known is None else known.content
+
+    def remember_content(
+        self,
+        path: Path,
+        stat: os.stat_result,
+        content: bytes,
+        tags: Tags | None = None,
+        *,
+        reader: str = "",
+    ) -> None:
+        """What is in the file from now on, instead of what was known of this path before.
+
+        `stat` is from before the tags were read.
+        """
+        seen, changed = _seen(path, stat), _changed(stat)
+        text = None
+        if tags is not None and changed is not None:
+            text = json.dumps([dict(tags.values), tags.code, tags.message])
+        self._remember(_CONTENT, seen[0], (*seen, content, changed, reader, text))
+
+    def heard(self, content: bytes, key: str) -> Heard | None:
+        """What was heard in this audio; `key` names the checkpoint and how much it heard."""
+        rows = self._rows(
+            "SELECT duration_s, probabilities, code, message FROM heard "
+            "WHERE digest = ? AND key = ?",
+            (content, key),
+            (_HEARD, (content, key)),
+        )
+        return _restored(*rows[0]) if rows else None
+
+    def remember_heard(self, content: bytes, key: str, heard: Heard) -> None:
+        packed = _packed(heard.probabilities)
+        values = (content, key, heard.duration_s, packed, heard.code, heard.message)
+        self._remember(_HEARD, (content, key), values)
+
+    def flush(self) -> None:
+        """All that is remembered is in the file, where a kill does not reach it."""
+        with self._one_at_a_time:
+            self._write()
+
+    def close(self) -> None:
+        with self._one_at_a_time:
+            self._write()
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    def __enter__(self) -> Cache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _rows(
+        self, statement: str, values: tuple[object, ...], waiting: tuple[str, object]
+    ) -> list[tuple[Any, ...]]:
+        """What the file says, after it was told the row that is `waiting` and may be the answer."""
+        with self._one_at_a_time:
+            if waiting in self._waiting:
+                self._write()
+            with self._or_go_on_without():
+                if self._database is not None:
+                    return self._database.execute(statement, values).fetchall()
+        return []
+
+    def _remember(self, statement: str, key: object, values: tuple[object, ...]) -> None:
+        with self._one_at_a_time:
+            if self._database is None:
+                return
+            self._waiting[statement, key] = values
+            if len(self._waiting) >= _MOST or time.monotonic() - self._written_s >= _DELAY_S:
+                self._write()
+
+    def _write(self) -> None:
+        """The waiting rows, into the file; into the one begun anew if it is damaged."""
+        rows, self._waiting = self._waiting, {}
+        for _attempt in range(2 if rows else 0):
+            with self._or_go_on_without():
+                if self._database is not None:
+                    with database.transaction(self._database, "IMMEDIATE"):
+                        for (statement, _), values in rows.items():
+                            self._database.execute(statement, values)
+                break
+        self._written_s = time.monotonic()
+
+    @contextlib.contextmanager
+    def _or_go_on_without(self) -> Iterator[None]:
+        """OperationalError is sqlite3's word for locked, full, read-only, I/O."""
+        try:
+            yield
+        except (sqlite3.DatabaseError, OSError) as error:
+            if not (
+                database.is_damage(error) or isinstance(error, (sqlite3.OperationalError, OSError))
+            ):
+                raise
+            opened, self._database = self._database, None
+            if opened is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    opened.close()
+            # A second time it is not the file that is at fault, but the disk.
+            if database.is_damage(error) and self._path is not None and not self._begun_anew:
+                self._begun_anew = True
+                with contextlib.suppress(OSError, sqlite3.Error):
+                    self._database = _anew(self._path, error)
+                    return
+            log.warning("%s: going on without the cache: %s", self._path, error)
+
+
+_KNOWN = """
+    SELECT content.digest, CASE WHEN ctime_ns = ? AND reader = ? THEN tags END,
+        key, duration_s, probabilities, code, message
+    FROM content LEFT JOIN heard ON heard.digest = content.digest AND key IN ({})
+    WHERE path = ? AND size = ? AND mtime_ns = ?"""
+_CONTENT = "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?, ?, ?, ?)"
+_HEARD = "INSERT OR REPLACE INTO heard VALUES (?, ?, ?, ?, ?, ?)"
+
+
+def default_path() -> Path:
+    import platformdirs  # noqa: PLC0415  # not needed with --no-cache
+
+    return platformdirs.user_cache_path("musictag", appauthor=False) / "heard.sqlite"
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        return _connected(path)
+    except sqlite3.DatabaseError as error:
+        if not database.is_damage(error):
+            raise
+        return _anew(path, error)
+
+
+def _anew(path: Path, error: Exception) -> sqlite3.Connection:
+    aside = _set_aside(path)
+    opened = _connected(path)
+    log.warning("%s: %s; set aside as %s and begun anew", path, error, aside.name)
+    return opened
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """An open cache of our schema; DatabaseError when the file is something else.
+
+    No wait for the disk: what a power cut takes is heard again.
+    """
+    return database.connect(path, SCHEMA, synchronous="NORMAL")
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename the file, and the log that belongs to it; an earlier one set aside is replaced."""
+    aside = path.with_name(path.name + ".damaged")
+    path.replace(aside)
+    for log_file in ("-wal", "-shm"):
+        path.with_name(path.name + log_file).unlink(missing_ok=True)
+    return aside
+
+
+def _seen(path: Path, stat: os.stat_result) -> tuple[bytes, int, str]:
+    """How we know a file again. Its time is text: there are dates beyond 64 bits of nanoseconds."""
+    return database.named(path), stat.st_size, str(stat.st_mtime_ns)
+
+
+def _changed(stat: os.stat_result) -> str | None:
+    """When anything about a file changed last; None where that cannot be relied on.
+
+    A program that sets a tag may put the modification time back, and the size
+    need not change. This time nobody can put back. But Windows has the creation
+    in its place, and FAT nothing of its own: a file system that counts in
+    hundredths of a second or more (FAT, exFAT, SFTP) is taken for such.
+    """
+    if _SYSTEM == "nt" or stat.st_ctime_ns % 10_000_000 == 0:
+        return None
+    return str(stat.st_ctime_ns)
+
+
+def _packed(probabilities: tuple[float, ...]) -> bytes:
+    """Little-endian float32, so that a cache on a shared disk means the same everywhere."""
+    return struct.pack(f"<{len(probabilities)}f", *probabilities)
+
+
+def _restored(duration_s: object, blob: object, code: object, message: object) -> Heard | None:
+    """A row as it was remembered; None for one that cannot have been."""
+    if not (isinstance(duration_s, float) and isinstance(blob, bytes)):
+        return None
+    if not (isinstance(code, str) and isinstance(message, str)) or len(blob) % 4:
+        return None
+    values = struct.unpack(f"<{len(blob) // 4}f", blob)
+    low, high = (min(values), max(values)) if values else (0.0, 0.0)
+    if not 0 <= duration_s < math.inf or not 0 <= low <= high <= 1 or math.isnan(sum(values)):
+        return None
+    return Heard(duration_s, values, code, message)
+
+
+def _restored_tags(text: object) -> Tags | None:
+    """A file's tags as they were remembered; None for what cannot have been."""
+    if not isinstance(text, str):
+        return None
+    try:
+        values, code, message = json.loads(text)
+        tags = Tags({name: tuple(of_it) for name, of_it in values.items()}, code, message)
+    except (AttributeError, TypeError, ValueError):
+        return None
+    texts = (code, message, *(entry for of_it in tags.values.values() for entry in of_it))
+    return tags if all(isinstance(text, str) for text in texts) else None

@@ -1,0 +1,404 @@
+"""What was written into which file, so that it can be taken back.
+
+    with Journal(default_path()) as journal, journal.run(["scan", "--write"]) as run:
+        entry = run.intend(path, before=…, after=…)     # on the disk when this returns
+        os.replace(…)
+        run.done(entry)
+
+A run has an entry for every file that it wrote. The entry is there before the
+file is replaced, so that after a kill or a power cut at any moment every
+change is known; whether one that is only intended came about, the file itself
+tells. An undo is a run like any other, whose entries name those they undo.
+
+This is not the cache: what stands here has no other copy. A file that is
+damaged, or that a newer musictag made, is an error and stays as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from musictag import __version__
+from musictag.errors import JournalError, UsageError
+from musictag.stores import database
+
+log = logging.getLogger(__name__)
+
+SCHEMA = database.Schema(
+    application=0x6D75746A,  # "mutj"
+    version=1,
+    objects=(
+        """CREATE TABLE run (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, started_s REAL NOT NULL, ended_s REAL,
+            ending TEXT, command TEXT NOT NULL, version TEXT NOT NULL, model TEXT NOT NULL,
+            model_digest TEXT NOT NULL, undoes INTEGER
+        )""",
+        """CREATE TABLE entry (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, path BLOB NOT NULL,
+            time_s REAL NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, payload BLOB,
+            fields TEXT NOT NULL, others TEXT, undoes INTEGER, state TEXT NOT NULL,
+            stands INTEGER NOT NULL
+        )""",
+        # Holds all that counting and choosing look at, so that they need not read the snapshots.
+        "CREATE INDEX entry_of_run ON entry (run, state, stands, fields)",
+        "CREATE INDEX entry_of_path ON entry (path)",
+        "CREATE INDEX entry_intended ON entry (state) WHERE state = 'intended'",
+    ),
+)
+
+Others = Mapping[str, tuple[str, ...]]
+"""Field → the values in it that are not musictag's, for the fields that musictag wrote."""
+
+UNSURE_S = 3600
+"""No process is between intending and replacing for so long."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command that wrote files."""
+
+    id: int
+    started_s: float
+    """Since the epoch, as all times here."""
+    ended_s: float | None
+    ending: str
+    """complete, interrupted or failed; empty while it is at work, and for ever if it was killed."""
+    command: tuple[str, ...]
+    """The command line, without the program."""
+    version: str
+    """Of musictag."""
+    model: str
+    model_digest: str
+    undoes: int | None
+    """The run that this one took back."""
+    n_files: int
+    n_standing: int
+    """Of them, those whose change has not been undone."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file's change. What is in `before` and `after` the journal does not know."""
+
+    id: int
+    run: int
+    path: Path
+    """Absolute, as it was named."""
+    time_s: float
+    before: str
+    after: str
+    payload: bytes | None
+    """Digest of the file's sound, which is the same before and after."""
+    stands: bool
+    """Not undone."""
+
+
+def exists(path: Path) -> bool:
+    """Whether anything has ever been written down; JournalError where nobody may look."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return True
+
+
+class Journal:
+    """A SQLite file, for one thread of each of several processes at once.
+
+    Raises JournalError when the file cannot be used, with the reason, and
+    UsageError when a newer musictag made it. `read_only` takes a file that is
+    there; see `exists`.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        with self._explained():
+            if not read_only:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = database.connect(path, SCHEMA, synchronous="FULL")
+            if read_only:
+                self._database.execute("PRAGMA query_only = ON")
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._database.close()
+
+    # -- writing
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        model: str = "",
+        model_digest: str = "",
+        undoes: int | None = None,
+    ) -> Writing:
+        """A run that begins now, and is in the journal from its first entry on."""
+        values = (json.dumps(command), __version__, model, model_digest, undoes)
+        return Writing(self, (time.time(), *values))
+
+    def settle(self, entry: int, *, done: bool) -> None:
+        """What became of an entry that was intended."""
+        # The kernel has it when this returns, the disk later: after a power cut it is
+        # an intention again, and the file tells.
+        with self._writing("NORMAL") as execute:
+            state = "done" if done else "not done"
+            execute("UPDATE entry SET state = ? WHERE id = ?", (state, entry))
+            if done:
+                self._mark(execute, entry, stands=True)
+
+    def mark_undone(self, entry: int) -> None:
+        """The file is as it was before, by whatever hand."""
+        with self._writing("FULL") as execute:
+            self._mark(execute, entry, stands=False)
+
+    @staticmethod
+    def _mark(execute: _Execute, entry: int | None, *, stands: bool) -> None:
+        """What an undo undid stands no longer, what that had undone stands again, and so on."""
+        while entry is not None:
+            execute("UPDATE entry SET stands = ? WHERE id = ?", (stands, entry))
+            row = execute("SELECT undoes FROM entry WHERE id = ?", (entry,)).fetchone()
+            entry, stands = row[0] if row else None, not stands
+
+    def prune(self, before_s: float) -> tuple[int, int]:
+        """Forget the runs that began earlier; how many, and how many files' changes with them."""
+        with self._writing("FULL") as execute:
+            old = "(SELECT id FROM run WHERE started_s < ?)"
+            n_files = execute(f"DELETE FROM entry WHERE run IN {old}", (before_s,)).rowcount
+            n_runs = execute("DELETE FROM run WHERE started_s < ?", (before_s,)).rowcount
+        with self._explained():
+            self._database.execute("VACUUM")
+        return n_runs, n_files
+
+    # -- reading
+
+    def runs(self, *, limit: int | None = None, run: int | None = None) -> Iterator[Run]:
+        """The newest first, or this one alone."""
+        statement = f"""
+            SELECT {_RUN}, count(e.id), coalesce(sum(e.stands), 0)
+            FROM run LEFT JOIN entry e ON e.run = run.id AND e.state = 'done'
+            WHERE ?1 IS NULL OR run.id = ?1 GROUP BY run.id ORDER BY run.id DESC LIMIT ?2"""
+        for row in self._rows(statement, (run, -1 if limit is None else limit)):
+            id_, started_s, ended_s, ending, command, *rest = row
+            words = tuple(self._parsed(command))
+            yield Run(id_, started_s, ended_s, ending or "", words, *rest)
+
+    def entries(self, run: int, *, stands: bool | None = None) -> Iterator[Entry]:
+        """What a run wrote, in its order; `stands` chooses what has not been undone, or has."""
+        rows = self._rows(
+            "SELECT id FROM entry WHERE run = ?1 AND state = 'done' "
+            "AND (?2 IS NULL OR stands = ?2) ORDER BY id",
+            (run, stands),
+        )
+        for (id_,) in rows:
+            yield self.entry(id_)
+
+    def standing(self, run: int) -> list[tuple[int, Path]]:
+        """The entries of a run that have not been undone, the last first."""
+        rows = self._rows(
+            "SELECT id, path FROM entry WHERE run = ? AND state = 'done' AND stands "
+            "ORDER BY id DESC",
+            (run,),
+        )
+        return [(id_, Path(os.fsdecode(path))) for id_, path in rows]
+
+    def fields(self, run: int) -> set[str]:
+        """All fields that a run changed in any file."""
+        rows = self._rows("SELECT DISTINCT fields FROM entry WHERE run = ?", (run,))
+        return {field for (fields,) in rows for field in fields.split()}
+
+    def entry(self, entry: int) -> Entry:
+        rows = self._rows(f"SELECT {_ENTRY} FROM entry WHERE id = ?", (entry,))
+        if not rows:
+            raise JournalError(f"the journal {self.path} was pruned meanwhile: run again")
+        return _entry(rows[0])
+
+    def later(self, entry: Entry) -> list[Entry]:
+        """What was written into the same file since, and has not been undone; the last first."""
+        rows = self._rows(
+            f"SELECT {_ENTRY} FROM entry WHERE path = ? AND id > ? AND state = 'done' AND stands "
+            "ORDER BY id DESC",
+            (database.named(entry.path), entry.id),
+        )
+        return [_entry(row) for row in rows]
+
+    def intended(self) -> list[Entry]:
+        """What no run has settled: a run was killed there, or is at it just now."""
+        rows = self._rows(f"SELECT {_ENTRY} FROM entry WHERE state = 'intended'", ())
+        return [_entry(row) for row in rows]
+
+    def last_written(self, path: Path) -> tuple[Entry, Others] | None:
+        """The last change of this file that a scan made and that has not been undone."""
+        for row in self._rows(
+            f"SELECT {_ENTRY}, others FROM entry WHERE path = ? AND state = 'done' AND stands "
+            "AND others IS NOT NULL ORDER BY id DESC LIMIT 1",
+            (database.named(path),),
+        ):
+            others = self._parsed(row[-1])
+            return _entry(row[:-1]), {field: tuple(values) for field, values in others.items()}
+        return None
+
+    # -- the file
+
+    def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with self._explained():
+            return self._database.execute(statement, values).fetchall()
+
+    def _parsed(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except (TypeError, ValueError) as error:
+            raise JournalError(f"the journal {self.path} is damaged: {error}") from error
+
+    @contextlib.contextmanager
+    def _writing(self, synchronous: str) -> Iterator[_Execute]:
+        with self._explained():
+            self._database.execute(f"PRAGMA synchronous = {synchronous}")
+            with database.transaction(self._database, "IMMEDIATE"):
+                yield self._database.execute
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except database.Foreign as error:
+            if error.newer:
+                raise UsageError(
+                    f"{self.path}: this journal was made by a newer musictag, use that one"
+                ) from error
+            raise JournalError(f"{self.path} is not a journal of musictag") from error
+        except sqlite3.DatabaseError as error:
+            if database.is_damage(error):
+                raise JournalError(
+                    f"the journal {self.path} is damaged: {error} (without it nothing can be "
+                    "undone; move it away, and a new one is begun)"
+                ) from error
+            if not isinstance(error, sqlite3.OperationalError):
+                raise
+            raise JournalError(f"the journal {self.path} cannot be used: {error}") from error
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+
+
+class Writing:
+    """A run at work. Leaving the `with` block says how it ended."""
+
+    def __init__(self, journal: Journal, values: tuple[object, ...]) -> None:
+        self.journal = journal
+        self._values = values
+        self._id: int | None = None
+        self.interrupted = False
+        """Somebody stopped it, and it ended in good order."""
+
+    def intend(
+        self,
+        path: Path,
+        *,
+        before: str,
+        after: str,
+        payload: bytes | None = None,
+        fields: Sequence[str] = (),
+        others: Others | None = None,
+        undoes: int | None = None,
+    ) -> int:
+        """The file is about to be replaced: this is on the disk when it returns.
+
+        `fields` are those that change; `others` is None for what an undo
+        brings back, of which nothing is musictag's; `undoes` names the entry
+        that is taken back.
+        """
+        words = None if others is None else json.dumps(others)
+        with self.journal._writing("FULL") as execute:
+            run = self._id
+            known = "SELECT 1 FROM run WHERE id = ?"  # or it was pruned while it was at work
+            if run is None or execute(known, (run,)).fetchone() is None:
+                run = execute(
+                    "INSERT INTO run (started_s, command, version, model, model_digest, undoes) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    self._values,
+                ).lastrowid
+            entry = execute(
+                "INSERT INTO entry (run, path, time_s, before, after, payload, fields, others, "
+                "undoes, state, stands) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended', 1)",
+                (
+                    *(run, database.named(path), time.time(), before, after, payload),
+                    *(" ".join(fields), words, undoes),
+                ),
+            ).lastrowid
+        self._id = run
+        assert entry is not None
+        return entry
+
+    def done(self, entry: int) -> None:
+        """The file is replaced. Where that cannot be noted, the next run will find it out."""
+        self._note(lambda: self.journal.settle(entry, done=True))
+
+    def not_done(self, entry: int) -> None:
+        """The file is as it was."""
+        self._note(lambda: self.journal.settle(entry, done=False))
+
+    def __enter__(self) -> Writing:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if self._id is None:
+            return
+        stopped = kind is not None and issubclass(kind, (KeyboardInterrupt, GeneratorExit))
+        stopped = stopped or self.interrupted
+        ending = "interrupted" if stopped else "complete" if kind is None else "failed"
+        self._note(lambda: self._end(ending))
+
+    def _end(self, ending: str) -> None:
+        with self.journal._writing("FULL") as execute:
+            execute(
+                "UPDATE run SET ended_s = ?, ending = ? WHERE id = ?",
+                (time.time(), ending, self._id),
+            )
+
+    @staticmethod
+    def _note(note: Callable[[], None]) -> None:
+        try:
+            note()
+        except JournalError as error:
+            log.warning("%s", error)
+
+
+def default_path() -> Path:
+    import platformdirs  # noqa: PLC0415  # not needed for --help
+
+    return platformdirs.user_data_path("musictag", appauthor=False) / "journal.sqlite"
+
+
+def _unusable(path: Path, error: OSError) -> JournalError:
+    return JournalError(f"the journal {path} cannot be used: {error.strerror or error}")
+
+
+_RUN = "run.id, started_s, ended_s, ending, command, version, model, model_digest, run.undoes"
+_ENTRY = "id, run, path, time_s, before, after, payload, stands"
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    id_, run, path, time_s, before, after, payload, stands = row
+    return Entry(id_, run, Path(os.fsdecode(path)), time_s, before, after, payload, bool(stands))
+
+
+_Execute = Callable[..., sqlite3.Cursor]

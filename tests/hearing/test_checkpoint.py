@@ -1,0 +1,358 @@
+"""A model on disk: what is saved is what is heard, and what is damaged is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from musictag.decision import FIELD_TAGS
+from musictag.errors import CheckpointError
+from musictag.hearing import checkpoint
+from musictag.hearing.checkpoint import Checkpoint
+from musictag.hearing.network.architecture import Architecture
+from musictag.hearing.network.recurrent import Tagger, initialise
+from musictag.hearing.scattering.plan import FrontEnd
+from musictag.hearing.scattering.torch import Scattering
+
+FRONT_END = FrontEnd(n_samples=29_000, T=512, hop=256)
+TAGS = ("rock", "slow", "piano")
+
+
+def make(directory: Path, *, half: bool = False, tags: tuple[str, ...] = TAGS) -> Checkpoint:
+    torch.manual_seed(0)
+    n = Scattering(FRONT_END).n_coefficients
+    model = Tagger(Architecture(n_coefficients=n, n_units=8, n_layers=2, n_tags=len(TAGS)))
+    initialise(model)
+    model.mean += 3
+    return checkpoint.save(
+        directory,
+        model,
+        front_end=FRONT_END,
+        tags=tags,
+        thresholds={"Rock": 0.5},
+        name="tiny",
+        training={"epochs": 1},
+        half=half,
+    )
+
+
+def sound() -> torch.Tensor:
+    return 0.1 * torch.randn(2, 29_000, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("has_mkl", [True, False])
+def test_what_was_saved_is_what_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_mkl: bool
+) -> None:
+    monkeypatch.setattr("musictag.hearing.network.recurrent._multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr("musictag.hearing.kernels.mkl.multiplies_bfloat16", lambda: False)
+    if not has_mkl:
+        monkeypatch.setattr("musictag.hearing.kernels.mkl.is_there", lambda: False)
+    made = make(tmp_path / "tiny")
+    torch.manual_seed(0)
+    scattering = Scattering(FRONT_END)
+    model = Tagger(Architecture(scattering.n_coefficients, n_units=8, n_layers=2, n_tags=3))
+    initialise(model)
+    model.mean += 3
+    wanted = model.eval()(scattering(sound())).sigmoid()
+    heard = torch.as_tensor(checkpoint.read(made.directory).load().hear(sound().numpy()))
+    # envelopes of other lengths, see scattering_cpu
+    torch.testing.assert_close(heard, wanted, atol=1e-3 if has_mkl else 1e-5, rtol=1e-5)
+
+
+def test_a_checkpoint_describes_itself(tmp_path: Path) -> None:
+    make(tmp_path / "tiny")
+    found = checkpoint.find(tmp_path / "tiny")
+    assert (found.name, found.tags, found.thresholds) == ("tiny", TAGS, {"Rock": 0.5})
+    assert found.training == {"epochs": 1}
+
+
+def test_half_precision_is_half_as_large_and_heard_nearly_alike(tmp_path: Path) -> None:
+    whole, half = make(tmp_path / "whole"), make(tmp_path / "half", half=True)
+    sizes = [(c.directory / "weights.safetensors").stat().st_size for c in (whole, half)]
+    assert sizes[1] < 0.6 * sizes[0]
+    ours, wanted = (np.asarray(c.load().hear(sound().numpy())) for c in (half, whole))
+    np.testing.assert_allclose(ours, wanted, atol=2e-3)
+
+
+def test_hearing_twice_gives_the_same(tmp_path: Path) -> None:
+    ear = make(tmp_path / "tiny").load()
+    np.testing.assert_array_equal(ear.hear(sound().numpy()), ear.hear(sound().numpy()))
+
+
+def test_the_digest_is_of_what_decides_probabilities(tmp_path: Path) -> None:
+    made = make(tmp_path / "tiny")
+    assert replace(made, thresholds={}, name="other", training={}).digest == made.digest
+    assert replace(made, tags=("a", "b", "c")).digest != made.digest
+    assert replace(made, weights_sha256="0").digest != made.digest
+    assert replace(made, front_end={**made.front_end, "exactness": "high"}).digest != made.digest
+
+
+def test_describing_a_checkpoint_loads_no_torch(tmp_path: Path) -> None:
+    make(tmp_path / "tiny")
+    program = (
+        "import sys; from musictag.hearing import checkpoint;"
+        "checkpoint.find(sys.argv[1]); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, tmp_path / "tiny"], check=True)
+
+
+def test_saving_leaves_no_temporary_file(tmp_path: Path) -> None:
+    make(tmp_path / "tiny")
+    make(tmp_path / "tiny")
+    names = sorted(path.name for path in (tmp_path / "tiny").iterdir())
+    assert names == ["config.json", "weights.safetensors"]
+
+
+def edited(change: Callable[[dict[str, object]], object]) -> Callable[[Path], None]:
+    def edit(directory: Path) -> None:
+        config = json.loads((directory / "config.json").read_text())
+        change(config)
+        (directory / "config.json").write_text(json.dumps(config))
+
+    return edit
+
+
+def section(name: str, **settings: object) -> Callable[[Path], None]:
+    """One section of config.json, with other settings in it."""
+
+    def change(config: dict[str, object]) -> None:
+        part = config[name]
+        assert isinstance(part, dict)
+        part.update(settings)
+
+    return edited(change)
+
+
+def spoil_weights(directory: Path) -> None:
+    path = directory / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def weights(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """Other weights, which config.json names as its own: made so by a stranger, not by damage."""
+
+    def edit(directory: Path) -> None:
+        path = directory / "weights.safetensors"
+        path.write_bytes(change(path.read_bytes()))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        edited(lambda config: config.update(weights_sha256=digest))(directory)
+
+    return edit
+
+
+def header(**claims: object) -> Callable[[Path], None]:
+    def change(content: bytes) -> bytes:
+        size = struct.unpack("<Q", content[:8])[0]
+        claimed = json.dumps(json.loads(content[8 : 8 + size]) | claims).encode()
+        return struct.pack("<Q", len(claimed)) + claimed + content[8 + size :]
+
+    return weights(change)
+
+
+def tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
+    def edit(content: bytes) -> bytes:
+        found = safetensors.torch.load(content)
+        change(found)
+        return safetensors.torch.save(found)
+
+    return weights(edit)
+
+
+def replaced_by_a_link(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
+# what happened to the directory, and what the message must say
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no config": (lambda d: (d / "config.json").unlink(), "config.json"),
+    "no weights": (lambda d: (d / "weights.safetensors").unlink(), "No such file"),
+    "a flipped bit": (spoil_weights, "not the weights that config.json names"),
+    "not JSON": (lambda d: (d / "config.json").write_text("{"), "not JSON"),
+    "deep JSON": (lambda d: (d / "config.json").write_text("[" * 100_000), "not JSON"),
+    "another JSON": (lambda d: (d / "config.json").write_text("[]"), "not a musictag checkpoint"),
+    "a newer format": (edited(lambda c: c.update(format=2)), "not a musictag checkpoint"),
+    "no tags": (edited(lambda c: c.pop("tags")), "tags is missing"),
+    "tags of another type": (edited(lambda c: c.update(tags="rock")), "should be a list"),
+    "a threshold that is none": (edited(lambda c: c.update(thresholds={"Rock": "x"})), "x"),
+    "an unknown setting": (
+        edited(lambda c: c.update(front_end={"window": 1})),
+        "unknown setting window",
+    ),
+    "an unknown cell": (edited(lambda c: c.update(architecture={"cell": "rnn"})), "rnn"),
+    "a network of another size": (
+        section("architecture", n_units=16),
+        "has shape",
+    ),
+    "a network that would fill the memory": (
+        section("architecture", n_units=10**6),
+        "has shape",
+    ),
+    "a network of another depth": (
+        section("architecture", n_layers=3),
+        "is missing",
+    ),
+    "too few tags": (edited(lambda c: c.update(tags=["rock"])), "1 tags, the network has 3"),
+    "a tag twice": (edited(lambda c: c.update(tags=["rock"] * 3)), "a tag stands in it twice"),
+    "a threshold of nothing": (
+        edited(lambda c: c.update(thresholds={"Rock": float("nan")})),
+        "threshold of nan",
+    ),
+    "a truth for a number": (
+        section("architecture", n_layers=True),
+        "n_layers is True",
+    ),
+    "no layers": (
+        section("architecture", n_layers=0),
+        "n_layers is 0",
+    ),
+    "a size in words": (
+        section("architecture", n_units="4"),
+        "n_units is '4'",
+    ),
+    "no hop": (
+        section("front_end", hop=0),
+        "hop is 0",
+    ),
+    "a segment that would fill the memory": (
+        section("front_end", n_samples=10**12),
+        "n_samples is 1000000000000",
+    ),
+    "frames that would fill the memory": (
+        section("front_end", n_samples=2**22, hop=1),
+        "hop is 1",
+    ),
+    "a threshold beyond all numbers": (
+        edited(lambda c: c.update(thresholds={"Rock": 10**400})),
+        "too large",
+    ),
+    "deep settings": (
+        lambda d: (d / "config.json").write_text(
+            (d / "config.json").read_text().replace('"T": 512', '"T": ' + "[" * 990 + "]" * 990)
+        ),
+        "recursion|T is|not JSON",
+    ),
+    "a config without end": (
+        lambda d: replaced_by_a_link(d / "config.json", "/dev/zero"),
+        "not a regular file",
+    ),
+    "weights without end": (
+        lambda d: replaced_by_a_link(d / "weights.safetensors", "/dev/zero"),
+        "not a regular file",
+    ),
+    "weights far larger than the network": (
+        lambda d: os.truncate(d / "weights.safetensors", 2**40),
+        "far too large for its network",
+    ),
+    "a header that is longer than the file": (
+        weights(lambda content: struct.pack("<Q", 2**62) + content[8:]),
+        "header",
+    ),
+    "a header that is not JSON": (
+        weights(lambda content: content[:8] + b"[" * (len(content) - 8)),
+        "header",
+    ),
+    "a header that claims a huge tensor": (
+        header(mean={"dtype": "F32", "shape": [2**40, 2**20], "data_offsets": [0, 4]}),
+        "weights.safetensors",
+    ),
+    "a header that claims what is not there": (
+        header(mean={"dtype": "F32", "shape": [2**20], "data_offsets": [0, 2**22]}),
+        "weights.safetensors",
+    ),
+    "a header with offsets backwards": (
+        header(mean={"dtype": "F32", "shape": [1], "data_offsets": [2**63, 4]}),
+        "weights.safetensors",
+    ),
+    "numbers of another kind": (
+        header(mean={"dtype": "C64", "shape": [0], "data_offsets": [0, 0]}),
+        "weights.safetensors",
+    ),
+    "weights that are no numbers": (
+        tensors(lambda ts: ts["output.bias"].fill_(float("nan"))),
+        "output.bias holds what is no number",
+    ),
+    "weights that are whole numbers": (
+        tensors(lambda ts: ts.update({"output.bias": ts["output.bias"].long()})),
+        "output.bias is of int64",
+    ),
+    "a pickle for weights": (
+        weights(lambda _: pickle.dumps({"mean": 1})),
+        "weights.safetensors",
+    ),
+    "a front end of another size": (
+        section("front_end", T=1024),
+        "coefficients",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, what: str) -> None:
+    damage, message = DAMAGE[what]
+    directory = make(tmp_path / "tiny").directory
+    damage(directory)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        checkpoint.read(directory).load()
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_model_that_gives_no_probabilities_says_so(tmp_path: Path) -> None:
+    directory = make(tmp_path / "tiny").directory
+    tensors(lambda ts: ts["std"].zero_())(directory)
+    ear = checkpoint.read(directory).load()
+    with pytest.raises(CheckpointError, match="give no probabilities"):
+        ear.hear(sound().numpy())
+
+
+def test_tags_must_be_as_many_as_the_network_has(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="2 tags"):
+        make(tmp_path / "tiny", tags=("rock", "slow"))
+
+
+def test_an_unknown_name_lists_the_models_there_are() -> None:
+    with pytest.raises(CheckpointError, match=f"no-such-model.*{checkpoint.DEFAULT}"):
+        checkpoint.find("no-such-model")
+
+
+# -- the model that comes with the program
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Checkpoint:
+    return checkpoint.find()
+
+
+def test_the_shipped_model_is_the_papers_network(shipped: Checkpoint) -> None:
+    a = shipped.architecture
+    assert (a["cell"], a["n_layers"], a["n_units"], a["n_coefficients"]) == ("gru", 5, 512, 433)
+    assert len(shipped.tags) == 50
+
+
+def test_the_shipped_model_takes_at_most_20_megabytes(shipped: Checkpoint) -> None:
+    assert sum(path.stat().st_size for path in shipped.directory.iterdir()) <= 20_000_000
+
+
+def test_the_shipped_model_has_a_threshold_for_every_value(shipped: Checkpoint) -> None:
+    values = {value for of_field in FIELD_TAGS.values() for value in of_field}
+    assert set(shipped.thresholds) == values
+
+
+def test_the_shipped_model_has_a_card(shipped: Checkpoint) -> None:
+    assert (shipped.directory / "README.md").is_file()

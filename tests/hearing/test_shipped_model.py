@@ -1,0 +1,59 @@
+"""What the model that comes with musictag must never say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from musictag import decision
+from musictag.audio.track import SEGMENT_LENGTH
+from musictag.hearing import checkpoint
+from musictag.hearing.ear_core import CpuEar
+from musictag.hearing.ear_torch import Ear
+from musictag.hearing.network.recurrent import OneCore
+
+
+@pytest.fixture(scope="module")
+def ear() -> Ear | CpuEar:
+    return checkpoint.find().load()
+
+
+def chosen(ear: Ear | CpuEar, samples: torch.Tensor) -> set[str]:
+    """All values of all fields that a track of this segment would get."""
+    shipped = checkpoint.find()
+    row = ear.hear(samples[None].numpy())[0].tolist()
+    probabilities = dict(zip(shipped.tags, row, strict=True))
+    limits = {field: len(values) for field, values in decision.FIELD_TAGS.items()}
+    fields = decision.choose(probabilities, shipped.thresholds, limits=limits)
+    return {value for values in fields.values() for value in values}
+
+
+@pytest.mark.parametrize("level_db", [-70, -45, -20])
+@pytest.mark.parametrize("colour", [0.0, 0.5, 1.0], ids=["white", "pink", "brown"])
+def test_noise_gets_no_tags(ear: Ear | CpuEar, colour: float, level_db: float) -> None:
+    generator = torch.Generator().manual_seed(7)
+    spectrum = torch.fft.rfft(torch.randn(SEGMENT_LENGTH, generator=generator))
+    frequency = torch.linspace(0, 8000, len(spectrum)).clamp(min=20)
+    noise = torch.fft.irfft(spectrum * frequency**-colour, n=SEGMENT_LENGTH)
+    noise = noise / noise.square().mean().sqrt() * 10 ** (level_db / 20)
+    assert chosen(ear, noise) == set()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    # float32: the order of sums; bfloat16: what is said of it in `model.on_one_core`
+    [(torch.float32, 1e-6), (torch.bfloat16, 1e-3)],
+)
+def test_laid_out_for_one_core_it_hears_the_same(dtype: torch.dtype, tolerance: float) -> None:
+    network = checkpoint.find().network()
+    generator = torch.Generator().manual_seed(3)
+    features = torch.randn(3, 433, 40, generator=generator) * network.std[:, None]
+    features += network.mean[:, None]
+    with torch.inference_mode():
+        wanted = network(features).sigmoid()
+    found = OneCore(network, dtype)(features).sigmoid()
+    torch.testing.assert_close(found, wanted, atol=tolerance, rtol=0)
+
+
+def test_silence_gets_no_tags(ear: Ear | CpuEar) -> None:
+    assert chosen(ear, torch.zeros(SEGMENT_LENGTH)) == set()

@@ -1,0 +1,35 @@
+"""What stands for a model where it is not the hearing that is tested."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from musictag.hearing.ear_torch import CPU_BATCH, Batch, Later
+
+if TYPE_CHECKING:
+    import torch
+
+
+class FakeEar:
+    """Checkpoint and Ear in one. `hear` says what it hears, and that is there at once."""
+
+    batch_size = CPU_BATCH
+
+    def load(self, _: str = "cpu", *, batch_size: int | None = None) -> FakeEar:
+        self.batch_size = batch_size or CPU_BATCH
+        return self
+
+    def hear(self, segments: torch.Tensor) -> torch.Tensor:
+        """A half of everything, and there is one tag."""
+        return segments.new_full((len(segments), 1), 0.5)
+
+    def begin(self, segments: torch.Tensor) -> Later:
+        return Later.of([(self.hear(segments), None)])
+
+    def batch(self, n_samples: int) -> Batch:
+        return Batch(self, n_samples)  # type: ignore[arg-type]
+
+    def room(self, n_samples: int) -> torch.Tensor:
+        import torch  # noqa: PLC0415  # not for tests that hear nothing
+
+        return torch.empty((self.batch_size, n_samples))
