@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from musictag.config import n_cores
+from musictag import process
 
 ROOT = Path(__file__).resolve().parent.parent
 MUSICTAG = (sys.executable, "-m", "musictag")
@@ -119,7 +119,7 @@ def median(values: Iterable[float]) -> float:
 
 
 def machine() -> str:
-    return f"{platform.machine()}, {n_cores()} cores, Python {platform.python_version()}"
+    return f"{platform.machine()}, {process.n_cores()} cores, Python {platform.python_version()}"
 
 
 def _environment(home: str | None) -> dict[str, str]:

@@ -19,10 +19,8 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is there, as in a scan
 
-from musictag import files
-from musictag import process as memory
+from musictag import files, process
 from musictag.audio import track as audio
-from musictag.config import n_cores
 from musictag.errors import FileError
 
 
@@ -38,14 +36,14 @@ def drained(path: Path) -> float:
 
 
 def _meet(barrier: Barrier) -> None:
-    memory.keep_freed()
+    process.keep_freed()
     barrier.wait()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("paths", nargs="+", type=Path, help="music files and folders")
-    parser.add_argument("--jobs", type=int, default=n_cores(), help="default: one per core")
+    parser.add_argument("--jobs", type=int, default=process.n_cores(), help="default: one per core")
     arguments = parser.parse_args()
     paths = [path for path in files.walk(arguments.paths) if isinstance(path, Path)]
     barrier = multiprocessing.Barrier(arguments.jobs + 1)

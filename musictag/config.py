@@ -84,13 +84,6 @@ class Settings:
         }
 
 
-def n_cores() -> int:
-    """Cores that this process may use: so many decode at once, unless told otherwise."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def default_path() -> Path:
     """Where the user's settings file is, if there is one."""
     import platformdirs  # noqa: PLC0415  # not needed for --help

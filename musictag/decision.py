@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from musictag.outcome import Change
 
 Values = Mapping[str, Sequence[str]]
 """Field → values; a field that is missing has none."""
@@ -79,18 +80,6 @@ OPPOSITES: tuple[frozenset[str], ...] = (
 """Values that no listener would sign together; the stronger one stays."""
 
 POLICIES = ("keep", "merge", "replace")
-
-
-@dataclass(frozen=True)
-class Change:
-    """What one field holds and what it shall hold."""
-
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-
-    @property
-    def changed(self) -> bool:
-        return self.old != self.new
 
 
 def track_probabilities(taggram: Sequence[Sequence[float]]) -> tuple[float, ...]:

@@ -8,7 +8,6 @@ that JSON output carries, `str(error)` the sentence for people.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -76,16 +75,3 @@ class AudioError(FileError):
 
 class MetadataError(FileError):
     """The file's metadata could not be read or written; the file is as it was."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a file was not tagged: a word for programs, a sentence for people."""
-
-    code: str
-    message: str
-
-    @classmethod
-    def of(cls, error: FileError) -> Problem:
-        """Without the exception, whose traceback would hold a track's samples."""
-        return cls(error.code, error.message)

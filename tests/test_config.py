@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -171,12 +170,3 @@ def test_a_model_in_the_home_directory_is_found(nobodys_home: Path) -> None:
         nobodys_home / "models" / "mine"
     )
     assert config.override(Settings(), {"model": "first"}).model == "first"
-
-
-def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a container or under taskset there may be fewer than the machine has."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
-    assert config.n_cores() == 2
-    monkeypatch.delattr(os, "sched_getaffinity")  # macOS and Windows have none
-    assert config.n_cores() == 64

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from musictag.decision import FIELD_TAGS, Change, choose, merge_synonyms, plan, track_probabilities
+from musictag.decision import FIELD_TAGS, choose, merge_synonyms, plan, track_probabilities
+from musictag.outcome import Change
 
 ALL = {"GENRE": 9, "MOOD": 9, "INSTRUMENT": 9, "VOCALS": 9}
 

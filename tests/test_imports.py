@@ -53,12 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Room → the rooms it may import. A room is a module or a package at the top of `musictag`."""
 
 NOT_YET: dict[str, set[str]] = {
-    "audio": {"process"},
-    "cluster": {"process"},
-    "config": set(),
-    "hearing": {"config"},
     "report": {"decision"},
-    "training": {"config", "files"},
 }
 """What the move into these rooms has yet to undo."""
 

@@ -38,9 +38,9 @@ from musictag.errors import (
 
 if TYPE_CHECKING:
     from musictag.hearing.checkpoint import Checkpoint
+    from musictag.outcome import Outcome
     from musictag.report.scan import Progress, Report
     from musictag.scan.listening import Hands
-    from musictag.scan.pipeline import Outcome
     from musictag.stores.journal import Journal, Run
     from musictag.training.dataset import DataSet
     from musictag.training.magnatagatune import Beginning, Fetched, Unpacked
@@ -772,8 +772,8 @@ def _list_runs(journal: Journal, limit: int | None, *, as_json: bool) -> None:
 
 
 def _list_files(journal: Journal, wanted: int, *, as_json: bool) -> None:
+    from musictag.outcome import Outcome  # noqa: PLC0415
     from musictag.report import scan as report  # noqa: PLC0415
-    from musictag.scan import pipeline  # noqa: PLC0415
     from musictag.scan import undo as undoing  # noqa: PLC0415
 
     run = undoing.choose(journal, wanted, [])
@@ -791,7 +791,7 @@ def _list_files(journal: Journal, wanted: int, *, as_json: bool) -> None:
         for number, entry in enumerate(entries):
             if number == 0 and not stands:
                 typer.echo("Undone since:")
-            written = pipeline.Outcome(entry.path, "written", fields=undoing.changes(entry))
+            written = Outcome(entry.path, "written", fields=undoing.changes(entry))
             typer.echo("\n".join(table.lines(written)))
 
 

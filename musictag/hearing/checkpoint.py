@@ -12,18 +12,18 @@ on a CPU where `mkl` has what it takes does so without torch.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from musictag.disk import replacing
 from musictag.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -367,20 +367,3 @@ def _names(parent: Path) -> list[str]:
         return [entry.name for entry in parent.iterdir() if (entry / CONFIG).is_file()]
     except OSError:
         return []
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; what is written there takes its place at the end.
-
-    Killed at any moment, `path` is what it was or what it should be; what a
-    kill leaves behind is overwritten the next time.
-    """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from musictag import config
+from musictag import process
 from musictag.errors import CheckpointError, DeviceError
 from musictag.hearing.kernels import mkl
 
@@ -49,7 +49,7 @@ class CpuEar:
         """(N,) -> (C, T), and (B, C, T) -> (B, K)."""
         self.front_end = front_end
         self.network = network
-        self.n_threads = min(n_cores or config.n_cores(), MOST_THREADS)
+        self.n_threads = min(n_cores or process.n_cores(), MOST_THREADS)
         self.batch_size = batch_size or BATCH * self.n_threads
         self._cores = ThreadPoolExecutor(self.n_threads, "musictag core", mkl.use_one_thread)
         self._conductor = ThreadPoolExecutor(1, "musictag ear")

@@ -31,11 +31,11 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from musictag.decision import FIELD_TAGS, Change
+from musictag.decision import FIELD_TAGS
+from musictag.outcome import Change
 
 if TYPE_CHECKING:
-    from musictag.scan.pipeline import Outcome
-    from musictag.scan.taggram import Taggram
+    from musictag.outcome import Outcome, Taggram
     from musictag.stores.journal import Entry, Run
 
 FORMATS = ("table", "jsonl", "csv", "tsv")

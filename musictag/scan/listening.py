@@ -36,7 +36,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from musictag.audio import track as audio
 from musictag.audio.decoder import Closed
-from musictag.errors import FileError, Problem
+from musictag.errors import FileError
+from musictag.outcome import Problem
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,19 +18,18 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from musictag import decision, metadata
-from musictag import process as memory
+from musictag import decision, metadata, process
 from musictag.audio import track as audio
 from musictag.audio.decoder import FATAL, Decoder
-from musictag.config import Settings, n_cores
-from musictag.decision import Change
-from musictag.errors import CheckpointError, FileError, Problem
+from musictag.config import Settings
+from musictag.errors import CheckpointError, FileError
 from musictag.hearing.ear_torch import find_device
 from musictag.metadata import Written
+from musictag.outcome import Change, Outcome, Problem, Status
 from musictag.scan import writing
 from musictag.scan.listening import Decoders, Listener, Track, in_order
 from musictag.stores.cache import Cache, Heard, Tags
@@ -53,7 +52,6 @@ READING = 1
 
 Metadata = Mapping[str, tuple[str, ...]]
 """Field → values."""
-Status = Literal["written", "restored", "planned", "unchanged", "skipped", "failed"]
 
 SILENCES = {
     "silent": "there is only silence in it",
@@ -63,27 +61,6 @@ SILENCES = {
 _HEARD = frozenset({"", *SILENCES})
 DAMAGES = frozenset({"corrupt", "mislabelled", "no_decoder", "truncated", *FATAL})
 """What the same bytes and the same decoders will always end in, so that once is enough."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """All there is to say about one file."""
-
-    path: Path
-    status: Status
-    """What happened: written, restored (by an undo), planned (would be written), unchanged
-    (nothing to write), skipped (nothing to hear, or a container without metadata), failed."""
-    duration_s: float | None = None
-    probabilities: Mapping[str, float] = field(default_factory=dict)
-    """Tag → probability, track level."""
-    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Field → values heard, whether or not they may be written."""
-    fields: Mapping[str, Change] = field(default_factory=dict)
-    """Field → old and new values, for the fields that may be written."""
-    error: Problem | None = None
-    model: str = ""
-    from_cache: bool = False
-    """Heard in an earlier scan."""
 
 
 def scan(  # noqa: PLR0913  # what a run has, by name
@@ -111,10 +88,10 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     needs no torch; only a device asked for by name is looked for at once.
     """
     check_segments(checkpoint)
-    memory.keep_freed()
+    process.keep_freed()
     if hands is None and settings.device not in ("auto", "cpu"):
         find_device(settings.device)
-    jobs = settings.jobs or (n_cores() if hands is None else hands.n)
+    jobs = settings.jobs or (process.n_cores() if hands is None else hands.n)
     hand = Decoder if hands is None else hands.hand
     with (
         Decoder() as own,

@@ -5,12 +5,10 @@ The picture that a scan takes the mean of. Nothing is remembered or written.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from musictag.audio.decoder import Decoder, Track
 from musictag.config import Settings
 from musictag.errors import AudioError
 from musictag.hearing.ear_torch import find_device
+from musictag.outcome import Taggram
 from musictag.scan import pipeline
 
 if TYPE_CHECKING:
@@ -27,39 +26,6 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 8
 """Of one track there are not many segments, and decoding them is what takes time."""
-
-
-@dataclass(frozen=True)
-class Taggram:
-    """Probabilities over time, and what a scan would make of them."""
-
-    path: Path
-    model: str
-    duration_s: float
-    tags: tuple[str, ...]
-    starts_s: tuple[float, ...]  # of the segments; silent ones are not among them
-    rows: tuple[tuple[float, ...], ...]  # a segment's probabilities, in the tags' order
-    probabilities: Mapping[str, float]  # tag → of the whole track
-    chosen: Mapping[str, tuple[str, ...]]  # field → values
-    segment_s: float = audio.SEGMENT_S
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "path": os.fspath(self.path),
-            "duration": round(self.duration_s, 3),
-            "model": self.model,
-            "segments": [
-                {
-                    "start": round(start_s, 3),
-                    "probabilities": {
-                        tag: round(p, 6) for tag, p in zip(self.tags, row, strict=True)
-                    },
-                }
-                for start_s, row in zip(self.starts_s, self.rows, strict=True)
-            ],
-            "probabilities": {tag: round(p, 6) for tag, p in self.probabilities.items()},
-            "chosen": {field: list(values) for field, values in self.chosen.items()},
-        }
 
 
 def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
@@ -83,6 +49,7 @@ def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
         tuple(rows),
         probabilities,
         decision.choose(probabilities, checkpoint.thresholds, limits=settings.limits),
+        audio.SEGMENT_S,
     )
 
 

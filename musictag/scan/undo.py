@@ -15,11 +15,10 @@ from pathlib import Path
 from musictag import metadata
 from musictag.audio.decoder import Decoder
 from musictag.config import Settings
-from musictag.decision import Change
-from musictag.errors import FileError, JournalError, Problem, UsageError
+from musictag.errors import FileError, JournalError, UsageError
 from musictag.metadata import Snapshot
+from musictag.outcome import Change, Outcome, Problem, Status
 from musictag.scan import writing
-from musictag.scan.pipeline import Outcome, Status
 from musictag.stores.cache import Cache
 from musictag.stores.journal import Entry, Journal, Run, Writing
 

@@ -27,9 +27,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musictag.config import n_cores
+from musictag import process
+from musictag.disk import replacing
 from musictag.errors import DataSetError, FileError
-from musictag.hearing.checkpoint import replacing
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
 from musictag.training.augment import N_BANDS, band_gains, noises, vary
@@ -198,7 +198,7 @@ def read_ahead(
         except FileError as error:
             return error
 
-    workers = workers or n_cores()
+    workers = workers or process.n_cores()
     waiting: deque[Future[NDArray[np.float32] | FileError]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:

@@ -23,7 +23,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from musictag.config import n_cores
+from musictag import process
 from musictag.errors import MusictagError, UsageError
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Ranks:
         box: list[T | None] = [None]
         if self.first:
             n_threads = torch.get_num_threads()  # torchrun leaves each rank one
-            torch.set_num_threads(max(n_threads, n_cores()))
+            torch.set_num_threads(max(n_threads, process.n_cores()))
             box = [work()]
             torch.set_num_threads(n_threads)
         with _lost_ranks_named():

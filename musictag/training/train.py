@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import musictag
+from musictag.disk import replacing
 from musictag.errors import DataSetError, MusictagError, UsageError
 from musictag.hearing import checkpoint
 from musictag.hearing.checkpoint import Checkpoint
@@ -436,7 +437,7 @@ class Run:
         self._write_record({})
         if time.monotonic() - self.saved_at < self.settings.save_every_s:
             return
-        with checkpoint.replacing(self.settings.output / "state.pt") as temporary:
+        with replacing(self.settings.output / "state.pt") as temporary:
             torch.save(self._state(), temporary)
         self.saved_at = time.monotonic()
 
@@ -547,7 +548,7 @@ class Run:
         }
 
     def _write_record(self, outcome: Mapping[str, Any]) -> None:
-        with checkpoint.replacing(self.settings.output / "run.json") as temporary:
+        with replacing(self.settings.output / "run.json") as temporary:
             record = json.dumps(self._record(outcome), indent=1, default=os.fspath)
             temporary.write_text(record, encoding="utf-8")
         picture = curves.svg(
@@ -559,7 +560,7 @@ class Run:
                 },
             }
         )
-        with checkpoint.replacing(self.settings.output / "curves.svg") as temporary:
+        with replacing(self.settings.output / "curves.svg") as temporary:
             temporary.write_text(picture, encoding="utf-8")
 
 

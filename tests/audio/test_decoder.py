@@ -24,9 +24,9 @@ from musictag.audio import decoder, spawn
 from musictag.audio import track as audio
 from musictag.audio.decoder import Decoder
 from musictag.config import Settings
-from musictag.errors import AudioError, MusictagError, Problem
+from musictag.errors import AudioError, MusictagError
+from musictag.outcome import Outcome, Problem
 from musictag.scan import pipeline, taggram
-from musictag.scan.pipeline import Outcome
 from musictag.stores.cache import Cache
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")

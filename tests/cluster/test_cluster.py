@@ -37,6 +37,7 @@ from musictag.cluster.ray import TRIES, Answer, Hand, Hands, Lost, Request
 from musictag.config import Settings
 from musictag.errors import AudioError, FileError, MusictagError, UsageError
 from musictag.hearing import checkpoint
+from musictag.outcome import Outcome
 from musictag.scan import pipeline
 from musictag.stores.cache import Cache
 
@@ -226,7 +227,7 @@ def test_a_cluster_scan_says_what_a_scan_says(tiny: Path, tmp_path: Path) -> Non
     model = checkpoint.read(tiny)
     settings = Settings(device="cpu", jobs=2)
 
-    def outcomes(hands: Hands | None) -> list[pipeline.Outcome]:
+    def outcomes(hands: Hands | None) -> list[Outcome]:
         return list(pipeline.scan(paths, model, settings, cache=Cache(None), hands=hands))
 
     here = Here(model)

@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from musictag.decision import Change
-from musictag.errors import Problem
+from musictag.outcome import Change, Outcome, Problem
 from musictag.report import scan as report
 from musictag.report.scan import Report, Tally, visible
-from musictag.scan.pipeline import Outcome
 
 NASTY = Path(os.fsdecode(b"evil\x1b[31m\n\xe2\x80\xaegnp caf\xe9.mp3"))
 

@@ -27,12 +27,12 @@ import torch
 from ears import FakeEar
 
 from musictag.config import Settings
-from musictag.errors import AudioError, FileError, JournalError, MetadataError, Problem, UsageError
+from musictag.errors import AudioError, FileError, JournalError, MetadataError, UsageError
 from musictag.metadata import FIELDS, Snapshot, Written
 from musictag.metadata.replacement import _HERE
+from musictag.outcome import Outcome, Problem
 from musictag.scan import listening as hearing
 from musictag.scan import pipeline
-from musictag.scan.pipeline import Outcome
 from musictag.stores import journal
 from musictag.stores.cache import Cache
 from musictag.stores.journal import Journal

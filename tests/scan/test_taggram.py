@@ -17,9 +17,9 @@ from musictag.audio import track as audio
 from musictag.config import Settings
 from musictag.errors import AudioError, CheckpointError
 from musictag.hearing.checkpoint import Checkpoint
+from musictag.outcome import Taggram
 from musictag.report import scan as report
 from musictag.scan import taggram
-from musictag.scan.taggram import Taggram
 
 TAGS = ("rock", "slow", "no vocals")
 
@@ -127,6 +127,7 @@ def picture(
         rows=tuple(rows),
         probabilities=dict(zip(tags, mean, strict=True)),
         chosen={"GENRE": ("Rock", "Pop"), "MOOD": ()},
+        segment_s=29.0,
     )
     given = dataclasses.replace(given, **more)
     return report.draw_taggram(given, io.TextIOWrapper(io.BytesIO(), encoding))

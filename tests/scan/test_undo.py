@@ -23,8 +23,8 @@ from musictag.audio import track as audio
 from musictag.config import Settings
 from musictag.errors import UsageError
 from musictag.metadata import replacement, snapshot
+from musictag.outcome import Outcome
 from musictag.scan import undo, writing
-from musictag.scan.pipeline import Outcome
 from musictag.stores import journal
 from musictag.stores.cache import Cache
 from musictag.stores.journal import Journal

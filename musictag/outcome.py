@@ -1,0 +1,101 @@
+"""What musictag has to say about one file: values only.
+
+A scan or an undo yields one `Outcome` per file, in the order of the paths. Whoever prints, counts
+or stores results needs this module and no stage.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from musictag.errors import FileError
+
+Status = Literal["written", "restored", "planned", "unchanged", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a file was not tagged: a word for programs, a sentence for people."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, error: FileError) -> Problem:
+        """The error's code and message, without the traceback, which would keep samples alive."""
+        return cls(error.code, error.message)
+
+
+@dataclass(frozen=True)
+class Change:
+    """The values of one field before and after."""
+
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+
+    @property
+    def changed(self) -> bool:
+        return self.old != self.new
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result for one file."""
+
+    path: Path
+    status: Status
+    """What happened: written, restored (by an undo), planned (would be written), unchanged
+    (nothing to write), skipped (nothing to hear, or a container without metadata), failed."""
+    duration_s: float | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    """Tag → probability for the whole track."""
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Field → values heard, whether or not they may be written."""
+    fields: Mapping[str, Change] = field(default_factory=dict)
+    """Field → old and new values, for the fields that may be written."""
+    error: Problem | None = None
+    model: str = ""
+    from_cache: bool = False
+    """Whether the track was heard in an earlier scan."""
+
+
+@dataclass(frozen=True)
+class Taggram:
+    """Probabilities over the length of one track, and what a scan would make of them."""
+
+    path: Path
+    model: str
+    duration_s: float
+    tags: tuple[str, ...]
+    starts_s: tuple[float, ...]
+    """Second at which each segment starts; silent segments are not among them."""
+    rows: tuple[tuple[float, ...], ...]
+    """Probabilities of each segment, in the order of `tags`."""
+    probabilities: Mapping[str, float]
+    """Tag → probability for the whole track."""
+    chosen: Mapping[str, tuple[str, ...]]
+    """Field → values."""
+    segment_s: float
+    """Length of a segment."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": os.fspath(self.path),
+            "duration": round(self.duration_s, 3),
+            "model": self.model,
+            "segments": [
+                {
+                    "start": round(start_s, 3),
+                    "probabilities": {
+                        tag: round(p, 6) for tag, p in zip(self.tags, row, strict=True)
+                    },
+                }
+                for start_s, row in zip(self.starts_s, self.rows, strict=True)
+            ],
+            "probabilities": {tag: round(p, 6) for tag, p in self.probabilities.items()},
+            "chosen": {field: list(values) for field, values in self.chosen.items()},
+        }
