@@ -34,7 +34,9 @@ from musictag.hearing.network.recurrent import OneCore
 from musictag.hearing.scattering.core import CpuScattering
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
-from musictag.training.dataset import DataSet, Example, read_folder, read_samples
+from musictag.training.dataset import DataSet, Example
+from musictag.training.folder import read_folder
+from musictag.training.reading import read_samples
 from musictag.training.scores import by_track
 
 BATCH = 16

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musictag.training.dataset import read_folder
 from musictag.training.evaluate import judge_genres
+from musictag.training.folder import read_folder
 from musictag.training.scores import by_track
 from musictag.training.thresholds import choose_thresholds
 from musictag.training.train import TrainSettings

@@ -26,9 +26,10 @@ from musictag.hearing.network.architecture import Architecture
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.training import train
 from musictag.training.batches import Examples
-from musictag.training.dataset import DataSet, read_folder
+from musictag.training.dataset import DataSet
 from musictag.training.evaluate import Evaluation, judge
 from musictag.training.features import prepare
+from musictag.training.folder import read_folder
 from musictag.training.thresholds import choose_thresholds
 from musictag.training.train import AUGMENTATIONS, TrainSettings
 

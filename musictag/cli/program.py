@@ -1069,12 +1069,12 @@ def evaluate(
         settings = config.override(config.load(), {"device": device, "model": model})
         found = find_device(settings.device)
         from musictag.report import scan as report  # noqa: PLC0415
-        from musictag.training import dataset as datasets  # noqa: PLC0415
+        from musictag.training import dataset as values  # noqa: PLC0415
+        from musictag.training import datasets, scorecard  # noqa: PLC0415
         from musictag.training import evaluate as judge  # noqa: PLC0415
-        from musictag.training import scorecard  # noqa: PLC0415
 
         # All that can be wrong in the asking, before hours of downloading or hearing.
-        _check_word("--split", split, datasets.SPLITS)
+        _check_word("--split", split, values.SPLITS)
         _check_word("--level", level, judge.LEVELS)
         ears = checkpoint.find(settings.model)
         pipeline.check_segments(ears)
@@ -1112,9 +1112,9 @@ def _fetch(name: str, progress: Progress) -> Path:
 
 def _say_contents(found: DataSet, progress: Progress) -> None:
     from musictag.report.scan import counted  # noqa: PLC0415
-    from musictag.training import dataset as datasets  # noqa: PLC0415
+    from musictag.training.dataset import SPLITS  # noqa: PLC0415
 
-    for split in datasets.SPLITS:
+    for split in SPLITS:
         line = f"{split}: {counted(len(found.rows(split)), 'example')}"
         if n_dropped := found.untagged.get(split):
             line += f" ({n_dropped:,} more carry none of the tags)"

@@ -170,7 +170,7 @@ def hear(
 
     DataSetError when none can.
     """
-    from musictag.training.features import read_ahead  # noqa: PLC0415
+    from musictag.training.reading import read_ahead  # noqa: PLC0415
 
     reader = read_ahead(examples)
     left_out: dict[str, str] = {}

@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,13 +26,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musictag import process
 from musictag.disk import replacing
 from musictag.errors import DataSetError, FileError
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
 from musictag.training.augment import N_BANDS, band_gains, noises, vary
-from musictag.training.dataset import DataSet, Example, read_samples
+from musictag.training.dataset import DataSet, Example
+from musictag.training.reading import read_ahead
 
 SHARD_SIZE = 128
 NOISE, N_NOISES = "noise.npy", 64
@@ -185,32 +184,6 @@ def _compute_noise(
     rows = torch.cat([scattering(samples.to(device)).half().cpu() for samples in parts])
     with replacing(directory / NOISE) as temporary, temporary.open("wb") as file:
         np.save(file, rows.numpy())
-
-
-def read_ahead(
-    examples: Sequence[Example], workers: int | None = None
-) -> Iterator[NDArray[np.float32] | FileError]:
-    """The examples' samples in order, decoded in threads a little ahead; errors as values."""
-
-    def read(example: Example) -> NDArray[np.float32] | FileError:
-        try:
-            return read_samples(example)
-        except FileError as error:
-            return error
-
-    workers = workers or process.n_cores()
-    waiting: deque[Future[NDArray[np.float32] | FileError]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for example in examples:
-                waiting.append(pool.submit(read, example))
-                if len(waiting) > 4 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 @torch.no_grad()

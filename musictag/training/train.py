@@ -43,7 +43,8 @@ from musictag.hearing.network.recurrent import Tagger, flush_subnormals, initial
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.training import augment, curves, labels
 from musictag.training.batches import Examples
-from musictag.training.dataset import DataSet, open_dataset
+from musictag.training.dataset import DataSet
+from musictag.training.datasets import open_dataset
 from musictag.training.features import Features, prepare
 from musictag.training.ranks import ALONE, Ranks
 from musictag.training.scores import binarise, correlation, mean, roc_auc

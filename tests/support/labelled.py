@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import sounds
 
 from musictag.hearing.network.architecture import Architecture
 from musictag.hearing.scattering.plan import FrontEnd
@@ -22,9 +23,9 @@ def write_folder(
     directory: Path, rows: list[dict[str, object]], labels: list[list[float]], tags=TAGS
 ) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
-    columns = ["id", "file", "start", "duration", "track", "split", "genre"]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     with (directory / "clips.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
+        writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
     with (directory / "soft_labels.csv").open("w", newline="") as file:
@@ -48,6 +49,22 @@ def data_set(labels: list[list[float]], *, tracks: str = "", shares=(0.5, 0.5, 0
     )
     shares_ = dict(zip(TAGS, shares, strict=True))
     return DataSet(Path(), TAGS, examples, np.array(labels, dtype=np.float32), shares_)
+
+
+def write_audible(directory: Path) -> Path:
+    """Three examples with audio: two stretches of one file, and one that is broken."""
+    folder = directory / "data"
+    folder.mkdir()
+    tone = sounds.chord(40, rate_hz=16_000, channels=1)
+    sounds.write(folder / "a.wav", "wav", tone, 16_000)
+    (folder / "b.wav").write_bytes(b"RIFF, but then nothing")
+    rows = [
+        clip("a0", file="a.wav", track="a"),
+        clip("a1", file="a.wav", track="a", start=10),
+        clip("b", "validation"),
+        clip("d", "validation", file="a.wav", start=0, duration=12),
+    ]
+    return write_folder(folder, rows, [[0.5, 0.1, 0.2]] * 4)
 
 
 def write_learnable(directory: Path) -> TrainSettings:

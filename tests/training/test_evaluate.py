@@ -20,8 +20,9 @@ from musictag.errors import DataSetError, UsageError
 from musictag.hearing.checkpoint import Checkpoint
 from musictag.training import evaluate as evaluation
 from musictag.training import scorecard, scores
-from musictag.training.dataset import DataSet, Example, read_folder
+from musictag.training.dataset import DataSet, Example
 from musictag.training.evaluate import evaluate, judge, judge_genres
+from musictag.training.folder import read_folder
 from musictag.training.scores import binarise, correlation, pr_auc, roc_auc
 
 # -- scores, by hand -------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ from musictag.hearing import checkpoint
 from musictag.hearing.network.architecture import Architecture
 from musictag.report import scan as report
 from musictag.training import download, magnatagatune
-from musictag.training.dataset import DataSet, open_dataset
+from musictag.training.dataset import DataSet
+from musictag.training.datasets import open_dataset
 from musictag.training.evaluate import evaluate
 from musictag.training.magnatagatune import ANNOTATIONS, BROKEN, CLIP_INFO, PARTS, TAGS
 from musictag.training.train import TrainSettings, train

@@ -25,8 +25,8 @@ from safetensors.torch import load_file
 from musictag.errors import MusictagError, UsageError
 from musictag.hearing import checkpoint
 from musictag.training import ranks
-from musictag.training.dataset import read_folder
 from musictag.training.features import prepare
+from musictag.training.folder import read_folder
 from musictag.training.ranks import ALONE, Ranks
 from musictag.training.train import EpochResult, Run, TrainSettings, train
 
