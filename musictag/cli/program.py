@@ -473,7 +473,7 @@ def _hands(
     """A cluster's, if one is asked for."""
     if address is None:
         return contextlib.nullcontext()
-    from musictag.cluster import ray as cluster  # noqa: PLC0415
+    from musictag.cluster import connection as cluster  # noqa: PLC0415
 
     return cluster.connected(address, ears, settings)
 

@@ -32,8 +32,8 @@ from program import Run
 
 from musictag.audio.decoder import Closed, Decoder
 from musictag.cli import program as cli
-from musictag.cluster import ray as cluster
-from musictag.cluster.ray import TRIES, Answer, Hand, Hands, Lost, Request
+from musictag.cluster import connection as cluster
+from musictag.cluster.connection import TRIES, Answer, Hand, Hands, Lost, Request
 from musictag.config import Settings
 from musictag.errors import AudioError, FileError, MusictagError, UsageError
 from musictag.hearing import checkpoint
