@@ -62,7 +62,7 @@ DOORS = {
     "av": {"audio"},
     "kymatio": {"hearing/scattering/plan"},
     "mutagen": {"metadata"},
-    "ray": {"cluster"},
+    "ray": {"cluster/ray_library"},
     "platformdirs": {"stores", "config", "training/magnatagatune"},
     "rich": {"report"},
     "safetensors": {"hearing/checkpoint"},

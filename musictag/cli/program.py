@@ -467,15 +467,21 @@ def scan(  # noqa: PLR0913  # one argument per option
         raise typer.Exit(1 if told.n_failed else 0)
 
 
+@contextlib.contextmanager
 def _hands(
     address: str | None, ears: Checkpoint, settings: config.Settings
-) -> contextlib.AbstractContextManager[Hands | None]:
-    """A cluster's, if one is asked for."""
+) -> Iterator[Hands | None]:
+    """The workers of a cluster, if one is asked for."""
     if address is None:
-        return contextlib.nullcontext()
-    from musictag.cluster import connection as cluster  # noqa: PLC0415
+        yield None
+        return
+    from musictag.cluster import connection, ray_library  # noqa: PLC0415
 
-    return cluster.connected(address, ears, settings)
+    with (
+        ray_library.for_a_program(),
+        connection.connected(address, ears, settings) as workers,
+    ):
+        yield workers
 
 
 def _tell(told: Report, outcome: Outcome) -> None:

@@ -245,7 +245,7 @@ class Hands(Protocol):
     def n(self) -> int:
         """How many files can be in hand at once."""
 
-    def hand(self) -> Hand: ...
+    def decoder(self) -> Hand: ...
 
 
 class Decoders:

@@ -92,7 +92,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     if hands is None and settings.device not in ("auto", "cpu"):
         find_device(settings.device)
     jobs = settings.jobs or (process.n_cores() if hands is None else hands.n)
-    hand = Decoder if hands is None else hands.hand
+    hand = Decoder if hands is None else hands.decoder
     with (
         Decoder() as own,
         writing.begun(journal, write, (checkpoint.name, checkpoint.digest)) as run,
