@@ -36,7 +36,7 @@ def test_a_program_keeps_ray_quiet_and_its_command_line_to_itself(
 ) -> None:
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")  # the user's own choice stays
     stdout, level = sys.stdout, logging.getLogger("ray").level
-    with caplog.at_level(logging.DEBUG), ray_library.for_a_program():
+    with caplog.at_level(logging.DEBUG, "musictag.cluster"), ray_library.for_a_program():
         assert fake_ray._private.utils.get_entrypoint_name() == "musictag"
         assert os.environ["RAY_USAGE_STATS_ENABLED"] == "1"
         assert os.environ["RAY_ENABLE_AUTO_CONNECT"] == "0"
