@@ -43,7 +43,7 @@ import album
 from commands import MUSICTAG, ROOT, Bound, Command, Failed, Run, in_turns, machine, median, run
 
 from musictag import files
-from musictag.audio import track as audio
+from musictag.audio.track import Track
 
 PEERS = ROOT / "benchmarks" / "peers"
 
@@ -153,7 +153,7 @@ def reason_against(command: Command) -> str:
 
 
 def duration_s(path: Path) -> float:
-    track = audio.Track(path)
+    track = Track(path)
     for _ in track.segments():
         pass
     return track.duration_s or 0.0

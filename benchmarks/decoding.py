@@ -19,7 +19,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from musictag.audio import track as audio
+from musictag.audio import ffmpeg, libsndfile
+from musictag.audio.blocks import GaveUp
+from musictag.audio.digest import payload_digest
+from musictag.audio.track import Track
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/support"))
 import sounds  # type: ignore[import-not-found]
@@ -54,28 +57,28 @@ class Row:
 
 
 def measure(path: Path) -> Row:
-    track = audio.Track(path)
+    track = Track(path)
     drain(track.segments())
     minutes = (track.duration_s or 0.0) / 60
-    libsndfile = door_s(audio._libsndfile, path)
-    ffmpeg = door_s(audio._ffmpeg, path)
-    whole = cpu_s(lambda: drain(audio.Track(path).segments()))
+    libsndfile_s = door_s(libsndfile.blocks, path)
+    ffmpeg_s = door_s(ffmpeg.blocks, path)
+    whole = cpu_s(lambda: drain(Track(path).segments()))
     return Row(
         file=path.name,
         first=track.decoder,
-        libsndfile=libsndfile / minutes if libsndfile else None,
-        ffmpeg=ffmpeg / minutes if ffmpeg else None,
-        ratio=libsndfile / ffmpeg if libsndfile and ffmpeg else None,
+        libsndfile=libsndfile_s / minutes if libsndfile_s else None,
+        ffmpeg=ffmpeg_s / minutes if ffmpeg_s else None,
+        ratio=libsndfile_s / ffmpeg_s if libsndfile_s and ffmpeg_s else None,
         track=whole / minutes,
         times_real_time=60 * minutes / whole,
-        digest=cpu_s(lambda: audio.payload_digest(path)) / minutes,
+        digest=cpu_s(lambda: payload_digest(path)) / minutes,
     )
 
 
 def door_s(door: Callable[[Path, float], Iterator[object]], path: Path) -> float | None:
     try:
         return cpu_s(lambda: drain(door(path, 0.0)))
-    except audio._GaveUp:
+    except GaveUp:
         return None
 
 

@@ -20,13 +20,13 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is there, as in a scan
 
 from musictag import files, process
-from musictag.audio import track as audio
+from musictag.audio.track import Track
 from musictag.errors import FileError
 
 
 def drained(path: Path) -> float:
     """The seconds of music in it; none in a file that cannot be read."""
-    track = audio.Track(path)
+    track = Track(path)
     try:
         for _ in track.segments():
             pass

@@ -26,7 +26,7 @@ import torch
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 from timing import device_name, synchronise, timed
 
-from musictag.audio import track as audio
+from musictag.audio.samples import SEGMENT_LENGTH, SEGMENT_S
 from musictag.hearing import checkpoint
 from musictag.hearing.ear_core import CpuEar
 from musictag.hearing.ear_torch import Ear
@@ -65,7 +65,7 @@ def main() -> None:
 def measure(ear: Ear | CpuEar, device: str, batches: Sequence[int], n_runs: int) -> dict[str, Any]:
     """Batch sizes for which the device's memory does not suffice are left out."""
     kind = device.partition(":")[0]
-    theirs = ScatteringTorch1D(shape=(audio.SEGMENT_LENGTH,), **KYMATIO).to(device)
+    theirs = ScatteringTorch1D(shape=(SEGMENT_LENGTH,), **KYMATIO).to(device)
     samples = made_segments(max(batches), device)
     what: dict[str, Callable[[], object]] = {}
     memory: dict[int, float] = {}
@@ -105,7 +105,7 @@ def measure(ear: Ear | CpuEar, device: str, batches: Sequence[int], n_runs: int)
             {
                 "batch": n,
                 "segments_per_s": n / seconds[f"whole {n}"],
-                "real_time": n * audio.SEGMENT_S / seconds[f"whole {n}"],
+                "real_time": n * SEGMENT_S / seconds[f"whole {n}"],
                 "front_end_s": seconds[f"front end {n}"],
                 "network_s": seconds[f"network {n}"],
                 "front_end_share": seconds[f"front end {n}"]
@@ -183,7 +183,7 @@ def bytes_touched(scattering: Scattering) -> int:
 def made_segments(n: int, device: str) -> torch.Tensor:
     """Noise as loud as music: what is in it makes no difference to the time."""
     generator = torch.Generator().manual_seed(0)
-    return (0.1 * torch.randn(n, audio.SEGMENT_LENGTH, generator=generator)).to(device)
+    return (0.1 * torch.randn(n, SEGMENT_LENGTH, generator=generator)).to(device)
 
 
 def memory_gb(run: Callable[[], object], device: str) -> float | None:
@@ -221,7 +221,7 @@ def table(results: dict[str, Any]) -> str:
         f"{results['device']}, torch {results['torch']}; medians of {results['n_runs']}",
         f"copies memory at {results['copy_gb_per_s']:.1f} GB/s (read and written)"
         + (
-            f"; the front end touches {touched:.0f} MB per segment of {audio.SEGMENT_S} s"
+            f"; the front end touches {touched:.0f} MB per segment of {SEGMENT_S} s"
             if (touched := results["touched_mb_per_segment"])
             else ""
         ),

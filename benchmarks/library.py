@@ -37,7 +37,7 @@ from pathlib import Path
 from commands import MUSICTAG, Bound, Command, Run, in_turns, machine, median, run
 
 from musictag import metadata
-from musictag.audio import track as audio
+from musictag.audio.digest import payload_digest
 from musictag.config import Settings
 from musictag.hearing import checkpoint
 from musictag.metadata import Snapshot
@@ -169,9 +169,7 @@ def make_remembered(home: Path, n_files: int) -> None:
         AtOnce(home / "musictag" / "journal.sqlite") as journal,
         journal.run(["scan", "--write"], model=model.name, model_digest=model.digest) as writing,
     ):
-        scanner = pipeline._Scanner(
-            model, Settings(), cache, None, audio.payload_digest, writes=False
-        )
+        scanner = pipeline._Scanner(model, Settings(), cache, None, payload_digest, writes=False)
         for number, path in enumerate(paths(home / "music", n_files)):
             kind = KINDS[number % len(KINDS)]
             path.write_bytes(contents[number % len(KINDS)])

@@ -29,7 +29,8 @@ from reference_scattering import by_definition, relative_error
 from timing import device_name, peak_memory_gb, timed
 from torch import Tensor
 
-from musictag.audio import track as audio
+from musictag.audio.samples import RATE_HZ
+from musictag.audio.track import Track
 from musictag.hearing.kernels import mkl
 from musictag.hearing.scattering.core import CpuScattering
 from musictag.hearing.scattering.plan import FrontEnd, kymatio_plan
@@ -148,14 +149,14 @@ def table(results: dict[str, float | str]) -> str:
 def make_signals(music: Path | None) -> dict[str, torch.Tensor]:
     """Four segments: (N,) float32 each."""
     g = np.random.default_rng(0)
-    t = np.arange(N) / audio.RATE_HZ
+    t = np.arange(N) / RATE_HZ
     clicks = np.zeros(N)
-    clicks[:: audio.RATE_HZ // 3] = 0.5
+    clicks[:: RATE_HZ // 3] = 0.5
     signals = {
         "noise": 0.1 * g.standard_normal(N),
         "tones": sum(0.1 * np.sin(2 * np.pi * f * t) for f in (110, 440, 1234.5, 5000)),
         "clicks": clicks,
-        "music": next(audio.Track(music).segments()) if music else made_music(g),
+        "music": next(Track(music).segments()) if music else made_music(g),
     }
     return {name: torch.from_numpy(np.asarray(x)).float() for name, x in signals.items()}
 
@@ -164,8 +165,8 @@ def made_music(g: np.random.Generator) -> NDArray[np.float64]:
     """Plucked chords of decaying harmonics over a noisy drum, two beats a second."""
     x = np.zeros(N)
     for beat in np.arange(0, 29, 0.5):
-        start = int(beat * audio.RATE_HZ)
-        t = np.arange(min(4 * audio.RATE_HZ, N - start)) / audio.RATE_HZ
+        start = int(beat * RATE_HZ)
+        t = np.arange(min(4 * RATE_HZ, N - start)) / RATE_HZ
         x_here = x[start : start + len(t)]
         for note in g.choice([0, 3, 5, 7, 10, 12, 15], 3, replace=False):
             pitch = 110 * 2 ** (note / 12)

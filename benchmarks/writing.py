@@ -28,7 +28,7 @@ import mutagen.id3
 import mutagen.mp3
 
 from musictag import metadata
-from musictag.audio import track as audio
+from musictag.audio.digest import payload_digest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/support"))
 import sounds  # type: ignore[import-not-found]
@@ -89,7 +89,7 @@ def safe(path: Path) -> None:
 
 
 def safe_and_sound(path: Path) -> None:
-    metadata.write(path, FIELDS, payload_digest=audio.payload_digest)
+    metadata.write(path, FIELDS, payload_digest=payload_digest)
 
 
 WAYS: tuple[Callable[[Path], None], ...] = (in_place, in_place_to_disk, safe, safe_and_sound)

@@ -15,7 +15,9 @@ import precision
 import pytest
 import scan
 
-from musictag.audio import track as audio
+from musictag.audio.digest import payload_digest
+from musictag.audio.samples import RATE_HZ
+from musictag.audio.track import Track
 from musictag.hearing import checkpoint
 
 
@@ -35,11 +37,11 @@ def test_the_made_album_has_tracks_of_the_length_asked_for_and_no_two_alike(
     album._pieces.cache_clear()
     one, other = album.make(tmp_path, n_tracks=2, seconds=4)
     album._pieces.cache_clear()
-    assert audio.payload_digest(one) != audio.payload_digest(other)
-    track = audio.Track(one)
+    assert payload_digest(one) != payload_digest(other)
+    track = Track(one)
     (segment,) = track.segments()
     assert track.duration_s == pytest.approx(4, abs=0.06)  # a frame and the decoder's delay
-    assert abs(segment[: 4 * audio.RATE_HZ]).mean() > 0.01
+    assert abs(segment[: 4 * RATE_HZ]).mean() > 0.01
 
 
 def test_a_run_has_the_commands_output_and_its_childrens_processor_time() -> None:

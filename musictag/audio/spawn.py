@@ -90,7 +90,7 @@ def _command() -> list[str]:
     """What starts the process: isolated, so that nothing in the current folder or environment is
     imported that this program would not import itself."""
     folders = [folder for folder in sys.path if isinstance(folder, str)]
-    start = "from musictag.audio import decoder; decoder.work()"
+    start = "from musictag.audio import worker; worker.work()"
     return [sys.executable, "-I", "-c", f"import sys; sys.path[:] = {folders!a}; {start}"]
 
 

@@ -34,8 +34,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from musictag.audio import track as audio
 from musictag.audio.decoder import Closed
+from musictag.audio.samples import RATE_HZ, SEGMENT_S
 from musictag.errors import FileError
 from musictag.outcome import Problem
 
@@ -125,7 +125,7 @@ class Listener:
             elif arrival.segment is None:
                 arrival.track.decoded = True
                 if n := arrival.track.n_heard_elsewhere:
-                    self._heard(arrival.track.path, float(n * audio.SEGMENT_S))
+                    self._heard(arrival.track.path, float(n * SEGMENT_S))
                 if arrival.track.n_unheard == 0:
                     yield arrival.track
             else:
@@ -185,7 +185,7 @@ class _Batch:
 
     def __init__(self, ear: Ear | CpuEar, n_samples: int) -> None:
         self.batch = ear.batch(n_samples)
-        self.segment_s = n_samples / audio.RATE_HZ
+        self.segment_s = n_samples / RATE_HZ
         self.tracks: list[Track] = []
         self.later: Later | CpuLater | None = None
 

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musictag import decision, metadata, process
-from musictag.audio import track as audio
 from musictag.audio.decoder import FATAL, Decoder
+from musictag.audio.digest import file_digest
+from musictag.audio.samples import SEGMENT_LENGTH
 from musictag.config import Settings
 from musictag.errors import CheckpointError, FileError
 from musictag.hearing.ear_torch import find_device
@@ -113,11 +114,11 @@ def scan(  # noqa: PLR0913  # what a run has, by name
 
 def check_segments(checkpoint: Checkpoint) -> None:
     """CheckpointError for a model that hears other segments than we cut."""
-    n_samples = checkpoint.front_end.get("n_samples", audio.SEGMENT_LENGTH)
-    if n_samples != audio.SEGMENT_LENGTH:
+    n_samples = checkpoint.front_end.get("n_samples", SEGMENT_LENGTH)
+    if n_samples != SEGMENT_LENGTH:
         raise CheckpointError(
             f"{checkpoint.name}: this model hears segments of {n_samples} samples, "
-            f"musictag cuts {audio.SEGMENT_LENGTH}"
+            f"musictag cuts {SEGMENT_LENGTH}"
         )
 
 
@@ -467,7 +468,7 @@ def _explained(path: Path, error: OSError) -> FileError:
 def _note_fatal(track: Track, error: FileError) -> None:
     """What no decoder survives is known again by all its bytes: nobody can tell which are music."""
     if track.content is None:
-        track.content = audio.file_digest(track.path)
+        track.content = file_digest(track.path)
     track.heard = Heard(0.0, (), error.code, error.message)
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musictag import decision
-from musictag.audio import track as audio
-from musictag.audio.decoder import Decoder, Track
+from musictag.audio.decoder import Decoder, IsolatedTrack
+from musictag.audio.samples import SEGMENT_S, Samples
 from musictag.config import Settings
 from musictag.errors import AudioError
 from musictag.hearing.ear_torch import find_device
@@ -49,12 +49,12 @@ def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
         tuple(rows),
         probabilities,
         decision.choose(probabilities, checkpoint.thresholds, limits=settings.limits),
-        audio.SEGMENT_S,
+        SEGMENT_S,
     )
 
 
 def _hear(
-    track: Track, checkpoint: Checkpoint, settings: Settings
+    track: IsolatedTrack, checkpoint: Checkpoint, settings: Settings
 ) -> Iterator[tuple[list[float], list[tuple[float, ...]]]]:
     """Where some segments start, and their probabilities."""
     batch_size = settings.batch_size or BATCH_SIZE
@@ -67,7 +67,7 @@ def _hear(
         yield list(starts_s), list(map(tuple, heard.tolist()))
 
 
-def _batches(track: Track, size: int) -> Iterator[list[tuple[float, audio.Samples]]]:
+def _batches(track: IsolatedTrack, size: int) -> Iterator[list[tuple[float, Samples]]]:
     try:
         segments = track.timed_segments()
         while batch := list(islice(segments, size)):

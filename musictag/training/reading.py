@@ -19,7 +19,9 @@ def read_samples(example: Example) -> NDArray[np.float32]:
 
     Raises AudioError, also where the file ends more than half a second before the example does.
     """
-    from musictag.audio.track import RATE_HZ, SEGMENT_LENGTH, Track  # noqa: PLC0415 (not where features are)
+    # imported here: whoever has the features needs no decoder
+    from musictag.audio.samples import RATE_HZ, SEGMENT_LENGTH  # noqa: PLC0415
+    from musictag.audio.track import Track  # noqa: PLC0415
 
     start = round(example.start_s * RATE_HZ)
     wanted = min(round(example.duration_s * RATE_HZ), SEGMENT_LENGTH)

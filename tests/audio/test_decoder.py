@@ -20,9 +20,10 @@ import pytest
 import sounds
 from ears import FakeEar
 
-from musictag.audio import decoder, spawn
-from musictag.audio import track as audio
+from musictag.audio import decoder, spawn, track, wire
 from musictag.audio.decoder import Decoder
+from musictag.audio.digest import payload_digest
+from musictag.audio.track import Track
 from musictag.config import Settings
 from musictag.errors import AudioError, MusictagError
 from musictag.outcome import Outcome, Problem
@@ -33,8 +34,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POS
 
 ILLNESS = """
 import os, signal, sys, time
-from musictag.audio import track as audio
-from musictag.audio import decoder
+from musictag.audio import digest, wire, worker
+from musictag.audio.samples import SEGMENT_LENGTH
+from musictag.audio.track import Track
 
 def infected(healthy):
     def work(self, **options):
@@ -44,9 +46,9 @@ def infected(healthy):
         return healthy(self, **options)
     return work
 
-audio.Track.segments = infected(audio.Track.segments)
-audio.Track.timed_segments = infected(audio.Track.timed_segments)
-audio.payload_digest = infected(audio.payload_digest)
+Track.segments = infected(Track.segments)
+Track.timed_segments = infected(Track.timed_segments)
+digest.payload_digest = infected(digest.payload_digest)
 """
 CRASH = "os.kill(os.getpid(), signal.SIGSEGV)"
 ILL_FILE = "'ill' in path.name"
@@ -58,7 +60,7 @@ def infect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def infect(what: str, *, where: str = ILL_FILE) -> None:
         illness = ILLNESS.format(where=where, what=what)
-        python = f"import sys; sys.path[:] = {sys.path!a}\n{illness}\ndecoder.work()"
+        python = f"import sys; sys.path[:] = {sys.path!a}\n{illness}\nworker.work()"
         monkeypatch.setattr(spawn, "_command", lambda: [sys.executable, "-I", "-c", python])
 
     return infect
@@ -110,7 +112,7 @@ def test_segments_are_those_of_the_track(
     if not shared:
         without_shared_memory(monkeypatch)
     path = sounds.write(tmp_path / "a.mp3", "mp3", sounds.staircase(100), 16_000)
-    here = audio.Track(path, n_segments=n_segments)
+    here = Track(path, n_segments=n_segments)
     there = one.track(path, n_segments=n_segments)
     for ours, theirs in zip(here.segments(), there.segments(), strict=True):
         assert np.array_equal(ours, theirs)
@@ -121,11 +123,9 @@ def test_segments_are_those_of_the_track(
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere segments come in the pipe")
 def test_what_waits_in_shared_memory_is_not_written_over(one: Decoder, tmp_path: Path) -> None:
     """However slowly it is taken; and there is room for several, so that decoding goes on."""
-    path = sounds.write(
-        tmp_path / "a.wav", "wav", sounds.staircase(29 * 3 * decoder._PLACES), 16_000
-    )
+    path = sounds.write(tmp_path / "a.wav", "wav", sounds.staircase(29 * 3 * wire.PLACES), 16_000)
     theirs = one.track(path).segments()
-    for number, ours in enumerate(audio.Track(path).segments()):
+    for number, ours in enumerate(Track(path).segments()):
         taken = next(theirs)
         if number == 0:
             assert one._process is not None
@@ -152,7 +152,7 @@ def test_a_system_that_gives_no_shared_memory_is_decoded_on_all_the_same(
 
 def test_timed_segments_are_those_of_the_track(one: Decoder, tmp_path: Path) -> None:
     path = sounds.write(tmp_path / "a.flac", "flac", sounds.staircase(70), 16_000)
-    here, there = audio.Track(path), one.track(path)
+    here, there = Track(path), one.track(path)
     for ours, theirs in zip(here.timed_segments(), there.timed_segments(), strict=True):
         assert ours[0] == theirs[0]
         assert np.array_equal(ours[1], theirs[1])
@@ -160,7 +160,7 @@ def test_timed_segments_are_those_of_the_track(one: Decoder, tmp_path: Path) -> 
 
 
 def test_the_digest_is_that_of_the_track(one: Decoder, song: Path) -> None:
-    assert one.payload_digest(song) == audio.payload_digest(song)
+    assert one.payload_digest(song) == payload_digest(song)
 
 
 def test_an_error_comes_over_whole(one: Decoder, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_an_error_comes_over_whole(one: Decoder, tmp_path: Path) -> None:
     with pytest.raises(AudioError) as caught:
         list(track.segments())
     with pytest.raises(AudioError) as expected:
-        list(audio.Track(path).segments())
+        list(Track(path).segments())
     assert caught.value.args == expected.value.args
     assert track.duration_s == pytest.approx(2)
     process = one._process
@@ -205,7 +205,7 @@ def test_a_name_is_a_name(
     monkeypatch.chdir(tmp_path)
     song = sounds.make(tmp_path, "wav", seconds=2).rename(tmp_path / name)
     assert n_segments(one, Path(name)) == 1
-    assert one.payload_digest(Path(name)) == audio.payload_digest(song)
+    assert one.payload_digest(Path(name)) == payload_digest(song)
     song.write_bytes(sounds.encode("mp3", sounds.chord(2), 44_100))
     assert n_segments(one, Path(name)) == 1
 
@@ -245,9 +245,9 @@ def test_the_process_loads_what_it_needs_and_no_more(song: Path) -> None:
     script = f"""
         import sys
         from pathlib import Path
-        from musictag.audio import track as audio
-        from musictag.audio import decoder
-        list(audio.Track(Path({os.fspath(song)!a})).segments())
+        from musictag.audio import worker
+        from musictag.audio.track import Track
+        list(Track(Path({os.fspath(song)!a})).segments())
         print(*sys.modules)
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
@@ -278,7 +278,7 @@ def test_nothing_is_imported_from_the_current_folder(
         ("os.abort()", "crashed", r"its decoder crashed \(SIGABRT\)"),
         ("os._exit(3)", "crashed", r"its decoder crashed \(exit code 3\)"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "killed", "killed, perhaps because memory"),
-        ("decoder.HUNG_S = 0; decoder._allow_processor_time(0)\n"
+        ("wire.HUNG_S = 0; worker._allow_processor_time(0)\n"
          "            while True: pass", "hung", "worked for 60 s without getting further"),
         ("raise MemoryError", "too_big", "more than 1024 MB"),
         ("raise OSError(5, 'Input/output error')", "io", "input/output error"),
@@ -323,14 +323,14 @@ def test_who_dies_of_an_earlier_file_is_replaced_and_no_segment_comes_twice(
     one: Decoder, tmp_path: Path, song: Path, infect: Any
 ) -> None:
     """The second file's first segment has been sent when it happens."""
-    infect("decoder.send = decoder._Replier.send; decoder.n = 0; "
-           "decoder._Replier.send = lambda s, k, c=b'': ("
-           "setattr(decoder, 'n', decoder.n + (k in (b'S', b'M'))), "
-           f"{CRASH} if decoder.n == 2 else decoder.send(s, k, c))",
+    infect("worker.old_send = worker._Replier.send; worker.n = 0; "
+           "worker._Replier.send = lambda s, k, c=b'': ("
+           "setattr(worker, 'n', worker.n + (k in (b'S', b'M'))), "
+           f"{CRASH} if worker.n == 2 else worker.old_send(s, k, c))",
            where=f"path.name == {song.name!a}")  # fmt: skip
     long = sounds.write(tmp_path / "long.wav", "wav", sounds.staircase(90), 16_000)
     assert n_segments(one, song) == 1
-    for ours, theirs in zip(audio.Track(long).segments(), one.track(long).segments(), strict=True):
+    for ours, theirs in zip(Track(long).segments(), one.track(long).segments(), strict=True):
         assert np.array_equal(ours, theirs)
 
 
@@ -358,7 +358,7 @@ def test_an_idle_process_that_was_killed_is_replaced(one: Decoder, song: Path) -
     ],
 )
 def test_the_process_is_not_believed(one: Decoder, ill: Path, infect: Any, reply: str) -> None:
-    infect(f"decoder._Replier.send = lambda self, *_: self._replies.write({reply})")
+    infect(f"worker._Replier.send = lambda self, *_: self._replies.write({reply})")
     assert code_of(one, ill) == "crashed"
 
 
@@ -432,12 +432,12 @@ def test_hours_of_silence_in_a_few_kilobytes_take_no_memory(one: Decoder, tmp_pa
 
 
 def test_music_without_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio, "LONGEST_S", 1800)
+    monkeypatch.setattr(track, "LONGEST_S", 1800)
     path = tmp_path / "a.flac"
     path.write_bytes(silent_flac(1))
     for n_segments in (None, 3):
         with pytest.raises(AudioError) as caught:
-            list(audio.Track(path, n_segments=n_segments).segments())
+            list(Track(path, n_segments=n_segments).segments())
         assert caught.value.code == "too_big"
 
 
@@ -530,10 +530,10 @@ def test_the_process_ends_with_a_parent_that_is_killed(song: Path, busy: bool) -
         from pathlib import Path
         from musictag.audio import decoder
         from musictag.audio import spawn
-        sick = "import time; from musictag.audio import track as audio; "
-        sick += "audio.Track.segments = lambda _: time.sleep(99)"
+        sick = "import time; from musictag.audio.track import Track; "
+        sick += "Track.segments = lambda _: time.sleep(99)"
         python = f"import sys; sys.path[:] = {{sys.path!a}}; {{sick if {busy} else ''}}\\n"
-        python += "from musictag.audio import decoder; decoder.work()"
+        python += "from musictag.audio import worker; worker.work()"
         spawn._command = lambda: [sys.executable, "-I", "-c", python]
         one = decoder.Decoder()
         one.payload_digest(Path({os.fspath(song)!a}))
@@ -582,7 +582,7 @@ def test_a_crash_costs_a_taggram_one_line(ill: Path, infect: Any) -> None:
 def test_a_start_that_is_no_time_is_not_believed(
     one: Decoder, ill: Path, infect: Any, start: str
 ) -> None:
-    infect(f"return [({start}, __import__('numpy').zeros(audio.SEGMENT_LENGTH, 'float32'))]")
+    infect(f"return [({start}, __import__('numpy').zeros(SEGMENT_LENGTH, 'float32'))]")
     with pytest.raises(AudioError, match="went astray"):
         list(one.track(ill).timed_segments())
 
@@ -620,7 +620,7 @@ def test_a_file_that_kills_its_decoder_is_remembered_until_it_changes(
     fill(1)
     infect(
         f"os.mkdir({os.fspath(tmp_path)!a} + f'/death {{os.getpid()}}'); {CRASH}",
-        where=ILL_FILE if in_digest else f"{ILL_FILE} and isinstance(self, audio.Track)",
+        where=ILL_FILE if in_digest else f"{ILL_FILE} and isinstance(self, Track)",
     )
 
     def n_deaths() -> int:

@@ -21,8 +21,15 @@ import pytest
 import sounds
 from sounds import CONTAINERS, Samples
 
-from musictag.audio import track as audio
-from musictag.audio.track import RATE_HZ, SEGMENT_LENGTH, Track
+from musictag.audio import claims, doors, ffmpeg, libsndfile, platforms, resampling
+from musictag.audio.blocks import BLOCK, Block, GaveUp
+from musictag.audio.digest import payload_digest
+from musictag.audio.resampling import at_16_khz
+from musictag.audio.samples import RATE_HZ, SEGMENT_LENGTH
+from musictag.audio.segments import cut as cut_into_segments
+from musictag.audio.segments import evenly_spaced, pick
+from musictag.audio.source import Nameless
+from musictag.audio.track import Track
 from musictag.errors import AudioError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="names and pipes as in POSIX")
@@ -39,14 +46,14 @@ def error(path: Path, n_segments: int | None = None) -> AudioError:
     return raised.value
 
 
-def through(door: Callable[[Path, float], Iterator[audio._Block]], path: Path) -> Samples:
+def through(door: Callable[[Path, float], Iterator[Block]], path: Path) -> Samples:
     """All the music by one door: (N,) at the file's own rate."""
     return np.concatenate([block.samples.copy() for block in door(path, 0.0)])
 
 
 def whole(path: Path) -> Samples:
     """All the music by ffmpeg at 16 kHz: (N,)."""
-    blocks = audio._at_16_khz(audio._ffmpeg(path, 0.0))
+    blocks = at_16_khz(ffmpeg.blocks(path, 0.0))
     return np.concatenate([samples.copy() for samples in blocks])
 
 
@@ -133,8 +140,8 @@ def test_libsndfile_and_ffmpeg_give_the_same_samples(
     container: str, tolerance: float, tmp_path: Path
 ) -> None:
     path = sounds.make(tmp_path, container, seconds=4)
-    by_libsndfile = through(audio._libsndfile, path)
-    by_ffmpeg = through(audio._ffmpeg, path)
+    by_libsndfile = through(libsndfile.blocks, path)
+    by_ffmpeg = through(ffmpeg.blocks, path)
     assert by_libsndfile.shape == by_ffmpeg.shape
     assert np.abs(by_libsndfile - by_ffmpeg).max() <= tolerance
 
@@ -142,8 +149,8 @@ def test_libsndfile_and_ffmpeg_give_the_same_samples(
 @pytest.mark.parametrize("container", ["wav", "aiff"])
 def test_audioread_gives_the_same_samples_too(container: str, tmp_path: Path) -> None:
     path = sounds.make(tmp_path, container, seconds=2)
-    np.testing.assert_array_equal(through(audio._audioread, path), through(audio._ffmpeg, path))
-    blocks = list(audio._audioread(path, 1.5))
+    np.testing.assert_array_equal(through(platforms.blocks, path), through(ffmpeg.blocks, path))
+    blocks = list(platforms.blocks(path, 1.5))
     assert sum(len(block.samples) for block in blocks) == 22_050
     assert blocks[0].decoder.startswith("audioread:")
 
@@ -191,7 +198,7 @@ def test_any_rate_and_any_number_of_channels(rate_hz: int, channels: int, tmp_pa
     # 1e-4: at 8 kHz the resampler's passband ripple
     assert np.abs(segment[:20_000] - expected)[middle].max() < 1e-4
     np.testing.assert_allclose(
-        through(audio._ffmpeg, path), through(audio._libsndfile, path), atol=1e-6
+        through(ffmpeg.blocks, path), through(libsndfile.blocks, path), atol=1e-6
     )
 
 
@@ -201,7 +208,7 @@ def test_eight_channels_in_planes_do_not_read_past_the_last(container: str, tmp_
     rate_hz = default_rate_hz(container)
     tone = sounds.tone(440, 2.0, rate_hz=rate_hz, channels=8, amplitude=0.25)
     path = sounds.write(tmp_path / "x", container, tone, rate_hz)
-    samples = through(audio._ffmpeg, path)
+    samples = through(ffmpeg.blocks, path)
     # one of the eight is the bass channel, which some encoders filter
     assert 0.2 < np.abs(samples).max() < 0.3
     assert pitch_hz(samples, rate_hz) == pytest.approx(440, abs=1)
@@ -278,11 +285,11 @@ def test_a_track_can_be_heard_twice(tmp_path: Path) -> None:
 
 
 def test_three_hours_need_no_more_memory_than_three_minutes() -> None:
-    block = np.full(audio.BLOCK, 0.1, dtype=np.float32)
-    blocks = (audio._Block(block, RATE_HZ, "") for _ in range(3 * 3600 * RATE_HZ // audio.BLOCK))
+    block = np.full(BLOCK, 0.1, dtype=np.float32)
+    blocks = (Block(block, RATE_HZ, "") for _ in range(3 * 3600 * RATE_HZ // BLOCK))
     tracemalloc.start()
     try:
-        n_segments = sum(1 for _ in audio._cut(audio._at_16_khz(blocks)))
+        n_segments = sum(1 for _ in cut_into_segments(at_16_khz(blocks)))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -308,9 +315,9 @@ def test_reading_a_file_needs_memory_for_a_few_segments(tmp_path: Path) -> None:
 
 def test_evenly_spaced_by_hand() -> None:
     # 300 s in 3 parts of 100 s, centres at 50, 150, 250, starts 14.5 before, on whole seconds
-    assert audio._evenly_spaced(300.0, 3) == [35, 135, 235]
-    assert audio._evenly_spaced(29.0, 1) == [0]
-    assert audio._evenly_spaced(58.9, 2) == [0, 29]  # ¼ of 58.9 - 14.5 = 0.2; 29.7
+    assert evenly_spaced(300.0, 3) == [35, 135, 235]
+    assert evenly_spaced(29.0, 1) == [0]
+    assert evenly_spaced(58.9, 2) == [0, 29]  # ¼ of 58.9 - 14.5 = 0.2; 29.7
 
 
 @pytest.mark.parametrize(
@@ -352,10 +359,9 @@ def test_seeking_decodes_little_more_than_what_is_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded_s = 0.0
-    at_16_khz = audio._at_16_khz
 
-    def counting(blocks: Iterator[audio._Block]) -> Iterator[Samples]:
-        def counted() -> Iterator[audio._Block]:
+    def counting(blocks: Iterator[Block]) -> Iterator[Samples]:
+        def counted() -> Iterator[Block]:
             nonlocal decoded_s
             for block in blocks:
                 decoded_s += len(block.samples) / block.rate_hz
@@ -363,7 +369,7 @@ def test_seeking_decodes_little_more_than_what_is_heard(
 
         return at_16_khz(counted())
 
-    monkeypatch.setattr(audio, "_at_16_khz", counting)
+    monkeypatch.setattr(resampling, "at_16_khz", counting)
     for container in ("flac", "mp3", "ogg", "m4a"):
         decoded_s = 0.0
         path = sounds.make(tmp_path, container, seconds=120, rate_hz=16_000, channels=1)
@@ -386,11 +392,11 @@ def test_without_a_stated_duration_the_same_segments_are_picked_while_reading(
 ) -> None:
     path = sounds.make(tmp_path, "flac", seconds=100, rate_hz=16_000, channels=1)
     sought = heard(path, 3)
-    monkeypatch.setattr(audio, "_promise_s", lambda path: None)
+    monkeypatch.setattr(claims, "promise_s", lambda path: None)
     counted = heard(path, 3)
-    monkeypatch.setattr(audio, "_demuxed_s", lambda path: None)
+    monkeypatch.setattr(claims, "demuxed_s", lambda path: None)
     decoded = heard(path, 3)
-    monkeypatch.setattr(audio, "_seekable", lambda path, door: False)
+    monkeypatch.setattr(doors, "seekable", lambda path, door: False)
     read_through = heard(path, 3)
     for other in (counted, decoded, read_through):
         np.testing.assert_array_equal(np.array(other), np.array(sought))
@@ -423,7 +429,7 @@ def test_segments_end_where_the_music_does_and_not_where_the_header_says(
     data[at : at + 4] = struct.pack("<I", round(promised_s * RATE_HZ) * 4)
     path.write_bytes(data)
     if way == "read through":
-        monkeypatch.setattr(audio, "_seekable", lambda path, door: False)
+        monkeypatch.setattr(doors, "seekable", lambda path, door: False)
     expected = [samples[round(s * RATE_HZ) :, 0][:SEGMENT_LENGTH] for s in starts_s]
     for segment, music in zip(heard(path, n_segments), expected, strict=True):
         assert segment.shape == (SEGMENT_LENGTH,)
@@ -442,7 +448,7 @@ def test_of_segments_beyond_the_end_one_is_given(length: int) -> None:
             shared[: len(block)] = block
             yield shared[: len(block)]
 
-    first, second, last = audio._pick(blocks(), [0, 30, 71, 100, 129])
+    first, second, last = pick(blocks(), [0, 30, 71, 100, 129])
     np.testing.assert_array_equal(first, samples[:SEGMENT_LENGTH])
     np.testing.assert_array_equal(second, samples[30 * RATE_HZ :][:SEGMENT_LENGTH])
     np.testing.assert_array_equal(last, samples[-SEGMENT_LENGTH:])
@@ -630,12 +636,12 @@ def test_a_few_damaged_bytes_do_not_cost_the_track(
 
 def test_where_libsndfile_stops_ffmpeg_goes_on(tmp_path: Path) -> None:
     path = sounds.make(tmp_path, "flac", seconds=30, rate_hz=16_000, channels=1)
-    undamaged = through(audio._ffmpeg, path)
+    undamaged = through(ffmpeg.blocks, path)
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 3000] = bytes(3000)
     path.write_bytes(data)
-    with pytest.raises(audio._GaveUp):
-        through(audio._libsndfile, path)
+    with pytest.raises(GaveUp):
+        through(libsndfile.blocks, path)
 
     track = Track(path)
     segments = list(track.segments())
@@ -696,7 +702,7 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path: Path) -> None:
     assert error(tmp_path / "pipe.mp3").code == "not_a_file"  # would hang if it were opened
     assert error(Path(os.devnull)).code == "not_a_file"
     with pytest.raises(AudioError):
-        audio.payload_digest(tmp_path / "pipe.mp3")
+        payload_digest(tmp_path / "pipe.mp3")
 
 
 def test_a_file_we_may_not_read_is_reported(
@@ -787,9 +793,9 @@ def test_names_that_are_not_utf_8_or_look_like_options(
         path = Path(os.fsdecode(name))
         path.write_bytes(data)
         assert len(heard(path)) == 1
-        assert len(audio.payload_digest(path)) == 32
-        for door in (audio._libsndfile, audio._ffmpeg):
-            if container in ("flac", "wav") or door is audio._ffmpeg:
+        assert len(payload_digest(path)) == 32
+        for door in (libsndfile.blocks, ffmpeg.blocks):
+            if container in ("flac", "wav") or door is ffmpeg.blocks:
                 assert len(through(door, path))
 
 
@@ -813,8 +819,8 @@ def test_a_playlist_in_disguise_opens_no_other_file(
     path = Path("song.mp3")
     path.write_bytes(playlist)
     assert error(path).code == "no_decoder"
-    with pytest.raises(audio._GaveUp):
-        through(audio._ffmpeg, path)
+    with pytest.raises(GaveUp):
+        through(ffmpeg.blocks, path)
 
 
 def test_what_pythons_own_wav_reader_raises_is_no_bug_of_ours(tmp_path: Path) -> None:
@@ -822,8 +828,8 @@ def test_what_pythons_own_wav_reader_raises_is_no_bug_of_ours(tmp_path: Path) ->
     path = tmp_path / "a.wav"
     path.write_bytes(b"RIFF\x20\0\0\0WAVEjunk\xff\xff\xff\x7f" + bytes(64))
     assert error(path).code == "no_decoder"
-    with pytest.raises(audio._GaveUp):
-        through(audio._audioread, path)
+    with pytest.raises(GaveUp):
+        through(platforms.blocks, path)
 
 
 def test_a_size_that_points_to_far_outside_the_file_is_damage_and_no_fault_of_the_disk(
@@ -834,17 +840,17 @@ def test_a_size_that_points_to_far_outside_the_file_is_damage_and_no_fault_of_th
     data[at : at + 8] = b"\x7f" + b"\xff" * 6 + b"\0"
     path = tmp_path / "a.caf"
     path.write_bytes(data)
-    with pytest.raises(audio._GaveUp):
-        through(audio._ffmpeg, path)
-    assert len(audio.payload_digest(path)) == 32
+    with pytest.raises(GaveUp):
+        through(ffmpeg.blocks, path)
+    assert len(payload_digest(path)) == 32
 
 
 @pytest.mark.parametrize("offset", [-1, (1 << 63) - 1, 1 << 63])
 def test_a_view_of_a_file_has_no_place_outside_of_it(tmp_path: Path, offset: int) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"abc")
-    with path.open("rb") as file, pytest.raises(audio._GaveUp):
-        audio._Nameless(file).seek(offset)
+    with path.open("rb") as file, pytest.raises(GaveUp):
+        Nameless(file).seek(offset)
 
 
 # ---------------------------------------------------------------- the payload's digest
@@ -869,17 +875,17 @@ def add_tags(path: Path, size: int) -> None:
 @pytest.mark.parametrize("container", [name for name, row in CONTAINERS.items() if row.taggable])
 def test_the_digest_does_not_see_metadata(container: str, tmp_path: Path) -> None:
     path = sounds.make(tmp_path, container)
-    digest = audio.payload_digest(path)
+    digest = payload_digest(path)
     for size in (10, 100_000, 3000):  # larger than any padding, and smaller again
         add_tags(path, size)
-        assert audio.payload_digest(path) == digest
+        assert payload_digest(path) == digest
     mutagen.File(path).delete()
-    assert audio.payload_digest(path) == digest
+    assert payload_digest(path) == digest
 
 
 def test_the_digest_does_not_see_tags_behind_an_mp3(tmp_path: Path) -> None:
     path = sounds.make(tmp_path, "mp3")
-    digest, plain = audio.payload_digest(path), heard(path)
+    digest, plain = payload_digest(path), heard(path)
     lyrics = b"LYRICSBEGIN" + b"LYR00100" + b"a" * 100
     with path.open("ab") as file:
         file.write(lyrics + b"%06d" % len(lyrics) + b"LYRICS200")
@@ -890,7 +896,7 @@ def test_the_digest_does_not_see_tags_behind_an_mp3(tmp_path: Path) -> None:
     ape.save(path)
     mutagen.id3.ID3().save(path, v1=2)
     assert path.read_bytes()[-128:-125] == b"TAG"
-    assert audio.payload_digest(path) == digest
+    assert payload_digest(path) == digest
     np.testing.assert_array_equal(heard(path), plain)
 
 
@@ -898,29 +904,29 @@ def test_the_digest_does_not_see_tags_behind_an_mp3(tmp_path: Path) -> None:
 def test_the_digest_sees_the_music(container: str, tmp_path: Path) -> None:
     rate_hz = default_rate_hz(container)
     digests = {
-        audio.payload_digest(sounds.make(tmp_path, container, seed=seed, rate_hz=rate))
+        payload_digest(sounds.make(tmp_path, container, seed=seed, rate_hz=rate))
         for seed in (0, 1)
         for rate in (rate_hz, 48_000)
     }
     assert len(digests) == 4
     path = sounds.make(tmp_path, container)
-    digest = audio.payload_digest(path)
+    digest = payload_digest(path)
     data = bytearray(path.read_bytes())
     if container == "wav":  # the same samples, to be played at another speed
         path.write_bytes(data[:24] + struct.pack("<I", 22_050) + data[28:])
-        assert audio.payload_digest(path) != digest
+        assert payload_digest(path) != digest
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    assert audio.payload_digest(path) != digest
+    assert payload_digest(path) != digest
 
 
 def test_what_ffmpeg_cannot_take_apart_is_digested_whole(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(bytes(range(256)))
-    digest = audio.payload_digest(path)
-    assert digest == audio.payload_digest(path)
+    digest = payload_digest(path)
+    assert digest == payload_digest(path)
     path.write_bytes(bytes(range(255)))
-    assert audio.payload_digest(path) != digest
+    assert payload_digest(path) != digest
 
 
 # ---------------------------------------------------------------- together
@@ -958,7 +964,7 @@ def test_a_view_of_a_file_ends_where_the_tags_begin(tmp_path: Path) -> None:
     path = tmp_path / "x.mp3"
     path.write_bytes(b"\xff\xfb" + b"m" * 98 + b"TAG" + bytes(125))
     with path.open("rb") as file:
-        view = audio._Nameless(file)
+        view = Nameless(file)
         assert view.read() == b"\xff\xfb" + b"m" * 98
         assert view.seek(0, io.SEEK_END) == 100
         assert view.read(10) == b""
@@ -973,8 +979,8 @@ def test_an_apev2_tag_of_131_bytes_is_not_taken_for_id3v1(container: str, tmp_pa
     tags = mutagen.apev2.APEv2()
     tags["Title"] = "x"
     tags.save(path)
-    digest = audio.payload_digest(path)
+    digest = payload_digest(path)
     tags["Title"] = "x" * 53
     tags.save(path)
     assert path.read_bytes()[-128:].startswith(b"TAGEX")
-    assert audio.payload_digest(path) == digest
+    assert payload_digest(path) == digest

@@ -23,7 +23,7 @@ import typer
 from program import TAGS, Result, Run
 
 from musictag import __version__, config, metadata
-from musictag.audio import track as audio
+from musictag.audio.decoder import Decoder
 from musictag.cli import program as cli
 from musictag.errors import (
     AudioError,
@@ -96,7 +96,7 @@ def test_every_container_is_heard_planned_written_and_left_alone(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("everything has been heard")
 
-    monkeypatch.setattr(audio, "Track", refuse)
+    monkeypatch.setattr(Decoder, "track", refuse)
     written = musictag("scan", tmp_path, "--format", "jsonl", "--write")
     assert written.code == 0
     assert {Path(r["path"]) for r in written.records if r["status"] == "written"} == set(taggable)
@@ -109,7 +109,7 @@ def test_every_container_is_heard_planned_written_and_left_alone(
         }
 
     after = {path: path.read_bytes() for path in before}
-    monkeypatch.setattr(audio, "payload_digest", refuse)
+    monkeypatch.setattr(Decoder, "payload_digest", refuse)
     again = musictag("scan", tmp_path, "--format", "jsonl", "--write")
     assert {r["status"] for r in again.records if Path(r["path"]) in taggable} == {"unchanged"}
     assert {path: path.read_bytes() for path in before} == after

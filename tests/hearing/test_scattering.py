@@ -16,7 +16,7 @@ from kymatio.scattering1d.filter_bank import morlet_1d
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 from reference_scattering import by_definition, relative_error
 
-from musictag.audio import track as audio
+from musictag.audio.samples import SEGMENT_LENGTH
 from musictag.hearing.kernels import mkl
 from musictag.hearing.scattering import core as scattering_cpu
 from musictag.hearing.scattering import plan
@@ -153,7 +153,7 @@ def test_other_qualities_agree_with_the_definitions_too(make: Executor, Q: int) 
 
 
 def test_a_segment_is_as_long_as_audio_cuts_it() -> None:
-    assert FrontEnd().n_samples == audio.SEGMENT_LENGTH
+    assert FrontEnd().n_samples == SEGMENT_LENGTH
 
 
 def test_filters_are_not_part_of_the_weights(paper: Scattering) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from musictag import decision
-from musictag.audio.track import SEGMENT_LENGTH
+from musictag.audio.samples import SEGMENT_LENGTH
 from musictag.hearing import checkpoint
 from musictag.hearing.ear_core import CpuEar
 from musictag.hearing.ear_torch import Ear

@@ -10,7 +10,7 @@ from containers import PICTURE, track
 from tagging import FULL
 
 from musictag import metadata
-from musictag.audio import track as audio
+from musictag.audio.digest import payload_digest
 
 
 def test_what_listeners_would_miss_survives_in_asf(tmp_path: Path) -> None:
@@ -28,6 +28,6 @@ def test_what_listeners_would_miss_survives_in_asf(tmp_path: Path) -> None:
     for key, values in kept.items():
         file[key] = values
     file.save()
-    metadata.write(path, FULL, payload_digest=audio.payload_digest)
+    metadata.write(path, FULL, payload_digest=payload_digest)
     after = mutagen.asf.ASF(path)
     assert {key: [value.value for value in after[key]] for key in kept} == kept

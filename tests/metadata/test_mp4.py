@@ -13,7 +13,7 @@ from containers import PICTURE, track
 from tagging import FULL, NOTHING, fragmented, rendered, sound_of, with_atoms
 
 from musictag import metadata
-from musictag.audio import track as audio
+from musictag.audio.digest import payload_digest
 from musictag.errors import MetadataError
 
 
@@ -36,7 +36,7 @@ def test_what_listeners_would_miss_survives_in_mp4(tmp_path: Path) -> None:
     for key, value in kept.items():
         tags[key] = value
     tags.save()
-    metadata.write(path, FULL, payload_digest=audio.payload_digest)
+    metadata.write(path, FULL, payload_digest=payload_digest)
     after = mutagen.mp4.MP4(path)
     assert {key: after[key] for key in kept} == kept
 
@@ -60,7 +60,7 @@ def test_chapters_of_mp4_survive(tmp_path: Path) -> None:
     path.write_bytes(content[:place] + chapters + content[place:])
     before = [(c.start, c.title) for c in mutagen.mp4.MP4(path).chapters]
     assert [title for _, title in before] == ["One", "Two"]
-    metadata.write(path, FULL, payload_digest=audio.payload_digest)
+    metadata.write(path, FULL, payload_digest=payload_digest)
     assert [(c.start, c.title) for c in mutagen.mp4.MP4(path).chapters] == before
 
 
@@ -132,7 +132,7 @@ def test_music_behind_the_tags_of_mp4_is_still_found(tmp_path: Path) -> None:
                 target.mux(packet)
     content = first.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
-    metadata.write(first, FULL, payload_digest=audio.payload_digest)
+    metadata.write(first, FULL, payload_digest=payload_digest)
     assert metadata.read(first) == FULL
     assert sound_of(first) == sound_of(last)
 

@@ -21,7 +21,7 @@ from tagging import (
 )
 
 from musictag import metadata
-from musictag.audio import track as audio
+from musictag.audio.digest import payload_digest
 from musictag.errors import MetadataError
 
 BEFORE: dict[str, Callable[[Path], object]] = {
@@ -151,10 +151,10 @@ def test_the_journal_is_told_before_the_file_changes(tmp_path: Path) -> None:
         assert len(list(tmp_path.iterdir())) == 2
         told.append(written)
 
-    written = metadata.write(path, FULL, payload_digest=audio.payload_digest, about_to=about_to)
+    written = metadata.write(path, FULL, payload_digest=payload_digest, about_to=about_to)
     assert told == [written]
     assert written is not None
-    assert written.payload == audio.payload_digest(path)
+    assert written.payload == payload_digest(path)
     metadata.write(path, FULL, about_to=about_to)  # nothing to do
     assert told == [written]
 

@@ -12,7 +12,7 @@ from containers import decorate, decorations, id3, id3v1, text, track
 from tagging import FULL, TITLE, sound_of
 
 from musictag import metadata
-from musictag.audio import track as audio
+from musictag.audio.digest import payload_digest
 from musictag.errors import MetadataError
 
 
@@ -107,6 +107,6 @@ def test_an_ogg_file_is_written_whose_headers_take_more_pages_then(
     monkeypatch.setattr(mutagen.PaddingInfo, "get_default_padding", lambda self: 6000)
     path = track(tmp_path, "ogg")
     before = sound_of(path)
-    assert metadata.write(path, {"GENRE": ("Rock",)}, payload_digest=audio.payload_digest)
+    assert metadata.write(path, {"GENRE": ("Rock",)}, payload_digest=payload_digest)
     assert metadata.read(path)["GENRE"] == ("Rock",)
     assert sound_of(path) == before

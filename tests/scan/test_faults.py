@@ -77,7 +77,7 @@ from musictag import metadata
 from musictag.errors import MetadataError
 path, snapshot, values, options = Path(sys.argv[1]), *map(json.loads, sys.argv[2:])
 if options.pop("with_sound"):
-    from musictag.audio.track import payload_digest
+    from musictag.audio.digest import payload_digest
     options["payload_digest"] = payload_digest
 try:
     if values is None:

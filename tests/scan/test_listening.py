@@ -17,7 +17,7 @@ from ears import FakeEar
 from torch import Tensor, nn
 
 from musictag import decision
-from musictag.audio import track as audio
+from musictag.audio.samples import RATE_HZ, SEGMENT_S
 from musictag.errors import DeviceError
 from musictag.hearing import checkpoint
 from musictag.hearing import ear_torch as ear
@@ -373,7 +373,7 @@ def test_a_scan_goes_on_where_memory_runs_out_and_hears_nothing_twice() -> None:
 def test_it_is_told_whose_music_was_heard_and_how_much_of_it() -> None:
     told: list[tuple[str, float]] = []
     coming = arrivals([0.5] * 5, [0.25])
-    heard_by(Slow(4), coming, lambda path, s: told.append((path.name, s * audio.RATE_HZ)))
+    heard_by(Slow(4), coming, lambda path, s: told.append((path.name, s * RATE_HZ)))
     assert told == [("0.mp3", 4 * LENGTH), ("0.mp3", LENGTH), ("1.mp3", LENGTH)]
 
 
@@ -386,8 +386,7 @@ on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA devi
 def music() -> Tensor:
     """Chords, each another one: (5, N)."""
     chords = (
-        sounds.chord(audio.SEGMENT_S, rate_hz=audio.RATE_HZ, channels=1, seed=seed)[:, 0]
-        for seed in range(5)
+        sounds.chord(SEGMENT_S, rate_hz=RATE_HZ, channels=1, seed=seed)[:, 0] for seed in range(5)
     )
     return torch.from_numpy(np.stack(list(chords)))
 

@@ -13,7 +13,7 @@ import pytest
 import sounds
 import torch
 
-from musictag.audio import track as audio
+from musictag.audio.track import Track
 from musictag.config import Settings
 from musictag.errors import AudioError, CheckpointError
 from musictag.hearing.checkpoint import Checkpoint
@@ -49,14 +49,14 @@ def tone(seconds: float) -> np.ndarray:
 
 
 def starts(path: Path) -> list[float]:
-    return [start_s for start_s, _ in audio.Track(path).timed_segments()]
+    return [start_s for start_s, _ in Track(path).timed_segments()]
 
 
 def test_segments_know_where_they_start_the_last_one_is_moved_back(tmp_path: Path) -> None:
     path = wav(tmp_path / "a.wav", sounds.noise(70, rate_hz=16_000, channels=1))
-    timed = list(audio.Track(path).timed_segments())
+    timed = list(Track(path).timed_segments())
     assert [start_s for start_s, _ in timed] == [0, 29, 41]
-    plain = list(audio.Track(path).segments())
+    plain = list(Track(path).segments())
     for (_, ours), theirs in zip(timed, plain, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

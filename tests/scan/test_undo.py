@@ -19,7 +19,7 @@ import sounds
 from program import Result, Run
 
 from musictag import metadata
-from musictag.audio import track as audio
+from musictag.audio.digest import payload_digest
 from musictag.config import Settings
 from musictag.errors import UsageError
 from musictag.metadata import replacement, snapshot
@@ -42,7 +42,7 @@ def book() -> Iterator[Journal]:
 class InProcess:
     """Stands for the decoder's process, which takes a moment to start."""
 
-    payload_digest = staticmethod(audio.payload_digest)
+    payload_digest = staticmethod(payload_digest)
 
     def __enter__(self) -> InProcess:
         return self
@@ -63,7 +63,7 @@ def write(book: Journal, *changes: tuple[Path, Any], command: Sequence[str] = ("
         for path, values in changes:
             others = dict.fromkeys(values, ())
             with writing.written_down(run, path, others=others) as about_to:
-                digest = audio.payload_digest
+                digest = payload_digest
                 assert metadata.write(path, values, payload_digest=digest, about_to=about_to)
 
 

@@ -1,0 +1,197 @@
+"""What headers promise, compared with what was heard."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from musictag.audio.blocks import GaveUp
+from musictag.audio.ffmpeg import opened, packets
+from musictag.audio.source import after_id3, open_file
+from musictag.errors import AudioError
+
+# How much may be missing of what the header promises: encoders round, count their padding, and
+# cutters leave old headers behind. A download broken off lacks more.
+MISSING_S = 1.0
+MISSING_SHARE = 0.01
+# ffmpeg guesses the duration of the others from their bit rate, or (wav, asf, mp3) of a file
+# that is shorter than its header says.
+STATES_DURATION = frozenset(
+    {"aiff", "ape", "au", "caf", "dsf", "flac", "iff", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"}
+    | {"mpc", "mpc8", "tak", "tta", "w64", "wv"}
+)
+
+
+def judge(path: Path, heard_s: float, refusals: Sequence[str], damaged: bool) -> None:
+    """Raise AudioError unless what was heard is what the file holds."""
+    cure = "copy or download it again"
+    if refusals and not heard_s:
+        if _ends_inside_an_atom(path):
+            raise AudioError(path, "truncated", "the file is cut short", cure=cure)
+        reason = f"no decoder could read it ({'; '.join(refusals)})"
+        raise AudioError(path, "corrupt" if damaged else "no_decoder", reason)
+    promised_s = promise_s(path)
+    if promised_s and heard_s < promised_s - max(MISSING_S, MISSING_SHARE * promised_s):
+        reason = f"only {heard_s:.1f} s of {promised_s:.1f} s are in it: cut short or damaged"
+        raise AudioError(path, "truncated", reason, cure=cure)
+    if _ends_inside_a_page(path):
+        reason = f"the file is cut short: it breaks off after {heard_s:.1f} s"
+        raise AudioError(path, "truncated", reason, cure=cure)
+    if refusals and not promised_s:
+        raise AudioError(path, "corrupt", f"damaged after {heard_s:.1f} s ({'; '.join(refusals)})")
+
+
+def promise_s(path: Path) -> float | None:
+    """The duration that the container states, where it is a statement and not a guess."""
+    with open_file(path) as file:
+        head = file.read(16)
+        for reader, is_its in (
+            (_wav_promise_s, head[:4] == b"RIFF" and head[8:12] == b"WAVE"),
+            (_asf_promise_s, head == _ASF_HEADER),
+            (_mp3_promise_s, head[:3] == b"ID3" or head[:1] == b"\xff"),
+        ):
+            if is_its and (promised_s := reader(file)):
+                return promised_s
+    with contextlib.suppress(GaveUp), opened(path) as (container, stream):
+        name = container.format.name
+        if name == "ogg" and not _ends_inside_a_page(path) and stream.duration:
+            return float(stream.duration * stream.time_base)  # read off the last page
+        if name in STATES_DURATION:
+            if stream.duration:
+                return float(stream.duration * stream.time_base)
+            if container.duration and not container.streams.video:  # else it may be the film's
+                return float(container.duration / 1e6)
+    return None
+
+
+def demuxed_s(path: Path) -> float | None:
+    """The duration by counting packets, for containers that state none."""
+    import av  # noqa: PLC0415
+
+    duration = 0
+    try:
+        with opened(path) as (container, stream):
+            for packet in packets(container, stream):
+                duration += packet.duration or 0
+            return float(duration * stream.time_base) or None
+    except (GaveUp, av.FFmpegError):
+        return None
+
+
+def _mp3_promise_s(file: BinaryIO) -> float | None:
+    """From the Xing, Info or VBRI header in an mp3's first frame."""
+    file.seek(after_id3(file))
+    data = file.read(16_384)
+    start = data.find(b"\xff")
+    while 0 <= start < len(data) - 200:
+        version, layer = data[start + 1] >> 3 & 3, data[start + 1] >> 1 & 3
+        rate_index = data[start + 2] >> 2 & 3
+        if data[start + 1] >= 0xE0 and layer == 1 and version != 1 and rate_index != 3:
+            break
+        start = data.find(b"\xff", start + 1)
+    else:
+        return None
+    rate_hz = (44_100, 48_000, 32_000)[rate_index] >> {3: 0, 2: 1, 0: 2}[version]
+    per_frame = 1152 if version == 3 else 576
+    for offset in (36, 21, 13):  # behind the side information: its size depends on the mode
+        header = data[start + offset : start + offset + 12]
+        if header[:4] in (b"Xing", b"Info") and header[7] & 1:
+            return float(struct.unpack(">I", header[8:12])[0] * per_frame / rate_hz) or None
+    header = data[start + 36 : start + 54]
+    if header[:4] == b"VBRI":
+        return float(struct.unpack(">I", header[14:18])[0] * per_frame / rate_hz) or None
+    return None
+
+
+def _wav_promise_s(file: BinaryIO) -> float | None:
+    """From the size of the data chunk, unless it is one that streaming programs put there.
+
+    The byte rate in the header is nobody's guide and often wrong. Of compressed sound a size
+    says nothing: if the chunk is whole, so is the sound, else the fact chunk counts its samples.
+    """
+    position, rate_hz, bytes_per_sample, n_samples = 12, 0, 0, 0
+    end = file.seek(0, io.SEEK_END)
+    for _ in range(1000):
+        file.seek(position)
+        head = file.read(8)
+        if len(head) < 8:
+            break
+        name, size = head[:4], struct.unpack("<I", head[4:])[0]
+        if name == b"fmt " and len(fields := file.read(min(size, 26))) >= 16:
+            kind, _, rate_hz, _, align = struct.unpack("<HHIIH", fields[:14])
+            if kind == _WAV_EXTENSIBLE and len(fields) == 26:
+                kind = struct.unpack("<H", fields[24:])[0]
+            bytes_per_sample = align if kind in _WAV_PLAIN else 0
+        if name == b"fact" and size >= 4 and len(count := file.read(4)) == 4:
+            n_samples = struct.unpack("<I", count)[0]
+        if name == b"data":
+            if not (rate_hz and 0 < size < 0x7FFFF000):
+                return None
+            if bytes_per_sample:
+                return float(size / bytes_per_sample / rate_hz)
+            is_whole = position + 8 + size <= end
+            return None if is_whole or n_samples == 0xFFFFFFFF else n_samples / rate_hz or None
+        position += 8 + size + size % 2
+    return None
+
+
+_WAV_EXTENSIBLE = 0xFFFE
+_WAV_PLAIN = frozenset({1, 3, 6, 7})  # PCM, float, A-law, µ-law: so many bytes for every sample
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+
+
+def _asf_promise_s(file: BinaryIO) -> float | None:
+    """From the file properties: play time in units of 100 ns, with the lead-in in ms."""
+    file.seek(0)
+    head = file.read(1 << 20)  # a cover can come first
+    start = head.find(_ASF_FILE_PROPERTIES)
+    if start < 0 or len(head) < start + 92:
+        return None
+    play_time, _, lead_in_ms, flags = struct.unpack("<QQQI", head[start + 64 : start + 92])
+    live = flags & 1
+    return None if live else max(0.0, play_time / 1e7 - lead_in_ms / 1e3) or None
+
+
+def _ends_inside_a_page(path: Path) -> bool:
+    """Whether an Ogg file's last page is incomplete."""
+    with open_file(path) as file:
+        if file.read(4) != b"OggS":
+            return False
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - 131_072))
+        tail = file.read()
+    start = tail.rfind(b"OggS\x00")
+    page = tail[start:]
+    if start < 0:
+        return False
+    if len(page) < 27 or len(page) < 27 + page[26]:
+        return True
+    return len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+
+
+def _ends_inside_an_atom(path: Path) -> bool:
+    """Whether an MP4 file stops before one of its atoms does (its index comes last)."""
+    with open_file(path) as file:
+        size = file.seek(0, io.SEEK_END)
+        position = 0
+        for _ in range(1000):
+            file.seek(position)
+            head = file.read(16)
+            if position == 0 and head[4:8] != b"ftyp":
+                return False
+            if len(head) < 8:
+                return len(head) > 0
+            length = struct.unpack(">I", head[:4])[0]
+            if length == 1 and len(head) == 16:
+                length = struct.unpack(">Q", head[8:])[0]
+            if length < 8:  # 0: up to the end
+                return False
+            position += length
+            if position > size:
+                return True
+    return False

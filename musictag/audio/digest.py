@@ -1,0 +1,73 @@
+"""Digests of a file's sound, which a change of its metadata leaves alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from musictag.audio.blocks import GaveUp
+from musictag.audio.ffmpeg import opened, packets
+from musictag.audio.source import after_id3, before_tags, check, open_file
+
+
+def payload_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -> bytes:
+    """Digest of the audio packets alone: the same before and after a change of metadata.
+
+    Over the bytes of the stream that would be heard, in order, and its codec,
+    rate and channels; nothing is decoded. An mp3, which is such a stream between
+    tags, is digested as it lies there, in a fifth of the time. A file that
+    ffmpeg cannot take apart is digested whole: still an identity, but one that
+    any edit changes. `progress` is called now and then, as in Track.
+    """
+    import av  # noqa: PLC0415  (lazy: importing musictag must not load decoders)
+
+    check(path)
+    with open_file(path) as file:
+        start, end = _bare_stream(file)
+        if start < end:
+            return _digest_of(file, start, end, b"stream ", progress)
+    digest = hashlib.blake2b(digest_size=32)
+    try:
+        with opened(path) as (container, stream):
+            about = stream.codec_context
+            digest.update(f"{about.name} {about.rate} {about.layout.nb_channels} ".encode())
+            for n, packet in enumerate(packets(container, stream)):
+                if packet.size:
+                    digest.update(packet)
+                if n % 1024 == 0:
+                    progress()
+    except (GaveUp, av.FFmpegError):
+        return file_digest(path, progress=progress)
+    return digest.digest()
+
+
+def file_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -> bytes:
+    """Digest of all bytes, for a file that cannot or had better not be taken apart."""
+    with open_file(path) as file:
+        return _digest_of(file, 0, None, b"whole file ", progress)
+
+
+def _digest_of(
+    file: BinaryIO, start: int, end: int | None, kind: bytes, progress: Callable[[], None]
+) -> bytes:
+    """Of the bytes between two places; without an end, to the end."""
+    digest = hashlib.blake2b(kind, digest_size=32)
+    file.seek(start)
+    most = 1 << 20
+    while block := file.read(most if end is None else min(most, end - file.tell())):
+        digest.update(block)
+        progress()
+    return digest.digest()
+
+
+def _bare_stream(file: BinaryIO) -> tuple[int, int]:
+    """Where a stream of MPEG audio frames (mp3, ADTS) begins and ends between tags; nothing of a
+    file that is none."""
+    start = after_id3(file)
+    file.seek(start)
+    sync = file.read(2)
+    if len(sync) < 2 or sync[0] != 0xFF or sync[1] < 0xE0:
+        return 0, 0
+    return start, before_tags(file)

@@ -1,0 +1,257 @@
+"""ffmpeg's libraries, by PyAV: demuxers and decoders for nearly everything."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musictag.audio.blocks import BLOCK, Block, GaveUp, check_sanity
+from musictag.audio.samples import RATE_HZ, Samples
+from musictag.audio.source import Nameless, open_file
+from musictag.errors import AudioError
+
+# PyAV's types differ between the versions we allow.
+_Container = Any
+_Stream = Any
+_Packet = Any
+_Frame = Any
+# Demuxers of sound files. Not among them: playlists, scripts and whatever else opens other files.
+DEMUXERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,bonk,caf,dsf,dts,dtshd,eac3,flac,ircam,iff,loas,matroska,webm,mov,"
+    "mp3,mpc,mpc8,nistsphere,ogg,oma,qoa,rm,shn,tak,truehd,tta,voc,w64,wav,wsd,wv"
+)
+SEEKS_EXACTLY = frozenset(
+    {
+        "aiff",
+        "ape",
+        "au",
+        "caf",
+        "flac",
+        "mov,mp4,m4a,3gp,3g2,mj2",
+        "mp3",
+        "ogg",
+        "tta",
+        "w64",
+        "wav",
+    }
+    | {"wv"}
+)
+_SCALE = {"u8": 128.0, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63, "flt": 1.0, "dbl": 1.0}
+_NUMBERS: dict[str, type[np.generic]] = {
+    "u8": np.uint8,
+    "s16": np.int16,
+    "s32": np.int32,
+    "s64": np.int64,
+    "flt": np.float32,
+    "dbl": np.float64,
+}
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[tuple[_Container, _Stream]]:
+    """The container and its best audio stream; pictures and video are never looked at."""
+    import av  # noqa: PLC0415
+
+    with open_file(path) as file:
+        try:
+            container = av.open(
+                Nameless(file),
+                options={"format_whitelist": DEMUXERS, "protocol_whitelist": ""},
+                # PyAV raised for text that is not UTF-8 unless told, until 19 decoded it kindly
+                **({"metadata_errors": "replace"} if _major(av) < 19 else {}),
+            )
+        except av.FFmpegError as error:
+            raise GaveUp(_reason(error)) from error
+        with container:
+            stream = container.streams.best("audio")
+            if stream is None:
+                raise GaveUp("no audio in it", was_open=True)
+            if stream.codec_context is None:
+                raise GaveUp("an unknown codec", was_open=True)
+            stream.codec_context.thread_count = 1  # files run in parallel, not parts of one
+            yield container, stream
+
+
+def blocks(path: Path, start_s: float) -> Iterator[Block]:
+    """ffmpeg's samples from `start_s` on: sought, or read up to there where seeking goes wrong.
+
+    Packets that do not decode are skipped: radio rips and old mp3s are full of
+    them. One in ten between good ones is too many: then the file is corrupt.
+    """
+    if start_s:
+        try:
+            yield from _from_ffmpeg(path, start_s, seeking=True)
+            return
+        except _LandedElsewhere:
+            pass
+    yield from _from_ffmpeg(path, start_s, seeking=False)
+
+
+class _LandedElsewhere(Exception):  # noqa: N818  (nothing has been given yet: begin anew)
+    pass
+
+
+def _from_ffmpeg(path: Path, start_s: float, *, seeking: bool) -> Iterator[Block]:
+    import av  # noqa: PLC0415
+
+    with opened(path) as (container, stream):
+        origin_s = None
+        if seeking and container.format.name in SEEKS_EXACTLY:
+            origin_s = float((stream.start_time or 0) * stream.time_base)
+            # From a second before: codecs predict from their past, and Ogg's pages are coarse.
+            target = int((origin_s + max(start_s - 1.0, 0.0)) / stream.time_base)
+            try:
+                container.seek(target, stream=stream, backward=True)
+            except av.FFmpegError as error:
+                raise _LandedElsewhere from error
+        yield from _mixed(_from(start_s, origin_s, _frames(path, container, stream)))
+
+
+def _frames(path: Path, container: _Container, stream: _Stream) -> Iterator[_Frame]:
+    import av  # noqa: PLC0415
+
+    n_good = n_bad = n_holes = 0
+    coming = packets(container, stream)
+    while True:
+        try:
+            packet = next(coming)
+        except StopIteration:
+            break
+        except av.FFmpegError as error:
+            raise GaveUp(_reason(error), was_open=True) from error
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+            n_bad += 1
+            if not n_good and n_bad >= 2000:
+                break
+            continue
+        if frames:
+            n_holes += n_bad if n_good else 0  # bad ones at either end are tags or other junk
+            n_good, n_bad = n_good + 1, 0
+            yield from frames
+    if not n_good:
+        raise GaveUp("nothing in it could be decoded", was_open=True)
+    if n_holes > 0.1 * (n_good + n_holes):
+        reason = f"{n_holes} of {n_good + n_holes} packets are damaged"
+        raise AudioError(path, "corrupt", reason, cure="copy or download it again")
+
+
+def packets(container: _Container, stream: _Stream) -> Iterator[_Packet]:
+    """The stream's packets, as long as they can all be in the file: tables in its header may name
+    the same bytes over and over."""
+    left = 8 * container.size + (1 << 20)
+    for packet in container.demux(stream):
+        left -= packet.size + 1
+        if left < 0:
+            raise GaveUp("it names more sound than it holds", was_open=True)
+        yield packet
+
+
+def _from(
+    start_s: float, origin_s: float | None, frames: Iterator[_Frame]
+) -> Iterator[tuple[_Frame, int]]:
+    """Each frame and how many of its first samples to leave out (it may be all), so that the music
+    starts at `start_s`: by the frames' own times where a seek came before, by counting where it
+    did not."""
+    position_s = 0.0
+    wanted = start_s > 0
+    for frame in frames:
+        skip = 0
+        if wanted:
+            if origin_s is not None and frame.pts is not None:
+                position_s = float(frame.pts * frame.time_base) - origin_s
+                if position_s > start_s + 1 / frame.sample_rate:
+                    raise _LandedElsewhere
+            skip = min(max(round((start_s - position_s) * frame.sample_rate), 0), frame.samples)
+            position_s += frame.samples / frame.sample_rate
+            wanted = skip == frame.samples
+        yield frame, skip
+
+
+def _mixed(frames: Iterator[tuple[_Frame, int]]) -> Iterator[Block]:
+    """ffmpeg's frames, often no longer than 1152 samples, mixed into larger mono blocks.
+
+    What is done per frame is done in numpy on whole planes and kept short: Python's lock is
+    held meanwhile, and other threads decode too.
+    """
+    mono = np.empty(BLOCK, dtype=np.float32)
+    filled = 0
+    kind: tuple[str, int, int] | None = None
+    with np.errstate(invalid="ignore", over="ignore"):  # float files; see without_damage
+        for number, (frame, skip) in enumerate(frames):
+            n = frame.samples - skip
+            if n == 0:
+                if number % 1024 == 0:  # it takes long, and yet it goes on
+                    yield Block(mono[:0], RATE_HZ, "ffmpeg")
+                continue
+            this = (frame.format.name, frame.layout.nb_channels, frame.sample_rate)
+            if this != kind or filled + n > len(mono):
+                if filled and kind:
+                    yield _scaled(mono[:filled], kind)
+                if this != kind:
+                    check_sanity(frame.sample_rate, frame.layout.nb_channels)
+                kind, filled = this, 0
+                if n > len(mono):
+                    mono = np.empty(n, dtype=np.float32)
+            _sum(frame, skip, mono[filled : filled + n])
+            filled += n
+        if filled and kind:
+            yield _scaled(mono[:filled], kind)
+
+
+def _sum(frame: _Frame, skip: int, mono: Samples) -> None:
+    """Sum of the frame's channels without its first `skip` samples, in the decoder's numbers."""
+    n_channels = frame.layout.nb_channels
+    if frame.format.is_planar and n_channels >= 8:
+        # PyAV 18.1 counts planes up to the first null pointer, and after eight there is none: it
+        # reads on into other memory. Interleaved there is one plane.
+        frame = _interleaved(frame)
+    numbers = _NUMBERS[frame.format.packed.name]
+    if frame.format.is_planar:
+        channels = [np.frombuffer(plane, numbers, frame.samples)[skip:] for plane in frame.planes]
+    else:
+        interleaved = np.frombuffer(frame.planes[0], numbers, frame.samples * n_channels)
+        channels = list(interleaved.reshape(-1, n_channels)[skip:].T)
+    if len(channels) == 1:
+        mono[:] = channels[0]
+    else:
+        np.add(channels[0], channels[1], out=mono, dtype=np.float32, casting="same_kind")
+        for channel in channels[2:]:
+            np.add(mono, channel, out=mono, dtype=np.float32, casting="same_kind")
+
+
+def _interleaved(frame: _Frame) -> _Frame:
+    import av  # noqa: PLC0415
+
+    resampler = av.AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate)
+    frame.pts = None
+    (converted,) = resampler.resample(frame)
+    return converted
+
+
+def _scaled(total: Samples, kind: tuple[str, int, int]) -> Block:
+    """The mean of the channels in -1…1, from their sum."""
+    sample_format, n_channels, rate_hz = kind
+    numbers = sample_format.rstrip("p")
+    if numbers == "u8":
+        total -= 128.0 * n_channels  # unsigned: silence is 128
+    total *= np.float32(1 / (n_channels * _SCALE[numbers]))
+    return Block(total, rate_hz, "ffmpeg")
+
+
+def _major(library: Any) -> int:
+    return int(library.__version__.partition(".")[0])
+
+
+def _reason(error: Any) -> str:
+    if isinstance(error, MemoryError):
+        raise error
+    sentence = str(error.strerror or type(error).__name__).lower()
+    return sentence.replace(" when processing input", "")
