@@ -46,6 +46,12 @@ def seeded() -> None:
     random.seed(0)
 
 
+@pytest.fixture
+def few_noises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training makes 2 noises instead of 64, which takes most of the time of a small data set."""
+    monkeypatch.setattr("musictag.training.features.N_NOISES", 2)
+
+
 # ---------------------------------------------------------------- the program
 
 

@@ -800,7 +800,9 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_a_model_is_trained_judged_and_used(musictag: Run, data_set: Path, tmp_path: Path) -> None:
+def test_a_model_is_trained_judged_and_used(
+    musictag: Run, data_set: Path, tmp_path: Path, few_noises: None
+) -> None:
     training = ("train", "--dataset", data_set, "-o", tmp_path / "run", "--epochs", "2")
     trained = musictag(*training, "--variants", "1", "--name", "ours")
     assert trained.code == 0, trained.stderr

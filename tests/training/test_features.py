@@ -97,7 +97,10 @@ def test_a_killed_computation_goes_on_where_it_was(
     assert not [path for path in (tmp_path / "f").rglob("*") if path.suffix == ".part"]
 
 
-def test_noise_is_computed_once_beside_the_examples(audible: Path, tmp_path: Path) -> None:
+def test_noise_is_computed_once_beside_the_examples(
+    audible: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "N_NOISES", 9)  # more than one batch
     found = prepare(read_folder(audible), FrontEnd(), tmp_path)
     noise = found.noise()
     assert noise is not None
