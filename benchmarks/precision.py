@@ -160,7 +160,7 @@ def n_changed(found: Checkpoint, ours: Table, wanted: Table) -> int:
 
 def chosen(found: Checkpoint, row: Sequence[float]) -> Mapping[str, tuple[str, ...]]:
     probabilities = dict(zip(found.tags, row, strict=True))
-    return decision.choose(probabilities, found.thresholds, limits=Settings().limits)
+    return decision.choose(probabilities, found.vocabulary, limits=Settings().limits)
 
 
 def table(rows: Sequence[Row]) -> str:

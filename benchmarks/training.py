@@ -32,6 +32,7 @@ from musictag.training.features import prepare
 from musictag.training.folder import read_folder
 from musictag.training.thresholds import choose_thresholds
 from musictag.training.train import AUGMENTATIONS, TrainSettings
+from musictag.vocabulary import for_tags
 
 
 def without(*names: str) -> tuple[str, ...]:
@@ -109,8 +110,10 @@ def judged(model: Path, settings: TrainSettings, dataset: DataSet) -> Evaluation
     ]
     examples = Examples(dataset, features, rows, torch.device("cpu"))
     heard = train.hear(found.network(), examples)
-    thresholds = choose_thresholds(heard, dataset, rows, people=settings.people)
-    return judge(heard, dataset, rows, thresholds=thresholds, n_resamples=1)
+    vocabulary = for_tags(dataset.tags)
+    thresholds = choose_thresholds(heard, dataset, rows, vocabulary, people=settings.people)
+    decided = vocabulary.with_thresholds(thresholds)
+    return judge(heard, dataset, rows, vocabulary=decided, n_resamples=1)
 
 
 def line(name: str, evaluation: Evaluation) -> str:

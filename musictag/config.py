@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from musictag.decision import FIELD_TAGS, POLICIES
+from musictag.decision import POLICIES
 from musictag.errors import UsageError
+from musictag.vocabulary import FIELDS, magnatagatune
 
-FIELDS = tuple(FIELD_TAGS)
 HARDLINKS = ("refuse", "replace", "in-place")
 MOST_JOBS = 256
 """More decoding processes only wait for each other."""
@@ -209,8 +209,7 @@ def _separator(value: object) -> str:
         raise ValueError("expected at least one character between the values")
     if not set(join).isdisjoint("\0\r\n") or not _is_utf8(join):
         raise ValueError(f"{join!r} cannot stand between values in every kind of file")
-    values = [value for values in FIELD_TAGS.values() for value in values]
-    for pair in itertools.permutations(values, 2):
+    for pair in itertools.permutations(magnatagatune().by_name, 2):
         if tuple(part.strip() for part in join.join(pair).split(join)) != pair:
             one = next((value for value in pair if join in value), join.join(pair))
             raise ValueError(f"{join!r} cannot be told from what is in {one!r}")

@@ -10,74 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from musictag.outcome import Change
+from musictag.vocabulary import FIELDS, Vocabulary
 
 Values = Mapping[str, Sequence[str]]
 """Field → values; a field that is missing has none."""
-
-FIELD_TAGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "GENRE": {
-        "Classical": ("classical", "classic"),
-        "Techno": ("techno",),
-        "Electronic": ("electronic",),
-        "Rock": ("rock",),
-        "Opera": ("opera",),
-        "Pop": ("pop",),
-        "New Age": ("new age",),
-        "Dance": ("dance",),
-        "Country": ("country",),
-        "Metal": ("metal",),
-        "Ambient": ("ambient",),
-        "Indian": ("indian",),
-        "Choral": ("choral", "choir"),
-    },
-    "MOOD": {
-        "Slow": ("slow",),
-        "Fast": ("fast",),
-        "Loud": ("loud",),
-        "Quiet": ("quiet",),
-        "Soft": ("soft",),
-        "Weird": ("weird",),
-    },
-    "INSTRUMENT": {
-        "Guitar": ("guitar",),
-        "Strings": ("strings",),
-        "Drums": ("drums",),
-        "Piano": ("piano",),
-        "Violin": ("violin",),
-        "Synth": ("synth",),
-        "Harpsichord": ("harpsichord",),
-        "Flute": ("flute",),
-        "Sitar": ("sitar",),
-        "Harp": ("harp",),
-        "Cello": ("cello",),
-        "Solo": ("solo",),
-        "Beats": ("beat", "beats"),
-    },
-    "VOCALS": {
-        "Female": ("female", "woman", "female vocal", "female voice"),
-        "Male": ("male", "man", "male vocal", "male voice"),
-        "Vocals": ("vocal", "vocals", "voice", "singing"),
-        "Instrumental": ("no vocals", "no vocal", "no voice"),
-    },
-}
-"""Field → shown value → the tags that mean it. Every one of the 50 tags stands here once."""
-
-_SHOWN = {
-    tag: value for values in FIELD_TAGS.values() for value, tags in values.items() for tag in tags
-}
-_PLACE = {
-    value: (n, field) for field, values in FIELD_TAGS.items() for n, value in enumerate(values)
-}
-
-OPPOSITES: tuple[frozenset[str], ...] = (
-    frozenset({"Slow", "Fast"}),
-    frozenset({"Loud", "Quiet"}),
-    frozenset({"Loud", "Soft"}),
-    frozenset({"Instrumental", "Vocals"}),
-    frozenset({"Instrumental", "Female"}),
-    frozenset({"Instrumental", "Male"}),
-)
-"""Values that no listener would sign together; the stronger one stays."""
 
 POLICIES = ("keep", "merge", "replace")
 
@@ -92,15 +28,16 @@ def track_probabilities(taggram: Sequence[Sequence[float]]) -> tuple[float, ...]
     return tuple(sum(column) / len(taggram) for column in zip(*taggram, strict=True))
 
 
-def merge_synonyms(probabilities: Mapping[str, float]) -> dict[str, float]:
-    """Shown value → probability: the maximum over the tags that mean it.
+def merge_synonyms(probabilities: Mapping[str, float], vocabulary: Vocabulary) -> dict[str, float]:
+    """Tag → probability in, shown value → probability out: the maximum over the tags that mean it.
 
-    A value none of whose tags the model knows is left out, so that a model
-    with another vocabulary simply offers fewer values.
+    Tags that are not shown are left out, and so are values without a tag among
+    these probabilities.
     """
     merged: dict[str, float] = {}
+    shown = vocabulary.shown
     for tag, probability in probabilities.items():
-        value = _SHOWN.get(tag)
+        value = shown.get(tag)
         if value is not None and probability >= merged.get(value, probability):
             merged[value] = probability
     return merged
@@ -108,7 +45,7 @@ def merge_synonyms(probabilities: Mapping[str, float]) -> dict[str, float]:
 
 def choose(
     probabilities: Mapping[str, float],
-    thresholds: Mapping[str, float],
+    vocabulary: Vocabulary,
     *,
     limits: Mapping[str, int],
 ) -> dict[str, tuple[str, ...]]:
@@ -120,15 +57,17 @@ def choose(
     `limits` holds the most values a field may get; a field without a limit
     gets none.
     """
-    over = [
-        (-_strength(probability, thresholds[value]), _PLACE[value], value)
-        for value, probability in merge_synonyms(probabilities).items()
-        if probability >= thresholds.get(value, 2.0)
-    ]
-    chosen: dict[str, list[str]] = {field: [] for field in FIELD_TAGS}
-    for _, (_, field), value in sorted(over):
-        if not any(frozenset({value, other}) in OPPOSITES for other in chosen[field]):
-            chosen[field].append(value)
+    over = []
+    for name, probability in merge_synonyms(probabilities, vocabulary).items():
+        value = vocabulary.by_name[name]
+        if value.threshold is not None and probability >= value.threshold:
+            strength = _strength(probability, value.threshold)
+            over.append((-strength, vocabulary.place[name], value))
+    chosen: dict[str, list[str]] = {field: [] for field in FIELDS}
+    for _, _, value in sorted(over, key=lambda found: found[:2]):
+        kept = chosen[value.field]
+        if not any(frozenset({value.name, other}) in vocabulary.opposites for other in kept):
+            kept.append(value.name)
     return {field: tuple(kept[: limits.get(field, 0)]) for field, kept in chosen.items()}
 
 

@@ -63,6 +63,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from musictag.hearing.network.architecture import Architecture  # noqa: PLC0415
     from musictag.hearing.network.recurrent import Tagger  # noqa: PLC0415
     from musictag.hearing.scattering.plan import FrontEnd  # noqa: PLC0415
+    from musictag.vocabulary import magnatagatune  # noqa: PLC0415
 
     torch.manual_seed(0)
     directory = tmp_path_factory.mktemp("models") / "tiny"
@@ -71,7 +72,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Tagger(Architecture(n_units=4, n_layers=1)),
         front_end=FrontEnd(),
         tags=TAGS,
-        thresholds=ALWAYS,
+        vocabulary=magnatagatune().with_thresholds(ALWAYS),
         name="tiny",
         training={},
     )

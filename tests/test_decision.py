@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pytest
 
-from musictag.decision import FIELD_TAGS, choose, merge_synonyms, plan, track_probabilities
+from musictag import decision
+from musictag.decision import plan, track_probabilities
 from musictag.outcome import Change
+from musictag.vocabulary import magnatagatune
 
 ALL = {"GENRE": 9, "MOOD": 9, "INSTRUMENT": 9, "VOCALS": 9}
+
+
+def choose(
+    probabilities: Mapping[str, float],
+    thresholds: Mapping[str, float],
+    *,
+    limits: Mapping[str, int],
+) -> dict[str, tuple[str, ...]]:
+    vocabulary = magnatagatune().with_thresholds(thresholds)
+    return decision.choose(probabilities, vocabulary, limits=limits)
 
 
 def test_a_track_is_the_mean_of_its_segments() -> None:
@@ -21,19 +34,9 @@ def test_a_track_without_segments_is_an_error() -> None:
         track_probabilities([])
 
 
-def test_every_tag_of_the_vocabulary_means_one_value() -> None:
-    tags = [tag for values in FIELD_TAGS.values() for tags in values.values() for tag in tags]
-    assert len(tags) == len(set(tags)) == 50
-
-
-def test_no_value_holds_a_character_that_players_split_at() -> None:
-    for values in FIELD_TAGS.values():
-        for value in values:
-            assert not set(value) & set("/;,")
-
-
 def test_synonyms_become_one_value_with_the_highest_probability() -> None:
-    merged = merge_synonyms({"classical": 0.2, "classic": 0.7, "beat": 0.4, "beats": 0.1})
+    probabilities = {"classical": 0.2, "classic": 0.7, "beat": 0.4, "beats": 0.1}
+    merged = decision.merge_synonyms(probabilities, magnatagatune())
     assert merged == {"Classical": 0.7, "Beats": 0.4}
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from musictag.cli import program as cli
-from musictag.decision import FIELD_TAGS
+from musictag.hearing import checkpoint
+from musictag.vocabulary import FIELDS
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -37,10 +38,10 @@ def test_every_command_and_option_exists(command: str, capsys: pytest.CaptureFix
     assert ended.value.code == 0, capsys.readouterr().err
 
 
-@pytest.mark.parametrize("field", FIELD_TAGS)
+@pytest.mark.parametrize("field", FIELDS)
 def test_it_lists_the_values_that_there_are(field: str) -> None:
     (row,) = re.findall(rf"^\| {field.lower()} \| ([A-Z][^|]*) \|$", README, re.MULTILINE)
-    assert row.split(", ") == list(FIELD_TAGS[field])
+    assert row.split(", ") == [value.name for value in checkpoint.find().vocabulary.in_field(field)]
 
 
 def test_all_links_to_files_lead_somewhere() -> None:

@@ -803,7 +803,7 @@ def _list_files(journal: Journal, wanted: int, *, as_json: bool) -> None:
 
 def _columns(journal: Journal, run: Run) -> list[str]:
     """The fields that a run changed, in the order of the fields."""
-    from musictag.report.scan import FIELDS  # noqa: PLC0415
+    from musictag.vocabulary import FIELDS  # noqa: PLC0415
 
     return sorted(journal.fields(run.id), key=FIELDS.index)
 
@@ -823,9 +823,9 @@ def show_model(
     """Say what a model is: its front end, network, tags, and the values it can give."""
     with _endings():
         settings = config.override(config.load(), {"model": name})
-        from musictag import decision  # noqa: PLC0415
         from musictag.hearing import checkpoint  # noqa: PLC0415
         from musictag.report.scan import visible  # noqa: PLC0415
+        from musictag.vocabulary import FIELDS  # noqa: PLC0415
 
         found = checkpoint.find(settings.model)
         lines = {
@@ -836,8 +836,9 @@ def show_model(
             "network": _pairs(found.architecture),
             "tags": ", ".join(found.tags),
         }
-        for field, values in decision.FIELD_TAGS.items():
-            given = [f"{v} {found.thresholds[v]:.2f}" for v in values if v in found.thresholds]
+        for field in FIELDS:
+            values = found.vocabulary.in_field(field)
+            given = [f"{v.name} {v.threshold:.2f}" for v in values if v.threshold is not None]
             lines[field.lower()] = ", ".join(given)
         for title, line in lines.items():
             typer.echo(f"{title:<12}{visible(line)}")

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from musictag.disk import replacing
 from musictag.errors import CheckpointError
+from musictag.vocabulary import MOST_TAGS, Calibration, Vocabulary, magnatagatune, parse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,14 +38,18 @@ if TYPE_CHECKING:
     from musictag.hearing.network.recurrent import Tagger
     from musictag.hearing.scattering.plan import FrontEnd, Plan
 
-FORMAT = 1
+FORMAT = 2
 CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
 DEFAULT = "scat-5l-512h-gru"
 """The model that comes with the program."""
 
+_READABLE = (1, FORMAT)
+"""Formats that can be read. Models of format 1 have no vocabulary of their own."""
 _LARGEST_CONFIG = 16 * 2**20
 _LARGEST_WEIGHTS = 2**32
+_STEEPEST = 100.0
+"""Largest slope and offset of a calibration."""
 _Settings = TypeVar("_Settings")
 
 
@@ -65,15 +70,20 @@ class Checkpoint:
     front_end: Mapping[str, Any]  # the arguments of plan.FrontEnd
     architecture: Mapping[str, Any]  # the arguments of architecture.Architecture
     tags: tuple[str, ...]
-    thresholds: Mapping[str, float]  # shown value → probability from which it is chosen
+    vocabulary: Vocabulary  # what the tags mean, with thresholds and calibration
     weights_sha256: str
     training: Mapping[str, Any]  # the run that made it, for people
 
     @cached_property
     def digest(self) -> str:
-        """Identity of all that decides a probability; thresholds do not."""
+        """Identity of all that decides a tag's probability; the vocabulary does not."""
         decisive = [self.front_end, self.architecture, self.tags, self.weights_sha256]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Shown value → probability from which it is chosen."""
+        return self.vocabulary.thresholds
 
     def load(
         self,
@@ -236,19 +246,18 @@ def read(directory: Path) -> Checkpoint:
         config = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not JSON ({error})") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: not a musictag checkpoint of format {FORMAT}")
+    if not isinstance(config, dict) or config.get("format") not in _READABLE:
+        formats = " or ".join(map(str, _READABLE))
+        raise CheckpointError(f"{path}: not a musictag checkpoint of format {formats}")
     try:
+        tags = _distinct(_typed(tag, str) for tag in _typed(config["tags"], list))
         found = Checkpoint(
             name=_typed(config["name"], str),
             directory=directory,
             front_end=_typed(config["front_end"], dict),
             architecture=_typed(config["architecture"], dict),
-            tags=_distinct(_typed(tag, str) for tag in _typed(config["tags"], list)),
-            thresholds={
-                value: _probability(threshold)
-                for value, threshold in _typed(config["thresholds"], dict).items()
-            },
+            tags=tags,
+            vocabulary=_vocabulary(config, tags),
             weights_sha256=_typed(config["weights_sha256"], str),
             training=_typed(config.get("training", {}), dict),
         )
@@ -279,7 +288,7 @@ def save(
     *,
     front_end: FrontEnd,
     tags: Sequence[str],
-    thresholds: Mapping[str, float],
+    vocabulary: Vocabulary,
     name: str,
     training: Mapping[str, Any],
     half: bool = False,
@@ -288,13 +297,16 @@ def save(
 
     Each file is written beside its place and renamed. config.json comes last
     and names the weights by digest, so a save that was cut short is noticed
-    when the checkpoint is loaded. The architecture's tags must be `tags`.
+    when the checkpoint is loaded. The architecture's tags must be `tags`, and
+    the vocabulary must cover them; its other tags are left out.
     """
     import torch  # noqa: PLC0415
     from safetensors.torch import save as serialise  # noqa: PLC0415
 
     if len(tags) != model.architecture.n_tags:
         raise ValueError(f"{len(tags)} tags for a network with {model.architecture.n_tags}")
+    vocabulary = vocabulary.of(tags)
+    vocabulary.check_covers(tags)
     dtype = torch.float16 if half else torch.float32
     content = serialise(
         {
@@ -308,7 +320,11 @@ def save(
         "front_end": asdict(front_end),
         "architecture": asdict(model.architecture),
         "tags": list(tags),
-        "thresholds": dict(thresholds),
+        "vocabulary": vocabulary.to_json(),
+        "thresholds": vocabulary.thresholds,
+        "calibration": {
+            value: [found.slope, found.offset] for value, found in vocabulary.calibration.items()
+        },
         "weights_sha256": hashlib.sha256(content).hexdigest(),
         "training": training,
     }
@@ -342,6 +358,36 @@ def _typed(value: Any, kind: type[_Settings]) -> _Settings:
     return value
 
 
+def _vocabulary(config: Mapping[str, Any], tags: tuple[str, ...]) -> Vocabulary:
+    """What the tags mean, by the model's own account or, in format 1, MagnaTagATune's."""
+    thresholds = {
+        value: _probability(threshold)
+        for value, threshold in _typed(config["thresholds"], dict).items()
+    }
+    if config["format"] == 1:
+        found = magnatagatune().of(tags)
+        found.check_covers(tags)
+        return found.with_thresholds(thresholds)
+    found = parse(config["vocabulary"])
+    found.check_covers(tags)
+    calibration = {
+        value: _calibration(numbers)
+        for value, numbers in _typed(config.get("calibration", {}), dict).items()
+    }
+    names = {value.name for value in (*found.values, *found.not_music)}
+    for what, given in (("threshold", thresholds), ("calibration", calibration)):
+        if strange := sorted(given.keys() - names):
+            raise ValueError(f"a {what} for {strange[0]!r:.60}, which is no value of the model")
+    return found.with_thresholds(thresholds).with_calibration(calibration)
+
+
+def _calibration(value: Any) -> Calibration:
+    slope, offset = map(float, _typed(value, list))
+    if not (0 < slope <= _STEEPEST and abs(offset) <= _STEEPEST):  # NaN too
+        raise ValueError(f"a calibration of {slope} and {offset}")
+    return Calibration(slope, offset)
+
+
 def _probability(value: Any) -> float:
     number = float(value)
     if not 0 <= number <= 1:  # NaN too
@@ -351,6 +397,8 @@ def _probability(value: Any) -> float:
 
 def _distinct(tags: Iterable[str]) -> tuple[str, ...]:
     tags = tuple(tags)
+    if len(tags) > MOST_TAGS:
+        raise ValueError(f"{len(tags)} tags are more than {MOST_TAGS}")
     if len(set(tags)) < len(tags):
         raise ValueError("a tag stands in it twice")
     return tags

@@ -31,15 +31,14 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from musictag.decision import FIELD_TAGS
 from musictag.outcome import Change
+from musictag.vocabulary import FIELDS
 
 if TYPE_CHECKING:
     from musictag.outcome import Outcome, Taggram
     from musictag.stores.journal import Entry, Run
 
 FORMATS = ("table", "jsonl", "csv", "tsv")
-FIELDS = tuple(FIELD_TAGS)
 
 COLUMNS = (
     "path",

@@ -268,7 +268,7 @@ class _Scanner:
                 duration_s=heard.duration_s,
                 probabilities=probabilities,
                 chosen=decision.choose(
-                    probabilities, self._checkpoint.thresholds, limits=self._settings.limits
+                    probabilities, self._checkpoint.vocabulary, limits=self._settings.limits
                 ),
             )
             if track.tags is not None and track.tags.code:

@@ -48,7 +48,7 @@ def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
         tuple(starts_s),
         tuple(rows),
         probabilities,
-        decision.choose(probabilities, checkpoint.thresholds, limits=settings.limits),
+        decision.choose(probabilities, checkpoint.vocabulary, limits=settings.limits),
         SEGMENT_S,
     )
 

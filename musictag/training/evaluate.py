@@ -53,6 +53,7 @@ from musictag.training.scores import (
     roc_aucs,
     value_shares,
 )
+from musictag.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import torch
@@ -65,18 +66,6 @@ if TYPE_CHECKING:
 LEVELS = ("segment", "track")
 N_RESAMPLES = 400
 BATCH_SIZE = 8
-
-# The tags that people gave as genres too, and what else a listener would let stand for each.
-COMPATIBLE_GENRES: Mapping[str, frozenset[str]] = {
-    "ambient": frozenset({"Ambient", "New Age", "Electronic"}),
-    "classical": frozenset({"Classical", "Opera", "Choral"}),
-    "country": frozenset({"Country"}),
-    "dance": frozenset({"Dance", "Electronic", "Techno", "Pop"}),
-    "electronic": frozenset({"Electronic", "Techno", "Dance", "Ambient"}),
-    "metal": frozenset({"Metal", "Rock"}),
-    "pop": frozenset({"Pop", "Rock", "Dance"}),
-    "rock": frozenset({"Rock", "Metal"}),
-}
 
 
 @dataclass(frozen=True)
@@ -152,7 +141,7 @@ def evaluate(
         probabilities[:, columns],
         dataset,
         [row for row in rows if dataset.examples[row].id not in left_out],
-        thresholds=checkpoint.thresholds,
+        vocabulary=checkpoint.vocabulary,
         level=level,
         model=checkpoint.name,
         n_resamples=n_resamples,
@@ -198,7 +187,7 @@ def judge(
     dataset: DataSet,
     rows: Sequence[int],
     *,
-    thresholds: Mapping[str, float],
+    vocabulary: Vocabulary,
     level: str = "segment",
     model: str = "",
     n_resamples: int = N_RESAMPLES,
@@ -216,7 +205,7 @@ def judge(
         labels = labels if soft else (labels >= 0.5).astype(np.float64)
     positive = binarise(labels, [dataset.shares[tag] for tag in dataset.tags])
     tags, macro = _score_tags(heard, labels, positive, _resampled(tracks, n_resamples), soft=soft)
-    values = _score_values(heard, labels, dataset, thresholds)
+    values = _score_values(heard, labels, dataset, vocabulary)
     for name in ("precision", "recall", "f1"):
         macro[name] = Score(mean([scores[name] for scores in values.values()]))
     return Evaluation(
@@ -233,7 +222,7 @@ def judge(
             track_table,
             dataset.tags,
             [genres[name] for name in names],
-            thresholds,
+            vocabulary,
             n_resamples=n_resamples,
         ),
     )
@@ -319,20 +308,21 @@ def _reliability(heard: Table, positive: Mask, soft: Table | None) -> list[dict[
 
 
 def _score_values(
-    heard: Table, labels: Table, dataset: DataSet, thresholds: Mapping[str, float]
+    heard: Table, labels: Table, dataset: DataSet, vocabulary: Vocabulary
 ) -> dict[str, dict[str, float]]:
     """How well each shown value's threshold cuts."""
-    merged, names = merge_values(heard, dataset.tags)
-    soft, _ = merge_values(labels, dataset.tags)
-    shares = value_shares(dataset.shares)
+    merged, names = merge_values(heard, dataset.tags, vocabulary)
+    soft, _ = merge_values(labels, dataset.tags, vocabulary)
+    shares = value_shares(dataset.shares, vocabulary)
     positive = binarise(soft, [shares[name] for name in names])
     result = {}
     for v, name in enumerate(names):
-        if name not in thresholds:
+        threshold = vocabulary.by_name[name].threshold
+        if threshold is None:
             continue
-        chosen = merged[:, v] >= thresholds[name]
+        chosen = merged[:, v] >= threshold
         result[name] = {
-            "threshold": thresholds[name],
+            "threshold": threshold,
             "n_chosen": int(chosen.sum()),
             "n_positive": int(positive[:, v].sum()),
             **precision_recall_f1(chosen, positive[:, v]),
@@ -344,7 +334,7 @@ def judge_genres(
     heard: Table,
     tags: Sequence[str],
     genres: Sequence[str],
-    thresholds: Mapping[str, float],
+    vocabulary: Vocabulary,
     *,
     max_genres: int = 2,
     n_resamples: int = N_RESAMPLES,
@@ -353,12 +343,12 @@ def judge_genres(
 
     Only tracks whose genre is a tag count. coverage: share of them for which a
     genre is written; precision: share of written genres that are right or
-    compatible (COMPATIBLE_GENRES), precision_first the same for the first one, each
+    compatible by the vocabulary, precision_first the same for the first one, each
     with its interval over resampled tracks;
     roc_auc: each genre's tag against the other tracks. `confusion` counts the
     first genre written, "" for none.
     """
-    known = [i for i, genre in enumerate(genres) if genre in COMPATIBLE_GENRES]
+    known = [i for i, genre in enumerate(genres) if is_judged(genre, vocabulary)]
     if not known:
         return {}
     confusion: dict[str, dict[str, int]] = {}
@@ -366,10 +356,10 @@ def judge_genres(
     for n, i in enumerate(known):
         chosen = choose(
             dict(zip(tags, heard[i].tolist(), strict=True)),
-            thresholds,
+            vocabulary,
             limits={"GENRE": max_genres},
         )["GENRE"]
-        compatible = COMPATIBLE_GENRES[genres[i]]
+        compatible = vocabulary.compatible(genres[i]) or frozenset()
         first = chosen[0] if chosen else ""
         counts = confusion.setdefault(genres[i], {})
         counts[first] = counts.get(first, 0) + 1
@@ -397,7 +387,14 @@ def judge_genres(
         "roc_auc": auc,
         "macro_roc_auc": mean(list(auc.values())),
         "confusion": confusion,
+        "genres": [value.name for value in vocabulary.in_field("GENRE")],
     }
+
+
+def is_judged(word: str, vocabulary: Vocabulary) -> bool:
+    """Whether a people's word says which genres are right: it has to be one itself."""
+    value = vocabulary.shown.get(word)
+    return value is not None and vocabulary.by_name[value].field == "GENRE"
 
 
 def _interval(values: Table) -> tuple[float, float]:

@@ -7,30 +7,20 @@ genres that people gave, the opinion of models trained before, and doubt.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musictag.decision import FIELD_TAGS
 from musictag.training.dataset import DataSet
-from musictag.training.evaluate import COMPATIBLE_GENRES
+from musictag.vocabulary import Vocabulary
 
 Labels = NDArray[np.float32]
 
 
-OTHER_GENRES: Mapping[str, frozenset[str]] = {
-    "jazz": frozenset(),
-    "hiphop": frozenset({"Dance", "Electronic", "Pop"}),
-    "rnb": frozenset({"Dance", "Pop"}),
-    "funk": frozenset({"Dance", "Pop", "Rock"}),
-    "folk": frozenset({"Country", "New Age"}),
-    "film": frozenset({"Ambient", "Choral", "Classical", "Electronic", "New Age", "Opera"}),
-}
-"""Genres by people that are no tags, and what a listener would let stand for them."""
-
-
-def hear_people(labels: Labels, dataset: DataSet, rows: Sequence[int], weight: float) -> Labels:
+def hear_people(
+    labels: Labels, dataset: DataSet, rows: Sequence[int], weight: float, vocabulary: Vocabulary
+) -> Labels:
     """(n, K) -> same, moved by `weight` of the way towards the genres that people gave.
 
     A genre that is a tag becomes likelier; the genres that a listener would not
@@ -38,16 +28,16 @@ def hear_people(labels: Labels, dataset: DataSet, rows: Sequence[int], weight: f
     """
     labels = labels.copy()
     columns = {tag: k for k, tag in enumerate(dataset.tags)}
-    compatible = {**OTHER_GENRES, **COMPATIBLE_GENRES}
     for i, row in enumerate(rows):
         genre = dataset.examples[row].genre
-        if genre not in compatible:
+        compatible = vocabulary.compatible(genre)
+        if compatible is None:
             continue
         wrong = [
             columns[tag]
-            for value, tags in FIELD_TAGS["GENRE"].items()
-            if value not in compatible[genre]
-            for tag in tags
+            for value in vocabulary.in_field("GENRE")
+            if value.name not in compatible
+            for tag in value.tags
             if tag in columns
         ]
         labels[i, wrong] *= 1 - weight

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from musictag.decision import FIELD_TAGS
 from musictag.training.evaluate import Evaluation, Score
 
 WIDTH = 80
@@ -96,7 +95,7 @@ def _people(people: Mapping[str, Any]) -> list[str]:
     ]
     confusion: Mapping[str, Mapping[str, int]] = people["confusion"]
     written = {genre for counts in confusion.values() for genre in counts}
-    genres = [genre for genre in FIELD_TAGS["GENRE"] if genre in written]
+    genres = [genre for genre in people["genres"] if genre in written]
     room = (WIDTH - 11 - 8 - 6) // max(1, len(genres)) - 1
     titles = [*(genre[:room] for genre in genres), NONE]
     widths = [*(min(room, max(map(len, titles))) + 1 for _ in genres), 6]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musictag.decision import FIELD_TAGS
+from musictag.vocabulary import Vocabulary
 
 Table = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -135,29 +135,29 @@ def by_track(table: Table, tracks: Sequence[str]) -> tuple[Table, list[str]]:
     return means / np.bincount(rows, minlength=len(names))[:, None], names
 
 
-def merge_values(table: Table, tags: Sequence[str]) -> tuple[Table, list[str]]:
+def merge_values(
+    table: Table, tags: Sequence[str], vocabulary: Vocabulary
+) -> tuple[Table, list[str]]:
     """(n, K tags) -> (n, shown values), each the maximum over its synonyms, and their names."""
     columns = {tag: k for k, tag in enumerate(tags)}
     merged = {
-        value: table[:, [columns[tag] for tag in members if tag in columns]].max(axis=1)
-        for values in FIELD_TAGS.values()
-        for value, members in values.items()
-        if any(tag in columns for tag in members)
+        value.name: table[:, [columns[tag] for tag in value.tags if tag in columns]].max(axis=1)
+        for value in vocabulary.values
+        if any(tag in columns for tag in value.tags)
     }
     return np.stack(list(merged.values()), axis=1), list(merged)
 
 
-def value_shares(shares: Mapping[str, float]) -> dict[str, float]:
+def value_shares(shares: Mapping[str, float], vocabulary: Vocabulary) -> dict[str, float]:
     """Prevalence of each shown value: that of its commonest synonym.
 
     People who tagged used one word or another, seldom all of them, so this is
     a lower bound; the sum would count clips twice.
     """
     return {
-        value: max(shares[tag] for tag in members if tag in shares)
-        for values in FIELD_TAGS.values()
-        for value, members in values.items()
-        if any(tag in shares for tag in members)
+        value.name: max(shares[tag] for tag in value.tags if tag in shares)
+        for value in vocabulary.values
+        if any(tag in shares for tag in value.tags)
     }
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musictag.decision import FIELD_TAGS, choose
+from musictag.decision import choose
 from musictag.training.dataset import DataSet
-from musictag.training.evaluate import COMPATIBLE_GENRES
+from musictag.training.evaluate import is_judged
 from musictag.training.labels import hear_people
 from musictag.training.scores import Mask, Table, binarise, by_track, merge_values, value_shares
+from musictag.vocabulary import FIELDS, Vocabulary
 
 PRECISE, COVERED = 0.9, 0.75
 """Of the genres written, so many are to be right or compatible where people gave the genre, and so
@@ -30,6 +31,7 @@ def choose_thresholds(
     probabilities: NDArray[np.floating[Any]],
     dataset: DataSet,
     rows: Sequence[int],
+    vocabulary: Vocabulary,
     *,
     people: float = 0.0,
     n_resamples: int = 100,
@@ -54,10 +56,10 @@ def choose_thresholds(
     tracks holds for others, a number for each genre does not.
     """
     tracks = [dataset.examples[row].track for row in rows]
-    heard, names = _merged(np.asarray(probabilities, dtype=np.float64), dataset, tracks)
-    given = hear_people(dataset.labels[list(rows)], dataset, rows, people)
-    labels, _ = _merged(given.astype(np.float64), dataset, tracks)
-    shares = value_shares(dataset.shares)
+    heard, names = _merged(np.asarray(probabilities, np.float64), dataset, tracks, vocabulary)
+    given = hear_people(dataset.labels[list(rows)], dataset, rows, people, vocabulary)
+    labels, _ = _merged(given.astype(np.float64), dataset, tracks, vocabulary)
+    shares = value_shares(dataset.shares, vocabulary)
     positive = binarise(labels, [shares[name] for name in names]) | (labels >= SURE)
     generator = np.random.default_rng(0)
     draws = [generator.integers(len(heard), size=len(heard)) for _ in range(n_resamples)]
@@ -68,8 +70,8 @@ def choose_thresholds(
         best = float(np.median(known)) if known else 0.5
         lowest = max(best, LOWEST, min(2 * shares[name], 0.5))
         thresholds[name] = round(_in_a_gap(lowest, heard[:, v]), 5)
-    genres = [name for name in FIELD_TAGS["GENRE"] if name in thresholds]
-    shared = _genre_threshold(probabilities, dataset, rows, genres, n_resamples)
+    genres = [value.name for value in vocabulary.in_field("GENRE") if value.name in thresholds]
+    shared = _genre_threshold(probabilities, dataset, rows, vocabulary, n_resamples)
     if shared is not None:
         columns = [names.index(name) for name in genres]
         shared = round(_in_a_gap(shared, heard[:, columns].ravel()), 5)
@@ -81,7 +83,7 @@ def _genre_threshold(
     probabilities: NDArray[np.floating[Any]],
     dataset: DataSet,
     rows: Sequence[int],
-    genres: Sequence[str],
+    vocabulary: Vocabulary,
     n_resamples: int,
 ) -> float | None:
     """The lowest that is PRECISE (the median over resampled tracks), or else the highest with
@@ -89,7 +91,7 @@ def _genre_threshold(
     said = {
         dataset.examples[row].track: dataset.examples[row].genre
         for row in rows
-        if dataset.examples[row].genre in COMPATIBLE_GENRES
+        if is_judged(dataset.examples[row].genre, vocabulary)
     }
     if len(said) < ENOUGH_TRACKS:
         return None
@@ -100,11 +102,14 @@ def _genre_threshold(
     candidates = np.arange(LOWEST, 0.61, 0.01)
     right = np.zeros((len(candidates), len(said)))
     written = np.zeros_like(right)
+    genres = [value.name for value in vocabulary.in_field("GENRE")]
+    may_stand = [vocabulary.compatible(genre) or frozenset() for genre in said.values()]
     for c, threshold in enumerate(candidates.tolist()):
-        for t, (probability, genre) in enumerate(zip(heard, said.values(), strict=True)):
-            chosen = choose(probability, dict.fromkeys(genres, threshold), limits={"GENRE": 2})
-            written[c, t] = len(chosen["GENRE"])
-            right[c, t] = sum(g in COMPATIBLE_GENRES[genre] for g in chosen["GENRE"])
+        one = vocabulary.with_thresholds(dict.fromkeys(genres, threshold))
+        for t, (probability, compatible) in enumerate(zip(heard, may_stand, strict=True)):
+            chosen = choose(probability, one, limits={"GENRE": 2})["GENRE"]
+            written[c, t] = len(chosen)
+            right[c, t] = sum(genre in compatible for genre in chosen)
     generator = np.random.default_rng(0)
     found = []
     for _ in range(n_resamples):
@@ -124,9 +129,11 @@ def _in_a_gap(threshold: float, heard: NDArray[np.float64], *, width: float = 0.
     return float(points[widest] + points[widest + 1]) / 2
 
 
-def _merged(table: Table, dataset: DataSet, tracks: Sequence[str]) -> tuple[Table, list[str]]:
+def _merged(
+    table: Table, dataset: DataSet, tracks: Sequence[str], vocabulary: Vocabulary
+) -> tuple[Table, list[str]]:
     """(n examples, K) -> (n tracks, shown values)"""
-    return merge_values(by_track(table, tracks)[0], dataset.tags)
+    return merge_values(by_track(table, tracks)[0], dataset.tags, vocabulary)
 
 
 def n_decided_otherwise(
@@ -134,16 +141,16 @@ def n_decided_otherwise(
     other: NDArray[np.floating[Any]],
     dataset: DataSet,
     rows: Sequence[int],
-    thresholds: Mapping[str, float],
+    vocabulary: Vocabulary,
 ) -> int:
     """How many tracks would get other values, or the same in another order, if heard otherwise."""
     tracks = [dataset.examples[row].track for row in rows]
 
     def decided(probabilities: NDArray[np.floating[Any]]) -> list[dict[str, tuple[str, ...]]]:
         table, _ = by_track(np.asarray(probabilities, np.float64), tracks)
-        limits = {field: len(values) for field, values in FIELD_TAGS.items()}
+        limits = dict.fromkeys(FIELDS, len(vocabulary.values))
         return [
-            choose(dict(zip(dataset.tags, row.tolist(), strict=True)), thresholds, limits=limits)
+            choose(dict(zip(dataset.tags, row.tolist(), strict=True)), vocabulary, limits=limits)
             for row in table
         ]
 

@@ -49,6 +49,7 @@ from musictag.training.features import Features, prepare
 from musictag.training.ranks import ALONE, Ranks
 from musictag.training.scores import binarise, correlation, mean, roc_auc
 from musictag.training.thresholds import choose_thresholds, n_decided_otherwise
+from musictag.vocabulary import for_tags
 
 log = logging.getLogger(__name__)
 
@@ -219,6 +220,7 @@ class Run:
         self.settings = settings
         self.ranks = ranks
         self.dataset = dataset
+        self.vocabulary = for_tags(dataset.tags)
         self.device = torch.device(settings.device)
         self.commit = _commit()  # now: the checkout may move on while this runs
         self.broken = features.broken
@@ -243,6 +245,7 @@ class Run:
                 dataset,
                 self.rows["validation"],
                 settings.people,
+                self.vocabulary,
             )
         ).to(self.device)
 
@@ -277,7 +280,7 @@ class Run:
         if self.teachers:
             opinions = [self._opinion(teacher) for teacher in self.teachers]
             targets = labels.hear_teachers(targets, opinions, settings.teaching)
-        targets = labels.hear_people(targets, self.dataset, rows, settings.people)
+        targets = labels.hear_people(targets, self.dataset, rows, settings.people, self.vocabulary)
         return labels.doubt(targets, settings.smoothing)
 
     def _opinion(self, teacher: Checkpoint) -> labels.Labels:
@@ -490,13 +493,16 @@ class Run:
         flush_subnormals(self.average)
         rows = self.rows["validation"]
         heard = hear(self.average, self.validation)
-        thresholds = choose_thresholds(heard, self.dataset, rows, people=self.settings.people)
+        thresholds = choose_thresholds(
+            heard, self.dataset, rows, self.vocabulary, people=self.settings.people
+        )
+        vocabulary = self.vocabulary.with_thresholds(thresholds)
         half = self.settings.half
         if half:
             exact = {name: tensor.clone() for name, tensor in self.average.state_dict().items()}
             self.average.load_state_dict({k: v.half().float() for k, v in exact.items()})
             n_changed = n_decided_otherwise(
-                heard, hear(self.average, self.validation), self.dataset, rows, thresholds
+                heard, hear(self.average, self.validation), self.dataset, rows, vocabulary
             )
             if n_changed:
                 log.warning("float16 would change what %d tracks get: kept float32", n_changed)
@@ -514,7 +520,7 @@ class Run:
             self.average.cpu(),
             front_end=self.settings.front_end,
             tags=self.dataset.tags,
-            thresholds=thresholds,
+            vocabulary=vocabulary,
             name=self.settings.name,
             training=_for_strangers(self._record(outcome)),
             half=half,

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
-from musictag.decision import FIELD_TAGS
 from musictag.errors import CheckpointError
 from musictag.hearing import checkpoint
 from musictag.hearing.checkpoint import Checkpoint
@@ -26,6 +26,7 @@ from musictag.hearing.network.architecture import Architecture
 from musictag.hearing.network.recurrent import Tagger, initialise
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
+from musictag.vocabulary import Calibration, magnatagatune
 
 FRONT_END = FrontEnd(n_samples=29_000, T=512, hop=256)
 TAGS = ("rock", "slow", "piano")
@@ -42,7 +43,7 @@ def make(directory: Path, *, half: bool = False, tags: tuple[str, ...] = TAGS) -
         model,
         front_end=FRONT_END,
         tags=tags,
-        thresholds={"Rock": 0.5},
+        vocabulary=magnatagatune().with_thresholds({"Rock": 0.5}),
         name="tiny",
         training={"epochs": 1},
         half=half,
@@ -80,6 +81,38 @@ def test_a_checkpoint_describes_itself(tmp_path: Path) -> None:
     assert found.training == {"epochs": 1}
 
 
+def test_a_model_of_format_1_gets_the_table_of_its_time(tmp_path: Path) -> None:
+    made = make(tmp_path / "tiny")
+    as_format_1(made.directory, thresholds={"Rock": 0.5, "Jazz": 0.1})
+    found = checkpoint.read(made.directory)
+    assert found.vocabulary == made.vocabulary
+    assert found.digest == made.digest
+    assert [value.name for value in found.vocabulary.values] == ["Rock", "Slow", "Piano"]
+
+
+def test_what_tags_mean_is_stored_with_the_model(tmp_path: Path) -> None:
+    known = magnatagatune().with_calibration({"Slow": Calibration(2.0, 0.5)})
+    known = known.with_thresholds({"Rock": 0.25, "Polka": 0.5})
+    made = replace(make(tmp_path / "tiny"), vocabulary=known)
+    saved = checkpoint.save(
+        made.directory,
+        made.network(),
+        front_end=FRONT_END,
+        tags=TAGS,
+        vocabulary=known,
+        name="tiny",
+        training={},
+    )
+    assert saved.vocabulary == known.of(TAGS)
+    assert saved.thresholds == {"Rock": 0.25}
+    assert saved.vocabulary.calibration == {"Slow": Calibration(2.0, 0.5)}
+
+
+def test_a_vocabulary_must_cover_the_tags(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no value for 'polka'"):
+        make(tmp_path / "tiny", tags=("rock", "slow", "polka"))
+
+
 def test_half_precision_is_half_as_large_and_heard_nearly_alike(tmp_path: Path) -> None:
     whole, half = make(tmp_path / "whole"), make(tmp_path / "half", half=True)
     sizes = [(c.directory / "weights.safetensors").stat().st_size for c in (whole, half)]
@@ -95,7 +128,9 @@ def test_hearing_twice_gives_the_same(tmp_path: Path) -> None:
 
 def test_the_digest_is_of_what_decides_probabilities(tmp_path: Path) -> None:
     made = make(tmp_path / "tiny")
-    assert replace(made, thresholds={}, name="other", training={}).digest == made.digest
+    assert (
+        replace(made, vocabulary=magnatagatune(), name="other", training={}).digest == made.digest
+    )
     assert replace(made, tags=("a", "b", "c")).digest != made.digest
     assert replace(made, weights_sha256="0").digest != made.digest
     assert replace(made, front_end={**made.front_end, "exactness": "high"}).digest != made.digest
@@ -135,6 +170,25 @@ def section(name: str, **settings: object) -> Callable[[Path], None]:
         part.update(settings)
 
     return edited(change)
+
+
+def as_format_1(directory: Path, **changes: object) -> None:
+    """config.json as it was before models brought their vocabulary."""
+
+    def change(config: dict[str, object]) -> None:
+        for section in ("vocabulary", "calibration"):
+            del config[section]
+        config.update({"format": 1, **changes})
+
+    edited(change)(directory)
+
+
+def in_format_1(**changes: object) -> Callable[[Path], None]:
+    return lambda directory: as_format_1(directory, **changes)
+
+
+def vocabulary(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    return edited(lambda config: change(config["vocabulary"]))  # type: ignore[arg-type]
 
 
 def spoil_weights(directory: Path) -> None:
@@ -187,10 +241,48 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "not JSON": (lambda d: (d / "config.json").write_text("{"), "not JSON"),
     "deep JSON": (lambda d: (d / "config.json").write_text("[" * 100_000), "not JSON"),
     "another JSON": (lambda d: (d / "config.json").write_text("[]"), "not a musictag checkpoint"),
-    "a newer format": (edited(lambda c: c.update(format=2)), "not a musictag checkpoint"),
+    "a newer format": (edited(lambda c: c.update(format=3)), "not a musictag checkpoint"),
     "no tags": (edited(lambda c: c.pop("tags")), "tags is missing"),
     "tags of another type": (edited(lambda c: c.update(tags="rock")), "should be a list"),
     "a threshold that is none": (edited(lambda c: c.update(thresholds={"Rock": "x"})), "x"),
+    "a tag without a value": (
+        edited(lambda c: c.update(tags=["rock", "slow", "polka"])),
+        "no value for 'polka'",
+    ),
+    "a tag that the old table lacks": (
+        in_format_1(tags=["rock", "slow", "polka"]),
+        "no value for 'polka'",
+    ),
+    "an old threshold that is none": (in_format_1(thresholds={"Rock": "x"}), "x"),
+    "a value without its tag": (
+        vocabulary(lambda v: v["values"]["GENRE"].update({"Pop": {"tags": ["pop"]}})),
+        "names 'pop', which the model has not",
+    ),
+    "no vocabulary": (edited(lambda c: c.pop("vocabulary")), "vocabulary is missing"),
+    "a value that moves the cursor": (
+        vocabulary(lambda v: v["values"]["GENRE"].update({"\x1b[2J": {"tags": ["rock"]}})),
+        "control character",
+    ),
+    "a threshold for no value": (
+        edited(lambda c: c.update(thresholds={"Polka": 0.5})),
+        "threshold for 'Polka', which is no value",
+    ),
+    "a calibration that falls": (
+        edited(lambda c: c.update(calibration={"Rock": [-1, 0]})),
+        "calibration of -1",
+    ),
+    "a calibration that is one number": (
+        edited(lambda c: c.update(calibration={"Rock": [1]})),
+        "not enough values",
+    ),
+    "a calibration of nothing": (
+        edited(lambda c: c.update(calibration={"Rock": [1, float("nan")]})),
+        "calibration of 1.0 and nan",
+    ),
+    "tags without number": (
+        edited(lambda c: c.update(tags=[f"tag {n}" for n in range(10_001)])),
+        "10001 tags are more than",
+    ),
     "an unknown setting": (
         edited(lambda c: c.update(front_end={"window": 1})),
         "unknown setting window",
@@ -208,7 +300,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         section("architecture", n_layers=3),
         "is missing",
     ),
-    "too few tags": (edited(lambda c: c.update(tags=["rock"])), "1 tags, the network has 3"),
+    "too few tags": (in_format_1(tags=["rock"]), "1 tags, the network has 3"),
+    "a network for fewer tags": (section("architecture", n_tags=2), "3 tags, the network has 2"),
     "a tag twice": (edited(lambda c: c.update(tags=["rock"] * 3)), "a tag stands in it twice"),
     "a threshold of nothing": (
         edited(lambda c: c.update(thresholds={"Rock": float("nan")})),
@@ -350,8 +443,7 @@ def test_the_shipped_model_takes_at_most_20_megabytes(shipped: Checkpoint) -> No
 
 
 def test_the_shipped_model_has_a_threshold_for_every_value(shipped: Checkpoint) -> None:
-    values = {value for of_field in FIELD_TAGS.values() for value in of_field}
-    assert set(shipped.thresholds) == values
+    assert set(shipped.thresholds) == set(shipped.vocabulary.by_name)
 
 
 def test_the_shipped_model_has_a_card(shipped: Checkpoint) -> None:

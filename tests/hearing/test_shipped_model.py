@@ -11,6 +11,7 @@ from musictag.hearing import checkpoint
 from musictag.hearing.ear_core import CpuEar
 from musictag.hearing.ear_torch import Ear
 from musictag.hearing.network.recurrent import OneCore
+from musictag.vocabulary import FIELDS
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,8 @@ def chosen(ear: Ear | CpuEar, samples: torch.Tensor) -> set[str]:
     shipped = checkpoint.find()
     row = ear.hear(samples[None].numpy())[0].tolist()
     probabilities = dict(zip(shipped.tags, row, strict=True))
-    limits = {field: len(values) for field, values in decision.FIELD_TAGS.items()}
-    fields = decision.choose(probabilities, shipped.thresholds, limits=limits)
+    limits = dict.fromkeys(FIELDS, len(shipped.tags))
+    fields = decision.choose(probabilities, shipped.vocabulary, limits=limits)
     return {value for values in fields.values() for value in values}
 
 

@@ -401,7 +401,7 @@ def test_a_gpu_hears_what_a_cpu_hears(music: Tensor) -> None:
     for gpu_row, cpu_row in zip(on_gpu.tolist(), on_cpu.tolist(), strict=True):
         chosen = (
             decision.choose(
-                dict(zip(found.tags, row, strict=True)), found.thresholds, limits=limits
+                dict(zip(found.tags, row, strict=True)), found.vocabulary, limits=limits
             )
             for row in (gpu_row, cpu_row)
             for limits in [{"GENRE": 2, "MOOD": 2, "INSTRUMENT": 4, "VOCALS": 2}]

@@ -20,6 +20,7 @@ from musictag.hearing.checkpoint import Checkpoint
 from musictag.outcome import Taggram
 from musictag.report import scan as report
 from musictag.scan import taggram
+from musictag.vocabulary import magnatagatune
 
 TAGS = ("rock", "slow", "no vocals")
 
@@ -37,7 +38,8 @@ def checkpoint_that_hears(rows: list[list[float]]) -> Checkpoint:
         def load(self, device: object = "cpu", *, batch_size: int | None = None) -> Any:
             return Ear()
 
-    return Fake("fake", Path(), {}, {}, TAGS, {"Rock": 0.4, "Slow": 0.4}, "", {})
+    vocabulary = magnatagatune().with_thresholds({"Rock": 0.4, "Slow": 0.4})
+    return Fake("fake", Path(), {}, {}, TAGS, vocabulary, "", {})
 
 
 def wav(path: Path, *parts: np.ndarray) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from musictag.hearing.ear_torch import CPU_BATCH, Batch, Later
+from musictag.vocabulary import Vocabulary, magnatagatune
 
 if TYPE_CHECKING:
     import torch
@@ -14,6 +16,11 @@ class FakeEar:
     """Checkpoint and Ear in one. `hear` says what it hears, and that is there at once."""
 
     batch_size = CPU_BATCH
+    thresholds: Mapping[str, float]
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return magnatagatune().with_thresholds(self.thresholds)
 
     def load(self, _: str = "cpu", *, batch_size: int | None = None) -> FakeEar:
         self.batch_size = batch_size or CPU_BATCH

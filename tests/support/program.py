@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from musictag.decision import FIELD_TAGS
+from musictag.vocabulary import magnatagatune
 
-TAGS = tuple(tag for values in FIELD_TAGS.values() for tags in values.values() for tag in tags)
+TAGS = tuple(tag for value in magnatagatune().values for tag in value.tags)
 ALWAYS = {"Rock": 0.0, "Slow": 0.0, "Guitar": 0.0, "Female": 0.0}
 """Thresholds that make the tiny model say the same of every track."""
 

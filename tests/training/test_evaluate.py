@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,19 @@ import sounds
 import torch
 from labelled import TAGS, clip, data_set, write_folder
 
-from musictag.decision import FIELD_TAGS
 from musictag.errors import DataSetError, UsageError
 from musictag.hearing.checkpoint import Checkpoint
-from musictag.training import evaluate as evaluation
 from musictag.training import scorecard, scores
 from musictag.training.dataset import DataSet, Example
 from musictag.training.evaluate import evaluate, judge, judge_genres
 from musictag.training.folder import read_folder
 from musictag.training.scores import binarise, correlation, pr_auc, roc_auc
+from musictag.vocabulary import Vocabulary, magnatagatune
+
+
+def at(thresholds: Mapping[str, float]) -> Vocabulary:
+    return magnatagatune().with_thresholds(thresholds)
+
 
 # -- scores, by hand -------------------------------------------------------------------------------
 
@@ -115,7 +119,7 @@ def test_track_level_is_the_mean_over_a_tracks_examples() -> None:
 def test_an_evaluation_is_plain_json_with_nothing_that_is_not_json() -> None:
     dataset = data_set([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.1, 0.9, 0], [0.2, 0.7, 0]], tracks="aabc")
     heard = np.array([[0.7, 0.2, 0.1], [0.8, 0.1, 0.1], [0.1, 0.9, 0.1], [0.2, 0.8, 0.1]])
-    found = judge(heard, dataset, range(4), thresholds={"Rock": 0.5}, model="m", n_resamples=20)
+    found = judge(heard, dataset, range(4), vocabulary=at({"Rock": 0.5}), model="m", n_resamples=20)
     plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert (plain["n"], plain["n_tracks"], plain["level"]) == (4, 3, "segment")
     assert plain["tags"]["rock"]["roc_auc"] == 1.0
@@ -132,10 +136,10 @@ def test_an_evaluation_is_plain_json_with_nothing_that_is_not_json() -> None:
         "recall": 1.0,
         "f1": 1.0,
     }
-    track = judge(heard, dataset, range(4), thresholds={}, level="track", n_resamples=0)
+    track = judge(heard, dataset, range(4), vocabulary=at({}), level="track", n_resamples=0)
     assert (track.n, track.n_tracks) == (3, 3)
     with pytest.raises(UsageError, match="segment or track"):
-        judge(heard, dataset, range(4), thresholds={}, level="album")
+        judge(heard, dataset, range(4), vocabulary=at({}), level="album")
 
 
 def test_genres_are_judged_against_people_by_hand() -> None:
@@ -150,7 +154,7 @@ def test_genres_are_judged_against_people_by_hand() -> None:
     )
     genres = ["rock", "rock", "classical", "classical", "jazz"]
     thresholds = {"Rock": 0.5, "Classical": 0.5, "Instrumental": 0.5}
-    found = judge_genres(heard, TAGS, genres, thresholds)
+    found = judge_genres(heard, TAGS, genres, at(thresholds))
     assert found["n_tracks"] == 4
     assert found["coverage"] == 3 / 4
     assert found["precision"] == pytest.approx(2 / 3)
@@ -167,7 +171,7 @@ def test_genres_are_judged_against_people_by_hand() -> None:
 def test_hard_labels_have_no_correlation_and_a_track_goes_with_half_of_its_clips() -> None:
     dataset = data_set([[1, 0, 0], [0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]], tracks="aabbb")
     heard = np.array([[0.9, 0.1, 0.1]] * 2 + [[0.2, 0.8, 0.1]] * 3)
-    clips = judge(heard, dataset, range(5), thresholds={"Rock": 0.5}, n_resamples=5)
+    clips = judge(heard, dataset, range(5), vocabulary=at({"Rock": 0.5}), n_resamples=5)
     assert "correlation" not in clips.macro
     assert clips.values["Rock"] | {} == {
         "threshold": 0.5,
@@ -179,7 +183,9 @@ def test_hard_labels_have_no_correlation_and_a_track_goes_with_half_of_its_clips
     }
     assert "label" not in clips.reliability[0]
     assert "brier_soft" not in clips.tags["rock"]
-    whole = judge(heard, dataset, range(5), thresholds={"Rock": 0.5}, level="track", n_resamples=0)
+    whole = judge(
+        heard, dataset, range(5), vocabulary=at({"Rock": 0.5}), level="track", n_resamples=0
+    )
     share = {tag: found["share"].value for tag, found in whole.tags.items()}
     assert share == {"rock": 0.5, "classical": 0.5, "no vocals": 0}  # one of three is not half
 
@@ -187,7 +193,7 @@ def test_hard_labels_have_no_correlation_and_a_track_goes_with_half_of_its_clips
 def test_calibration_is_against_yes_and_no_and_against_soft_labels() -> None:
     labels = [[0.5, 0.2, 0.3]] * 2 + [[0.4, 0.1, 0.1]] * 2
     dataset = data_set(labels, shares=(0.5, 0.25, 0.25))
-    found = judge(np.array(labels), dataset, range(4), thresholds={}, n_resamples=0)
+    found = judge(np.array(labels), dataset, range(4), vocabulary=at({}), n_resamples=0)
     rock = {name: score.value for name, score in found.tags["rock"].items()}
     assert (rock["brier_soft"], rock["ece_soft"]) == pytest.approx((0, 0), abs=1e-6)
     assert rock["brier"] == pytest.approx((2 * 0.5**2 + 2 * 0.4**2) / 4)
@@ -214,11 +220,14 @@ def test_intervals_are_over_tracks_and_hold_the_value() -> None:
         heard,
         data_set(labels.tolist(), tracks="".join(chr(100 + i) for i in range(40)), shares=shares),
         range(40),
-        thresholds={},
+        vocabulary=at({}),
     ).macro["roc_auc"]
     assert many.low < many.value < many.high
     one = judge(
-        heard, data_set(labels.tolist(), tracks="a" * 40, shares=shares), range(40), thresholds={}
+        heard,
+        data_set(labels.tolist(), tracks="a" * 40, shares=shares),
+        range(40),
+        vocabulary=at({}),
     ).macro["roc_auc"]
     assert one.low == pytest.approx(many.value) == one.high
 
@@ -235,7 +244,7 @@ def checkpoint_of(tags: tuple[str, ...]) -> Checkpoint:
         def load(self, device: object = "cpu", *, batch_size: int | None = None) -> Any:
             return Ear()
 
-    return Fake("fake", Path(), {}, {}, tags, {"Rock": 0.05}, "", {})
+    return Fake("fake", Path(), {}, {}, tags, at({"Rock": 0.05}), "", {})
 
 
 @pytest.fixture
@@ -284,12 +293,12 @@ def test_other_tags_are_named(two_clips: Path) -> None:
 
 def test_coverage_and_precision_have_intervals() -> None:
     heard = np.array([[0.9, 0.1, 0.1], [0.1, 0.9, 0.1], [0.1, 0.1, 0.1], [0.9, 0.1, 0.1]] * 5)
-    found = judge_genres(heard, TAGS, ["rock"] * 20, {"Rock": 0.5, "Classical": 0.5})
+    found = judge_genres(heard, TAGS, ["rock"] * 20, at({"Rock": 0.5, "Classical": 0.5}))
     assert (found["coverage"], found["precision"]) == (0.75, pytest.approx(2 / 3))
     for name in ("coverage", "precision", "precision_first"):
         low, high = found[f"{name}_95"]
         assert low < found[name] < high
-    silent = judge_genres(heard, TAGS, ["rock"] * 20, {})
+    silent = judge_genres(heard, TAGS, ["rock"] * 20, at({}))
     assert silent["coverage"] == 0
     assert math.isnan(silent["precision"])
 
@@ -302,19 +311,19 @@ def test_coverage_and_precision_have_intervals() -> None:
 def test_the_scorecard_fits_a_terminal_and_shows_who_was_taken_for_what(
     level: str, soft: bool
 ) -> None:
-    tags = tuple(tag for values in FIELD_TAGS.values() for tags in values.values() for tag in tags)
+    tags = tuple(magnatagatune().shown)
     random = np.random.default_rng(1)
     heard = random.random((60, 50))
     heard[::7] = 0
     labels = (random.random((60, 50)) if soft else random.random((60, 50)) < 0.2) * 1.0
-    genres = sorted(evaluation.COMPATIBLE_GENRES)
+    genres = ["ambient", "classical", "country", "dance", "electronic", "metal", "pop", "rock"]
     examples = tuple(
         Example(f"{i}", Path(), 0, 29, f"{i}", "test", genres[i % len(genres)]) for i in range(60)
     )
     dataset = DataSet(Path(), tags, examples, labels.astype(np.float32), dict.fromkeys(tags, 0.1))
-    thresholds = {value: 0.6 for values in FIELD_TAGS.values() for value in values}
+    vocabulary = at(dict.fromkeys(magnatagatune().by_name, 0.6))
     found = judge(
-        heard, dataset, range(60), thresholds=thresholds, level=level, model="m" * 20, n_resamples=9
+        heard, dataset, range(60), vocabulary=vocabulary, level=level, model="m" * 20, n_resamples=9
     )
     lines = scorecard.text(found).splitlines()
     assert max(map(len, lines)) <= 80

@@ -8,6 +8,7 @@ import numpy as np
 
 from musictag.training import labels
 from musictag.training.dataset import DataSet, Example
+from musictag.vocabulary import magnatagatune
 
 TAGS = ("rock", "classical", "classic", "metal", "slow")
 
@@ -23,27 +24,27 @@ def data_set(*genres: str) -> DataSet:
 
 def test_a_genre_given_by_people_rises_and_those_it_rules_out_fall() -> None:
     dataset = data_set("rock")
-    found = labels.hear_people(dataset.labels, dataset, [0], 0.5)
+    found = labels.hear_people(dataset.labels, dataset, [0], 0.5, magnatagatune())
     # metal may stand for rock and slow is no genre: both stay
     np.testing.assert_allclose(found, [[0.7, 0.2, 0.2, 0.4, 0.4]])
 
 
 def test_a_genre_that_is_no_tag_still_rules_others_out() -> None:
     dataset = data_set("funk")
-    found = labels.hear_people(dataset.labels, dataset, [0], 0.5)
+    found = labels.hear_people(dataset.labels, dataset, [0], 0.5, magnatagatune())
     np.testing.assert_allclose(found, [[0.4, 0.2, 0.2, 0.2, 0.4]])
 
 
 def test_unknown_genres_change_nothing() -> None:
     dataset = data_set("polka", "", "80s")
     np.testing.assert_array_equal(
-        labels.hear_people(dataset.labels, dataset, [0, 1, 2], 1.0), dataset.labels
+        labels.hear_people(dataset.labels, dataset, [0, 1, 2], 1.0, magnatagatune()), dataset.labels
     )
 
 
 def test_the_given_labels_themselves_stay_as_they_are() -> None:
     dataset = data_set("rock")
-    labels.hear_people(dataset.labels, dataset, [0], 1.0)
+    labels.hear_people(dataset.labels, dataset, [0], 1.0, magnatagatune())
     assert (dataset.labels == np.float32(0.4)).all()
 
 

@@ -17,8 +17,8 @@ import mtat
 import numpy as np
 import pytest
 
+from musictag import vocabulary
 from musictag.cli import program as cli
-from musictag.decision import FIELD_TAGS
 from musictag.errors import DataSetError
 from musictag.hearing import checkpoint
 from musictag.hearing.network.architecture import Architecture
@@ -45,7 +45,7 @@ def name(dataset: DataSet, row: int) -> str:
 
 def test_the_fifty_tags_are_those_that_values_are_made_of() -> None:
     assert len(TAGS) == len(set(TAGS)) == 50
-    assert set(TAGS) == {tag for v in FIELD_TAGS.values() for tags in v.values() for tag in tags}
+    assert set(TAGS) == vocabulary.magnatagatune().tags
 
 
 def test_clips_are_split_by_folder_and_carry_their_tags(mini: DataSet) -> None:
