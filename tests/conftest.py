@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -18,6 +19,24 @@ from musictag.cli import program as cli
 # As the program does before it loads torch: threads that wait by spinning make the tests slow
 # wherever another process needs a core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Under nohup or in a shell's background these may be ignored, which the programs that tests start
+# would inherit: they would wait for ever for an interrupt.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGTERM, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
+
+SLOW_S = 3600
+"""Seconds after which a test marked `slow` has hung; for others pyproject.toml says so."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(SLOW_S))
 
 
 @pytest.fixture(autouse=True)

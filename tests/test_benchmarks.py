@@ -14,6 +14,7 @@ import numpy as np
 import precision
 import pytest
 import scan
+from waits import WAIT_S
 
 from musictag.audio.digest import payload_digest
 from musictag.audio.samples import RATE_HZ
@@ -73,7 +74,7 @@ def test_memory_is_that_of_a_process_and_all_below_it() -> None:
             time.sleep(0.01)
         assert process.pid in family and len(family) == 2
         assert commands._memory_kb(process.pid) > 1000
-        process.communicate(b"\n")
+        process.communicate(b"\n", timeout=WAIT_S)
 
 
 def test_a_scan_is_held_against_decoding_alone_and_what_is_asked_for() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waits import WAIT_S
 
 import musictag
 from musictag import config, metadata, vocabulary
@@ -137,7 +138,9 @@ def test_foreign_libraries_have_one_door(module: str) -> None:
 )
 def test_starting_the_program_loads_nothing_heavy(start: str) -> None:
     script = f"{start}\nimport sys\nprint(*sys.modules, file=sys.stderr)"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, timeout=WAIT_S
+    )
     loaded = {name.split(".")[0] for name in result.stderr.decode().split()}
     assert "typer" in loaded
     assert loaded & HEAVY == set()

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import sounds
 from ears import FakeEar
+from waits import WAIT_S, join
 
 from musictag.audio import decoder, spawn, track, wire
 from musictag.audio.decoder import Decoder
@@ -251,7 +252,9 @@ def test_the_process_loads_what_it_needs_and_no_more(song: Path) -> None:
         print(*sys.modules)
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
-    loaded = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
+    loaded = subprocess.run(
+        command, capture_output=True, check=True, text=True, timeout=WAIT_S
+    ).stdout.split()
     assert "soxr" in loaded
     assert not {"torch", "typer", "rich", "mutagen", "sqlite3", "scipy"} & set(loaded)
 
@@ -506,7 +509,7 @@ def test_who_waits_is_told_when_the_decoder_is_killed(one: Decoder, ill: Path, i
     killer.start()
     with pytest.raises(decoder.Closed):
         list(track.segments())
-    killer.join()
+    join(killer)
     with pytest.raises(decoder.Closed):
         one.payload_digest(ill)
 

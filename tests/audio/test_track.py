@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import sounds
 from sounds import CONTAINERS, Samples
+from waits import join
 
 from musictag.audio import claims, doors, ffmpeg, libsndfile, platforms, resampling
 from musictag.audio.blocks import BLOCK, Block, GaveUp
@@ -946,7 +947,7 @@ def test_many_threads_hear_what_one_hears(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        join(thread)
     for i in range(len(threads)):
         np.testing.assert_array_equal(together[i], alone[i % len(paths)])
 

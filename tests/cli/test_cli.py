@@ -21,6 +21,7 @@ import sounds
 import torch
 import typer
 from program import TAGS, Result, Run
+from waits import WAIT_S
 
 from musictag import __version__, config, metadata
 from musictag.audio.decoder import Decoder
@@ -432,7 +433,7 @@ def streaming(musictag: Run, library: Path) -> Iterator[subprocess.Popen[bytes]]
     process.stdin.flush()
     yield process
     process.kill()
-    process.wait()
+    process.wait(WAIT_S)
     for stream in (process.stdin, process.stdout, process.stderr):
         assert stream is not None
         stream.close()
@@ -447,7 +448,7 @@ def test_names_on_standard_input_are_scanned_as_they_come(
     streaming.stdin.flush()
     assert read_a_record(streaming)["path"] == str(library / "Bach/1.ogg")
     streaming.stdin.close()
-    assert streaming.wait() == 0
+    assert streaming.wait(WAIT_S) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -456,13 +457,39 @@ def test_an_interrupt_is_exit_code_130_and_no_traceback(
 ) -> None:
     read_a_record(streaming)
     streaming.send_signal(number)
-    assert streaming.wait() == 130
+    assert streaming.wait(WAIT_S) == 130
     assert streaming.stderr is not None
     lines = streaming.stderr.read().decode().splitlines()
     assert lines[0] == "musictag: stopping after the file in hand; again: at once"
     assert "1 track" in lines[1]
     assert lines[3] == report.INTERRUPTED
     assert len(lines) == 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_an_interrupt_that_is_ignored_from_the_start_stays_ignored(
+    musictag: Run, library: Path
+) -> None:
+    """As under nohup, or in the background of a script."""
+    musictag("scan", library)
+    signals = "trap '' INT TERM HUP; exec"
+    line = f'{signals} {shlex.quote(sys.executable)} -m musictag scan --files-from - "$@"'
+    with subprocess.Popen(
+        ["sh", "-c", line, "sh", "--format", "jsonl"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(os.fsencode(library / "Abba/1.flac") + b"\n")
+        process.stdin.flush()
+        read_a_record(process)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process.send_signal(number)
+        rest, said = process.communicate(os.fsencode(library / "Bach/1.ogg"), timeout=WAIT_S)
+    assert process.returncode == 0
+    assert [json.loads(line)["path"] for line in rest.splitlines()] == [str(library / "Bach/1.ogg")]
+    assert b"2 tracks" in said
 
 
 @pytest.mark.parametrize(
@@ -489,6 +516,7 @@ def test_what_was_said_last_and_logged_last_is_there(tmp_path: Path, library: Pa
         capture_output=True,
         text=True,
         check=False,
+        timeout=WAIT_S,
     )
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["status"] in ("planned", "unchanged", "skipped")
@@ -504,7 +532,7 @@ def test_a_reader_who_has_seen_enough_gets_no_traceback(
     streaming.stdout.close()
     streaming.stdin.write(os.fsencode(library / "Bach/1.ogg") + b"\n")
     streaming.stdin.close()
-    assert streaming.wait() == 128 + 13
+    assert streaming.wait(WAIT_S) == 128 + 13
     assert streaming.stderr is not None
     assert streaming.stderr.read() == b""
 
@@ -513,7 +541,9 @@ def shell(line: str, library: Path, unbuffered: str = "") -> Result:
     """`musictag` and `$MUSIC` in a shell, with streams as only a shell can make them."""
     line = f'musictag() {{ {shlex.quote(sys.executable)} -m musictag "$@"; }}\n{line}'
     environment = {**os.environ, "MUSIC": os.fspath(library), "PYTHONUNBUFFERED": unbuffered}
-    ended = subprocess.run(["sh", "-c", line], capture_output=True, check=False, env=environment)
+    ended = subprocess.run(
+        ["sh", "-c", line], capture_output=True, check=False, env=environment, timeout=WAIT_S
+    )
     return Result(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
 
@@ -588,7 +618,9 @@ def test_a_remembered_library_needs_no_torch(musictag: Run, library: Path, use_t
         f"with contextlib.suppress(SystemExit): app(['scan', {str(library)!r}])\n"
         "assert 'torch' not in sys.modules and 'av' not in sys.modules"
     )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=False, timeout=WAIT_S
+    )
     assert (result.returncode, result.stderr.decode().count("remembered")) == (0, 1)
     assert b"3 planned" in result.stderr
 
@@ -613,7 +645,7 @@ def test_on_a_terminal_rows_and_bar_share_the_screen(library: Path, use_tiny: No
     except OSError:  # how Linux says that the other end has closed
         pass
     os.close(ours)
-    assert process.wait() == 0
+    assert process.wait(WAIT_S) == 0
     text = screen.decode()
     assert "tracks" in text
     assert "\x1b[2K" in text
@@ -753,7 +785,10 @@ def test_the_list_of_commands_is_cut_nowhere(
 
 def test_python_dash_m_is_the_same_program() -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "musictag", "--version"], capture_output=True, check=True
+        [sys.executable, "-m", "musictag", "--version"],
+        capture_output=True,
+        check=True,
+        timeout=WAIT_S,
     )
     assert result.stdout.decode().strip() == f"musictag {__version__}"
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import sounds
 from program import Run
+from waits import WAIT_S
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is missing")
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -51,7 +52,7 @@ def kill_one(program: subprocess.Popen[bytes], title: str) -> None:
         time.sleep(0.01)
     running = list(below(program.pid))
     program.kill()
-    raise AssertionError(f"no {title} among {running}: {program.communicate()}")
+    raise AssertionError(f"no {title} among {running}: {program.communicate(timeout=WAIT_S)}")
 
 
 def made_library(folder: Path) -> list[str]:
@@ -135,7 +136,7 @@ def test_a_machine_that_joins_takes_the_place_of_one_that_went(tmp_path: Path) -
             rest, stderr = program.communicate(timeout=300)
         finally:
             program.kill()
-            machines.communicate("\n")
+            machines.communicate("\n", timeout=WAIT_S)
     records = [json.loads(line) for line in (first, *rest.splitlines())]
     assert [Path(record["path"]).name for record in records] == names
     assert {record["status"] for record in records} == {"written"}, stderr

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from waits import WAIT_S
 
 from musictag.errors import CheckpointError
 from musictag.hearing import checkpoint
@@ -142,7 +143,7 @@ def test_describing_a_checkpoint_loads_no_torch(tmp_path: Path) -> None:
         "import sys; from musictag.hearing import checkpoint;"
         "checkpoint.find(sys.argv[1]); assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program, tmp_path / "tiny"], check=True)
+    subprocess.run([sys.executable, "-c", program, tmp_path / "tiny"], check=True, timeout=WAIT_S)
 
 
 def test_saving_leaves_no_temporary_file(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sounds
 import torch
+from waits import WAIT_S
 
 from musictag.errors import CheckpointError, DeviceError
 from musictag.hearing import checkpoint
@@ -155,7 +156,7 @@ def test_a_model_is_loaded_and_heard_with_without_torch() -> None:
         assert loaded.hear(np.zeros((1, 464_000), np.float32)).shape == (1, 50)
         assert "torch" not in sys.modules
     """
-    subprocess.run([sys.executable, "-c", script], check=True)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=WAIT_S)
 
 
 def test_a_whole_scan_needs_no_torch(tmp_path: Path) -> None:
@@ -168,7 +169,9 @@ def test_a_whole_scan_needs_no_torch(tmp_path: Path) -> None:
         finally:
             assert "torch" not in sys.modules
     """
-    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, timeout=WAIT_S
+    )
     assert b"1 track" in done.stderr
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from waits import WAIT_S
 
 from musictag.hearing.kernels import mkl
 
@@ -109,7 +110,7 @@ def test_it_does_not_need_torch_and_does_not_mind_it_either() -> None:
         torchs = scattering.Scattering()(torch.from_numpy(samples))[0].numpy()
         assert np.linalg.norm(ours - torchs) < 1e-2 * np.linalg.norm(torchs)
     """
-    subprocess.run([sys.executable, "-c", script], check=True)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=WAIT_S)
 
 
 @pytest.mark.parametrize("trouble", ["another system", "no torch", "no function", "wrong numbers"])

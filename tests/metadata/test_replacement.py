@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waits import WAIT_S
 
 from musictag.metadata import replacement
 
@@ -301,7 +302,7 @@ def test_a_copy_that_another_process_is_at_stays_as_long_as_it_lives(track: Path
             new.take_place()
         if end == "is killed":
             process.kill()
-        process.communicate()
+        process.communicate(timeout=WAIT_S)
     if end == "lives":
         assert (process.returncode, other.read_bytes()) == (0, b"of the other process")
     assert copy.exists() is (end == "is killed")

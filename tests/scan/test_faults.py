@@ -30,6 +30,7 @@ from typing import Any
 
 import pytest
 from containers import FAMILIES, decorate, encoded
+from waits import WAIT_S
 
 from musictag import metadata
 from musictag.errors import MetadataError
@@ -426,7 +427,9 @@ def test_a_disk_that_is_full_indeed_costs_nothing(tmp_path: Path, container: str
     small.mkdir()
     kilobytes = (len(bench.old) + len(bench.new)) // 1024 + 16
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(small)], check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(small)],
+        check=False,
+        timeout=WAIT_S,
     )
     if mounted.returncode:
         pytest.skip("no tmpfs here")
@@ -450,7 +453,7 @@ def test_a_disk_that_is_full_indeed_costs_nothing(tmp_path: Path, container: str
             assert sorted(os.listdir(small)) == sorted(["ballast", path.name])  # noqa: PTH208
         assert seen == {"written", "no_space"}
     finally:
-        subprocess.run(["umount", str(small)], check=True)
+        subprocess.run(["umount", str(small)], check=True, timeout=WAIT_S)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 import torch
 from ears import FakeEar
+from waits import WAIT_S, join
 
 from musictag.config import Settings
 from musictag.errors import AudioError, FileError, JournalError, MetadataError, UsageError
@@ -261,7 +262,7 @@ def test_outcomes_come_in_the_order_of_the_paths(listening: Listening, song: Son
 
     def hold_up(path: Path, number: int) -> None:
         if path == paths[0]:
-            last_is_decoded.wait()
+            last_is_decoded.wait(WAIT_S)
         if path == paths[-1]:
             last_is_decoded.set()
 
@@ -492,13 +493,13 @@ def test_a_scan_that_is_left_does_not_wait_for_a_huge_file(
     settings = Settings(device="cpu", jobs=2, batch_size=1)
     outcomes = pipeline.scan([quick, huge], listening, settings, cache=Cache(None))
     next(outcomes)
-    begun.wait()
+    assert begun.wait(WAIT_S)
     outcomes.close()
     assert not whole.is_set()
     go_on.set()
     for thread in threading.enumerate():
         if thread.name.startswith("musictag"):
-            thread.join()
+            join(thread)
     assert listening.decoded.count(huge.name) <= 1
     assert listening.n_alive == 0
 

@@ -17,6 +17,7 @@ import mutagen
 import pytest
 import sounds
 from program import Result, Run
+from waits import WAIT_S
 
 from musictag import metadata
 from musictag.audio.digest import payload_digest
@@ -384,6 +385,7 @@ def run_hooked(what: str, *arguments: str | Path) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=False,
+        timeout=WAIT_S,
     )
 
 
@@ -485,7 +487,7 @@ def test_an_interrupt_while_the_model_is_loaded_ends_the_scan(
         "checkpoint.Checkpoint.load = hooked; cli.main()"
     )
     command = [sys.executable, "-c", script, "scan", os.fspath(tmp_path / "Music"), "--write"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_S)
     assert (ended.returncode, ended.stdout) == (130, "")
     assert "Interrupted before the first track." in ended.stderr
     assert "Traceback" not in ended.stderr

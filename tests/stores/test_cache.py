@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from waits import WAIT_S, join
 
 from musictag.stores import cache
 from musictag.stores.cache import Cache, Heard, Known, Tags
@@ -473,7 +474,7 @@ def test_threads_share_a_cache(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            join(thread)
         for thread in range(4):
             for number in range(50):
                 assert remembered.heard(b"%d %d" % (thread, number), "model") == HEARD
@@ -495,7 +496,7 @@ def test_processes_that_start_together_share_a_new_cache(tmp_path: Path) -> None
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
+        process.join(WAIT_S)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert path.with_suffix(".log").read_text() == ""
     with Cache(path) as remembered:

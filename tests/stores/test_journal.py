@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waits import WAIT_S
 
 from musictag import __version__
 from musictag.errors import JournalError, UsageError
@@ -351,7 +352,7 @@ def test_processes_that_start_together_share_a_new_journal(path: Path) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
+        process.join(WAIT_S)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     with Journal(path) as book:
         assert [run.n_files for run in book.runs()] == [20, 20, 20]

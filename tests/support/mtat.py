@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sounds
+from waits import join
 
 from musictag.training.magnatagatune import ANNOTATIONS, BROKEN, CLIP_INFO, PARTS, TAGS
 
@@ -174,4 +175,4 @@ def serving(files: dict[str, bytes]) -> Iterator[Server]:
             yield server
         finally:
             server.shutdown()
-            thread.join()
+            join(thread)

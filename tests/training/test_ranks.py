@@ -21,6 +21,7 @@ import pytest
 import torch
 from labelled import write_learnable
 from safetensors.torch import load_file
+from waits import WAIT_S
 
 from musictag.errors import MusictagError, UsageError
 from musictag.hearing import checkpoint
@@ -49,7 +50,7 @@ def torchrun(*command: object, **popen: Any) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.communicate(timeout=WAIT_S)
 
 
 # -- the arithmetic --------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def endless(tmp_path: Path) -> TrainSettings:
 
 def wait_for(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     while not there():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.communicate(timeout=WAIT_S)
         time.sleep(0.1)
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from labelled import TAGS, write_audible, write_learnable
 from safetensors.torch import load_file
+from waits import WAIT_S
 
 from musictag.errors import UsageError
 from musictag.hearing import checkpoint
@@ -110,7 +111,11 @@ def test_with_features_at_hand_training_needs_no_decoder(
 
 def test_nor_does_importing_it() -> None:
     blocked = f"import sys; sys.modules.update(dict.fromkeys({NOT_NEEDED!r}));"
-    subprocess.run([sys.executable, "-c", blocked + "import musictag.training.train"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", blocked + "import musictag.training.train"],
+        check=True,
+        timeout=WAIT_S,
+    )
 
 
 def test_another_seed_makes_another_model(learnable: TrainSettings, tmp_path: Path) -> None:
