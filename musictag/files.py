@@ -18,14 +18,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from musictag.errors import FileError, UsageError
+from musictag.formats.table import FORMATS
 
-EXTENSIONS = frozenset(
-    {".mp3", ".mp2", ".mp1", ".mpga", ".mpa", ".flac", ".ogg", ".oga", ".opus", ".spx"}
-    | {".wav", ".wave", ".bwf", ".rf64", ".w64", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf"}
-    | {".m4a", ".m4b", ".m4r", ".aac", ".adts", ".alac", ".wma", ".asf", ".mka"}
-    | {".ape", ".wv", ".mpc", ".mp+", ".tta", ".tak", ".ofr", ".ofs", ".shn", ".dsf", ".dff"}
-    | {".ac3", ".eac3", ".dts"}
-)
+EXTENSIONS = frozenset(suffix for row in FORMATS for suffix in row.suffixes)
 """What a walk looks for. Containers that mostly hold films (.mp4, .mkv) are heard when named."""
 
 MARKER = ".nomusictag"

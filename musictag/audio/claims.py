@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from musictag.audio.blocks import GaveUp
 from musictag.audio.ffmpeg import opened, packets
-from musictag.audio.source import after_id3, open_file
+from musictag.audio.source import open_file
 from musictag.errors import AudioError
+from musictag.formats import mp4, ogg
+from musictag.formats.reading import read_at, size_of
+from musictag.formats.table import of_demuxer, recognised
 
 # How much may be missing of what the header promises: encoders round, count their padding, and
 # cutters leave old headers behind. A download broken off lacks more.
 MISSING_S = 1.0
 MISSING_SHARE = 0.01
-# ffmpeg guesses the duration of the others from their bit rate, or (wav, asf, mp3) of a file
-# that is shorter than its header says.
-STATES_DURATION = frozenset(
-    {"aiff", "ape", "au", "caf", "dsf", "flac", "iff", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"}
-    | {"mpc", "mpc8", "tak", "tta", "w64", "wv"}
-)
+
+MOST_ATOMS = 1000
+"""Outermost atoms of an MP4 file that are looked at; fragmented ones have many."""
 
 
 def judge(path: Path, heard_s: float, refusals: Sequence[str], damaged: bool) -> None:
@@ -48,19 +48,17 @@ def judge(path: Path, heard_s: float, refusals: Sequence[str], damaged: bool) ->
 def promise_s(path: Path) -> float | None:
     """The duration that the container states, where it is a statement and not a guess."""
     with open_file(path) as file:
-        head = file.read(16)
-        for reader, is_its in (
-            (_wav_promise_s, head[:4] == b"RIFF" and head[8:12] == b"WAVE"),
-            (_asf_promise_s, head == _ASF_HEADER),
-            (_mp3_promise_s, head[:3] == b"ID3" or head[:1] == b"\xff"),
-        ):
-            if is_its and (promised_s := reader(file)):
+        found = recognised(file)
+        if found.format is not None:
+            readers = [_READERS[name] for name in found.format.demuxers if name in _READERS]
+        else:
+            readers = [_mp3_promise_s] if found.start or found.head[:1] == b"\xff" else []
+        for reader in readers:
+            if promised_s := reader(file, found.start):
                 return promised_s
     with contextlib.suppress(GaveUp), opened(path) as (container, stream):
-        name = container.format.name
-        if name == "ogg" and not _ends_inside_a_page(path) and stream.duration:
-            return float(stream.duration * stream.time_base)  # read off the last page
-        if name in STATES_DURATION:
+        row = of_demuxer(container.format.name)
+        if row is not None and row.states_duration:
             if stream.duration:
                 return float(stream.duration * stream.time_base)
             if container.duration and not container.streams.video:  # else it may be the film's
@@ -82,10 +80,9 @@ def demuxed_s(path: Path) -> float | None:
         return None
 
 
-def _mp3_promise_s(file: BinaryIO) -> float | None:
+def _mp3_promise_s(file: BinaryIO, start: int) -> float | None:
     """From the Xing, Info or VBRI header in an mp3's first frame."""
-    file.seek(after_id3(file))
-    data = file.read(16_384)
+    data = read_at(file, start, 16_384)
     start = data.find(b"\xff")
     while 0 <= start < len(data) - 200:
         version, layer = data[start + 1] >> 3 & 3, data[start + 1] >> 1 & 3
@@ -107,14 +104,14 @@ def _mp3_promise_s(file: BinaryIO) -> float | None:
     return None
 
 
-def _wav_promise_s(file: BinaryIO) -> float | None:
+def _wav_promise_s(file: BinaryIO, start: int) -> float | None:
     """From the size of the data chunk, unless it is one that streaming programs put there.
 
     The byte rate in the header is nobody's guide and often wrong. Of compressed sound a size
     says nothing: if the chunk is whole, so is the sound, else the fact chunk counts its samples.
     """
-    position, rate_hz, bytes_per_sample, n_samples = 12, 0, 0, 0
-    end = file.seek(0, io.SEEK_END)
+    position, rate_hz, bytes_per_sample, n_samples = start + 12, 0, 0, 0
+    end = size_of(file)
     for _ in range(1000):
         file.seek(position)
         head = file.read(8)
@@ -141,14 +138,12 @@ def _wav_promise_s(file: BinaryIO) -> float | None:
 
 _WAV_EXTENSIBLE = 0xFFFE
 _WAV_PLAIN = frozenset({1, 3, 6, 7})  # PCM, float, A-law, µ-law: so many bytes for every sample
-_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
-def _asf_promise_s(file: BinaryIO) -> float | None:
+def _asf_promise_s(file: BinaryIO, start: int) -> float | None:
     """From the file properties: play time in units of 100 ns, with the lead-in in ms."""
-    file.seek(0)
-    head = file.read(1 << 20)  # a cover can come first
+    head = read_at(file, start, 1 << 20)  # a cover can come first
     start = head.find(_ASF_FILE_PROPERTIES)
     if start < 0 or len(head) < start + 92:
         return None
@@ -157,41 +152,34 @@ def _asf_promise_s(file: BinaryIO) -> float | None:
     return None if live else max(0.0, play_time / 1e7 - lead_in_ms / 1e3) or None
 
 
+def _ogg_promise_s(file: BinaryIO, start: int) -> float | None:
+    """From the positions of its pages, if the last one is whole."""
+    return None if start or ogg.ends_inside_a_page(file) else ogg.duration_s(file)
+
+
+_READERS: dict[str, Callable[[BinaryIO, int], float | None]] = {
+    "asf": _asf_promise_s,
+    "mp3": _mp3_promise_s,
+    "ogg": _ogg_promise_s,
+    "wav": _wav_promise_s,
+}
+"""ffmpeg's demuxer → what reads its files' duration better than ffmpeg, from a file and a place."""
+
+
 def _ends_inside_a_page(path: Path) -> bool:
     """Whether an Ogg file's last page is incomplete."""
     with open_file(path) as file:
-        if file.read(4) != b"OggS":
-            return False
-        size = file.seek(0, io.SEEK_END)
-        file.seek(max(0, size - 131_072))
-        tail = file.read()
-    start = tail.rfind(b"OggS\x00")
-    page = tail[start:]
-    if start < 0:
-        return False
-    if len(page) < 27 or len(page) < 27 + page[26]:
-        return True
-    return len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+        return read_at(file, 0, 4) == b"OggS" and ogg.ends_inside_a_page(file)
 
 
 def _ends_inside_an_atom(path: Path) -> bool:
     """Whether an MP4 file stops before one of its atoms does (its index comes last)."""
     with open_file(path) as file:
-        size = file.seek(0, io.SEEK_END)
-        position = 0
-        for _ in range(1000):
-            file.seek(position)
-            head = file.read(16)
-            if position == 0 and head[4:8] != b"ftyp":
-                return False
-            if len(head) < 8:
-                return len(head) > 0
-            length = struct.unpack(">I", head[:4])[0]
-            if length == 1 and len(head) == 16:
-                length = struct.unpack(">Q", head[8:])[0]
-            if length < 8:  # 0: up to the end
-                return False
-            position += length
-            if position > size:
-                return True
+        if read_at(file, 4, 4) != b"ftyp":
+            return False
+        size = end = size_of(file)
+        with contextlib.suppress(ValueError):
+            for atom in islice(mp4.atoms(file, 0, size), MOST_ATOMS):
+                end = atom.end
+            return end > size or 0 < size - end < 8
     return False

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from musictag.audio.blocks import GaveUp
 from musictag.audio.ffmpeg import opened, packets
-from musictag.audio.source import after_id3, before_tags, check, open_file
+from musictag.audio.source import check, open_file, sound_end
+from musictag.formats.table import recognised
 
 
 def payload_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -> bytes:
@@ -65,9 +66,7 @@ def _digest_of(
 def _bare_stream(file: BinaryIO) -> tuple[int, int]:
     """Where a stream of MPEG audio frames (mp3, ADTS) begins and ends between tags; nothing of a
     file that is none."""
-    start = after_id3(file)
-    file.seek(start)
-    sync = file.read(2)
-    if len(sync) < 2 or sync[0] != 0xFF or sync[1] < 0xE0:
+    found = recognised(file)
+    if len(found.head) < 2 or found.head[0] != 0xFF or found.head[1] < 0xE0:
         return 0, 0
-    return start, before_tags(file)
+    return found.start, sound_end(file, found)

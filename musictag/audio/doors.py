@@ -10,6 +10,7 @@ from typing import NamedTuple
 from musictag.audio import ffmpeg, libsndfile, platforms
 from musictag.audio.blocks import Block, GaveUp
 from musictag.audio.source import open_file
+from musictag.formats.table import recognised
 
 
 class Door(NamedTuple):
@@ -31,9 +32,8 @@ def to_try(path: Path) -> tuple[Door, ...]:
     two frames, often without an error, and prints what it thinks of the file on stderr.
     """
     with open_file(path) as file:
-        head = file.read(12)
-    uncompressed = head[:4] in (b"RIFF", b"RF64", b"FORM", b".snd", b"caff")
-    if uncompressed or head[:4] == b"fLaC":
+        found = recognised(file)
+    if found.format is not None and found.format.libsndfile_first and not found.start:
         return LIBSNDFILE, FFMPEG, AUDIOREAD
     return FFMPEG, LIBSNDFILE, AUDIOREAD
 
@@ -43,5 +43,5 @@ def seekable(path: Path, door: Door) -> bool:
     if door is LIBSNDFILE:
         return True
     with contextlib.suppress(GaveUp), ffmpeg.opened(path) as (container, _):
-        return container.format.name in ffmpeg.SEEKS_EXACTLY
+        return ffmpeg.seeks_exactly(container)
     return False

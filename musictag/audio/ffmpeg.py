@@ -11,35 +11,15 @@ import numpy as np
 
 from musictag.audio.blocks import BLOCK, Block, GaveUp, check_sanity
 from musictag.audio.samples import RATE_HZ, Samples
-from musictag.audio.source import Nameless, open_file
+from musictag.audio.source import View, open_file
 from musictag.errors import AudioError
+from musictag.formats.table import DEMUXERS, of_demuxer
 
 # PyAV's types differ between the versions we allow.
 _Container = Any
 _Stream = Any
 _Packet = Any
 _Frame = Any
-# Demuxers of sound files. Not among them: playlists, scripts and whatever else opens other files.
-DEMUXERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,bonk,caf,dsf,dts,dtshd,eac3,flac,ircam,iff,loas,matroska,webm,mov,"
-    "mp3,mpc,mpc8,nistsphere,ogg,oma,qoa,rm,shn,tak,truehd,tta,voc,w64,wav,wsd,wv"
-)
-SEEKS_EXACTLY = frozenset(
-    {
-        "aiff",
-        "ape",
-        "au",
-        "caf",
-        "flac",
-        "mov,mp4,m4a,3gp,3g2,mj2",
-        "mp3",
-        "ogg",
-        "tta",
-        "w64",
-        "wav",
-    }
-    | {"wv"}
-)
 _SCALE = {"u8": 128.0, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63, "flt": 1.0, "dbl": 1.0}
 _NUMBERS: dict[str, type[np.generic]] = {
     "u8": np.uint8,
@@ -59,8 +39,8 @@ def opened(path: Path) -> Iterator[tuple[_Container, _Stream]]:
     with open_file(path) as file:
         try:
             container = av.open(
-                Nameless(file),
-                options={"format_whitelist": DEMUXERS, "protocol_whitelist": ""},
+                View(file),
+                options={"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": ""},
                 # PyAV raised for text that is not UTF-8 unless told, until 19 decoded it kindly
                 **({"metadata_errors": "replace"} if _major(av) < 19 else {}),
             )
@@ -74,6 +54,11 @@ def opened(path: Path) -> Iterator[tuple[_Container, _Stream]]:
                 raise GaveUp("an unknown codec", was_open=True)
             stream.codec_context.thread_count = 1  # files run in parallel, not parts of one
             yield container, stream
+
+
+def seeks_exactly(container: _Container) -> bool:
+    row = of_demuxer(container.format.name)
+    return row is not None and row.seeks_exactly
 
 
 def blocks(path: Path, start_s: float) -> Iterator[Block]:
@@ -100,7 +85,7 @@ def _from_ffmpeg(path: Path, start_s: float, *, seeking: bool) -> Iterator[Block
 
     with opened(path) as (container, stream):
         origin_s = None
-        if seeking and container.format.name in SEEKS_EXACTLY:
+        if seeking and seeks_exactly(container):
             origin_s = float((stream.start_time or 0) * stream.time_base)
             # From a second before: codecs predict from their past, and Ogg's pages are coarse.
             target = int((origin_s + max(start_s - 1.0, 0.0)) / stream.time_base)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from musictag.audio.blocks import BLOCK, Block, GaveUp, check_sanity, mean
-from musictag.audio.source import Nameless, open_file
+from musictag.audio.source import View, open_file
 
 
 def blocks(path: Path, start_s: float) -> Iterator[Block]:
@@ -18,8 +18,12 @@ def blocks(path: Path, start_s: float) -> Iterator[Block]:
     import soundfile  # noqa: PLC0415
 
     with open_file(path) as file:
+        view = View(file)
         # By descriptor, so that every name can be opened; Windows' C libraries do not share those.
-        source = file.fileno() if os.name == "posix" else Nameless(file)
+        source: Any = view
+        if os.name == "posix" and not view.start:
+            file.seek(0)
+            source = file.fileno()
         try:
             with soundfile.SoundFile(source, closefd=False) as sound:
                 yield from _from_libsndfile(sound, start_s)

@@ -6,23 +6,34 @@ import errno
 import io
 import os
 import stat
-import struct
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from musictag.audio.blocks import GaveUp
 from musictag.errors import AudioError
+from musictag.formats import tails
+from musictag.formats.reading import read_at, size_of
+from musictag.formats.table import Found, recognised
+
+MOST_TEXT = 1 << 20
+"""Bytes that may all be text before a file counts as text: some stands in front of sound."""
 
 
-class Nameless(io.RawIOBase):
-    """An open file without its name, from which decoders would draw conclusions (or fail to
-    encode it, where it is not UTF-8), and without what taggers hung on behind the music, where
-    ffmpeg would look for more of it, and find some."""
+class View(io.RawIOBase):
+    """The sound of an open file, without the file's name and without the tags around it.
+
+    From a name decoders would draw conclusions, or fail to encode it where it is not UTF-8.
+    Behind the sound ffmpeg would look for more of it, and find some. ID3v2 in front hides from
+    most demuxers what the file is.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._end = before_tags(file)
-        file.seek(0)
+        found = recognised(file)
+        self.start = found.start if found.format is not None else 0
+        """Where the view begins in the file."""
+        self._end = sound_end(file, found)
+        self.seek(0)
 
     def readable(self) -> bool:
         return True
@@ -40,37 +51,58 @@ class Nameless(io.RawIOBase):
         return self._file.read(left if size < 0 else min(size, left))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_END:
+        if whence == io.SEEK_SET:
+            offset += self.start
+        elif whence == io.SEEK_END:
             offset += self._end
         elif whence == io.SEEK_CUR:
             offset += self._file.tell()
-        elif whence != io.SEEK_SET:
-            return self._file.seek(offset, whence)
+        else:
+            raise ValueError(f"whence is {whence}")
         # Damage leads outside, how far out a file system has places differs, and PyAV raises what
         # is raised here.
-        if 0 <= offset < 1 << 63:
+        if self.start <= offset < 1 << 63:
             try:
-                return self._file.seek(offset)
+                return self._file.seek(offset) - self.start
             except OSError as error:
                 if error.errno not in (errno.EINVAL, errno.EOVERFLOW):
                     raise
         raise GaveUp("it points to outside of itself", was_open=True)
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._file.tell() - self.start
+
+
+def sound_end(file: BinaryIO, found: Found) -> int:
+    """Where the sound ends: before ID3v1, APEv2 and Lyrics3 tags.
+
+    They are looked for behind formats that do not know their own end, and behind any file with
+    ID3v2 in front: whoever wrote that may have written these.
+    """
+    if found.format is not None:
+        may_be_tagged = found.format.tagged_behind or found.start > 0
+    else:
+        may_be_tagged = found.start > 0 or found.head.startswith(b"\xff")
+    return tails.start(file) if may_be_tagged else size_of(file)
 
 
 def check(path: Path) -> None:
     """Raise AudioError unless this is a file with something other than text in it."""
     with open_file(path) as file:
-        start = after_id3(file)
-        file.seek(start)
-        head = file.read(1024)
-    if not head and not start:
-        raise AudioError(path, "empty", "the file is empty", cure="restore it or delete it")
-    if head and not any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head):
-        # also keeps playlists away from a decoder that would follow them
-        raise AudioError(path, "no_decoder", "it is text, not sound")
+        found = recognised(file)
+        if not found.head and not found.start:
+            raise AudioError(path, "empty", "the file is empty", cure="restore it or delete it")
+        # keeps playlists away from decoders that would follow them
+        if _is_text(found.head[:1024]) and _is_text(read_at(file, found.start, MOST_TEXT)):
+            raise AudioError(path, "no_decoder", "it is text, not sound")
+
+
+def _is_text(data: bytes) -> bool:
+    return bool(data) and not data.translate(None, _TEXT)
+
+
+_TEXT = bytes(byte for byte in range(256) if byte >= 32 or byte in b"\t\n\r\f\x1b")
+"""Bytes that texts consist of, in whatever alphabet."""
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -95,51 +127,3 @@ def open_file(path: Path) -> BinaryIO:
         raise AudioError(path, "io", f"cannot be opened: {reason}") from error
     kind = "it is a folder" if path.is_dir() else "it is not a regular file"
     raise AudioError(path, "not_a_file", kind)
-
-
-def after_id3(file: BinaryIO) -> int:
-    """Where the sound starts behind ID3v2 tags, of which sloppy taggers leave several."""
-    position = 0
-    for _ in range(16):
-        file.seek(position)
-        head = file.read(10)
-        if len(head) < 10 or head[:3] != b"ID3":
-            break
-        size = 0
-        for byte in head[6:10]:
-            size = size << 7 | byte & 0x7F
-        position += 10 + size + (10 if head[5] & 0x10 else 0)
-    return position
-
-
-_APE_TAGGED = frozenset({b"MAC ", b"wvpk", b"MPCK", b"tBaK", b"TTA1", b"OFR "})
-
-
-def before_tags(file: BinaryIO) -> int:
-    """Where the sound ends: before ID3v1, APEv2 and Lyrics3 tags.
-
-    Only of an mp3 or aac stream, which goes on for ever, and of the containers that use APEv2:
-    in ffmpeg a Monkey's Audio file's last packet reaches to the end of the file. The others
-    know their own end.
-    """
-    file.seek(0)
-    head = file.read(4)
-    end = file.seek(0, io.SEEK_END)
-    if not (head[:1] == b"\xff" or head[:3] in (b"ID3", b"MP+") or head in _APE_TAGGED):
-        return end
-    for _ in range(8):
-        file.seek(max(0, end - 160))
-        tail = file.read(min(end, 160))
-        if tail[-32:-24] == b"APETAGEX":
-            size, _, flags = struct.unpack("<III", tail[-20:-8])
-            length = size + (32 if flags >> 31 else 0)  # with or without a header of its own
-        elif tail[-128:-125] == b"TAG":  # only now: 128 bytes from its end, APEv2 may say "TAG" too
-            length = 128
-        elif tail[-9:] == b"LYRICS200" and tail[-15:-9].isdigit():
-            length = int(tail[-15:-9]) + 15
-        else:
-            return end
-        if not 0 < length < end:
-            return end
-        end -= length
-    return end

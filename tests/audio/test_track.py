@@ -29,7 +29,7 @@ from musictag.audio.resampling import at_16_khz
 from musictag.audio.samples import RATE_HZ, SEGMENT_LENGTH
 from musictag.audio.segments import cut as cut_into_segments
 from musictag.audio.segments import evenly_spaced, pick
-from musictag.audio.source import Nameless
+from musictag.audio.source import View
 from musictag.audio.track import Track
 from musictag.errors import AudioError
 
@@ -851,7 +851,7 @@ def test_a_view_of_a_file_has_no_place_outside_of_it(tmp_path: Path, offset: int
     path = tmp_path / "a"
     path.write_bytes(b"abc")
     with path.open("rb") as file, pytest.raises(GaveUp):
-        Nameless(file).seek(offset)
+        View(file).seek(offset)
 
 
 # ---------------------------------------------------------------- the payload's digest
@@ -965,7 +965,7 @@ def test_a_view_of_a_file_ends_where_the_tags_begin(tmp_path: Path) -> None:
     path = tmp_path / "x.mp3"
     path.write_bytes(b"\xff\xfb" + b"m" * 98 + b"TAG" + bytes(125))
     with path.open("rb") as file:
-        view = Nameless(file)
+        view = View(file)
         assert view.read() == b"\xff\xfb" + b"m" * 98
         assert view.seek(0, io.SEEK_END) == 100
         assert view.read(10) == b""

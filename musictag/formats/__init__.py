@@ -1,0 +1,1 @@
+"""What kinds of audio files there are, and readers for the structures that they share."""

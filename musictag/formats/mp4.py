@@ -1,0 +1,34 @@
+"""Atoms (boxes) of MP4 and QuickTime files."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import IO, NamedTuple
+
+from musictag.formats.reading import read_at
+
+
+class Atom(NamedTuple):
+    """One atom: its name, and where its content stands by its own account."""
+
+    name: bytes
+    start: int
+    end: int
+
+
+def atoms(file: IO[bytes], start: int, end: int) -> Iterator[Atom]:
+    """The atoms between these places, not those inside them; the last may claim to end later.
+
+    ValueError for one that is shorter than its header.
+    """
+    while start + 8 <= end:
+        size, name = struct.unpack(">I4s", read_at(file, start, 8))
+        header = 8
+        if size == 1:
+            size, header = int.from_bytes(read_at(file, start + 8, 8), "big"), 16
+        size = size or end - start  # 0: up to the end
+        if size < header:
+            raise ValueError("an atom is shorter than its header")
+        yield Atom(name, start + header, start + size)
+        start += size
