@@ -1,7 +1,7 @@
 """Field values <-> files; the one door to mutagen.
 
 `read` and `write` know four fields and every container mutagen can write. `KEYS` is the table
-of field → key, one column per family of tags; `CONTAINERS` says which file holds which family.
+of field → key, one column per family of tags; `formats.table` says which file holds which family.
 
 mutagen parses a whole tag and writes it anew, and what it could not parse it leaves out without
 a word. Our promise is larger: everything else in the file stays as it is. So frames and atoms that
@@ -21,12 +21,11 @@ from pathlib import Path
 
 from musictag.errors import FileError, MetadataError
 from musictag.metadata import replacement
-from musictag.metadata.containers import CONTAINERS, open_file
+from musictag.metadata.containers import open_file
 from musictag.metadata.family import FIELDS, KEYS, Family, Snapshot, Values, cleaned
 from musictag.metadata.replacement import Refusal
 
 __all__ = [
-    "CONTAINERS",
     "FIELDS",
     "HARDLINKS",
     "KEYS",
