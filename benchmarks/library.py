@@ -37,13 +37,11 @@ from pathlib import Path
 from commands import MUSICTAG, Bound, Command, Run, in_turns, machine, median, run
 
 from musictag import metadata
-from musictag.audio.digest import payload_digest
-from musictag.config import Settings
 from musictag.hearing import checkpoint
 from musictag.metadata import Snapshot
-from musictag.scan import pipeline
-from musictag.scan.listening import Track
-from musictag.stores.cache import Cache, Heard, Tags
+from musictag.scan.job import File, Job
+from musictag.scan.known import Known
+from musictag.stores.cache import Cache, StoredFields, StoredHearing
 from musictag.stores.journal import Journal
 from musictag.training import curves
 
@@ -169,7 +167,7 @@ def make_remembered(home: Path, n_files: int) -> None:
         AtOnce(home / "musictag" / "journal.sqlite") as journal,
         journal.run(["scan", "--write"], model=model.name, model_digest=model.digest) as writing,
     ):
-        scanner = pipeline._Scanner(model, Settings(), cache, None, payload_digest, writes=False)
+        known = Known(cache, model, segments=None)
         for number, path in enumerate(paths(home / "music", n_files)):
             kind = KINDS[number % len(KINDS)]
             path.write_bytes(contents[number % len(KINDS)])
@@ -177,16 +175,9 @@ def make_remembered(home: Path, n_files: int) -> None:
             heard = [0.003 * numbers.random() for _ in model.tags]
             for tag in ("rock", "slow"):
                 heard[model.tags.index(tag)] = 0.99
-            scanner._remembered(
-                Track(
-                    number,
-                    path,
-                    stat=path.stat(),
-                    tags=Tags({field: kind.get(field, ()) for field in metadata.FIELDS}),
-                    content=digest,
-                    heard=Heard(240.0, tuple(heard)),
-                )
-            )
+            fields = StoredFields({field: kind.get(field, ()) for field in metadata.FIELDS})
+            file = File(path.stat(), digest, fields)
+            known.remember(Job(number, path, file, StoredHearing(240.0, tuple(heard))))
             entry = writing.intend(
                 path,
                 before=before,

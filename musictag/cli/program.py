@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from musictag.hearing.checkpoint import Checkpoint
     from musictag.outcome import Outcome
     from musictag.report.scan import Progress, Report
-    from musictag.scan.listening import Hands
+    from musictag.scan.ports import Workers
     from musictag.stores.journal import Journal, Run
     from musictag.training.dataset import DataSet
     from musictag.training.magnatagatune import Beginning, Fetched, Unpacked
@@ -446,7 +446,7 @@ def scan(  # noqa: PLR0913  # one argument per option
             _logging(told, quiet=quiet, verbose=verbose, log_file=log_file),
             caches.Cache(caches.default_path() if settings.cache else None) as remembered,
             _journal(write=write) as journal,
-            _hands(ray, ears, settings) as hands,
+            _workers(ray, ears, settings) as workers,
             contextlib.closing(
                 pipeline.scan(
                     listed,
@@ -456,8 +456,8 @@ def scan(  # noqa: PLR0913  # one argument per option
                     journal=journal,
                     write=sys.argv[1:] if write else None,
                     stopped=interruption,
-                    heard=told.heard,
-                    hands=hands,
+                    progress=lambda path, s, _: told.heard(path, s),
+                    workers=workers,
                 )
             ) as outcomes,
         ):
@@ -468,9 +468,9 @@ def scan(  # noqa: PLR0913  # one argument per option
 
 
 @contextlib.contextmanager
-def _hands(
+def _workers(
     address: str | None, ears: Checkpoint, settings: config.Settings
-) -> Iterator[Hands | None]:
+) -> Iterator[Workers | None]:
     """The workers of a cluster, if one is asked for."""
     if address is None:
         yield None

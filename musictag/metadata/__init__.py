@@ -32,6 +32,7 @@ __all__ = [
     "Snapshot",
     "Values",
     "Written",
+    "clear_leftovers",
     "read",
     "restore",
     "snapshot",

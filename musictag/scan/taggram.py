@@ -19,7 +19,8 @@ from musictag.config import Settings
 from musictag.errors import AudioError
 from musictag.hearing.ear_torch import find_device
 from musictag.outcome import Taggram
-from musictag.scan import pipeline
+from musictag.scan.known import SILENCES
+from musictag.scan.pipeline import check_segments
 
 if TYPE_CHECKING:
     from musictag.hearing.checkpoint import Checkpoint
@@ -30,7 +31,7 @@ BATCH_SIZE = 8
 
 def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
     """Hear all of one track; AudioError where a scan would fail or find only silence."""
-    pipeline.check_segments(checkpoint)
+    check_segments(checkpoint)
     starts_s: list[float] = []
     rows: list[tuple[float, ...]] = []
     with Decoder() as decoder:
@@ -73,6 +74,6 @@ def _batches(track: IsolatedTrack, size: int) -> Iterator[list[tuple[float, Samp
         while batch := list(islice(segments, size)):
             yield batch
     except AudioError as error:
-        if error.code in pipeline.SILENCES:  # in the words of a scan
-            raise AudioError(track.path, error.code, pipeline.SILENCES[error.code]) from error
+        if error.code in SILENCES:  # in the words of a scan
+            raise AudioError(track.path, error.code, SILENCES[error.code]) from error
         raise

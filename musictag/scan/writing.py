@@ -73,17 +73,24 @@ def written_down(
 
 
 def others(
-    journal: Journal, path: Path, content: bytes, values: Values, among: Collection[str]
+    journal: Journal,
+    path: Path,
+    content: bytes,
+    values: Values,
+    among: Collection[str] | None = None,
 ) -> Others:
-    """Field → the values in it that are not ours, for those `among` that stand as we wrote them.
+    """Field → the values in it that are not ours, for the fields that stand as we wrote them.
 
-    `content` is the digest of the file's sound, `values` what its fields hold
-    now. Another piece of music may have that name by now, and another hand may
-    have set a field: nothing in those is ours.
+    `content` is the digest of the file's sound, `values` what its fields hold now. If the name
+    belongs to other music by now, or somebody has set a field since, nothing there is ours.
+    `among` names the fields of interest; None: all.
     """
     try:
         last = journal.last_written(path)
-        if last is None or last[0].payload != content or not last[1].keys() & among:
+        if last is None or last[0].payload != content:
+            return {}
+        wanted = last[1].keys() if among is None else last[1].keys() & set(among)
+        if not wanted:
             return {}
         written = _values(last[0].after)
     except JournalError as error:
@@ -91,7 +98,7 @@ def others(
     return {
         field: theirs
         for field, theirs in last[1].items()
-        if field in among and written[field] == values.get(field, ())
+        if field in wanted and written[field] == values.get(field, ())
     }
 
 

@@ -64,7 +64,7 @@ _MOST = 1000
 
 
 @dataclass(frozen=True)
-class Heard:
+class StoredHearing:
     """What a checkpoint heard in one track, or why it heard nothing."""
 
     duration_s: float
@@ -81,7 +81,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Tags:
+class StoredFields:
     """What stood in a file's fields, or why it has none that could be written."""
 
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -92,13 +92,13 @@ class Tags:
 
 
 @dataclass(frozen=True)
-class Known:
+class StoredFile:
     """What is remembered of a file that has not changed."""
 
     content: bytes
     """Digest of its audio."""
-    tags: Tags | None
-    heard: Mapping[str, Heard]
+    fields: StoredFields | None
+    heard: Mapping[str, StoredHearing]
     """What was heard in this audio, for the keys that were asked for."""
     complete: bool = True
     """Of the tags no more could be remembered."""
@@ -125,7 +125,7 @@ class Cache:
 
     def known(
         self, path: Path, stat: os.stat_result, reader: str, keys: Sequence[str]
-    ) -> Known | None:
+    ) -> StoredFile | None:
         """All that is remembered of an unchanged file; None for one that is new or changed.
 
         `reader` names what reads tags: those that another one read are not given.
@@ -146,8 +146,8 @@ class Cache:
             return self.known(path, stat, reader, keys)
         heard = {row[2]: _restored(*row[3:]) for row in rows}
         known = {key: what for key, what in heard.items() if what is not None}
-        tags = _restored_tags(text)
-        return Known(content, tags, known, complete=tags is not None or changed is None)
+        fields = _restored_fields(text)
+        return StoredFile(content, fields, known, complete=fields is not None or changed is None)
 
     def content(self, path: Path, stat: os.stat_result) -> bytes | None:
         """Digest of the audio in an unchanged file; None for one that is new or changed."""
@@ -159,7 +159,7 @@ class Cache:
         path: Path,
         stat: os.stat_result,
         content: bytes,
-        tags: Tags | None = None,
+        fields: StoredFields | None = None,
         *,
         reader: str = "",
     ) -> None:
@@ -169,11 +169,11 @@ class Cache:
         """
         seen, changed = _seen(path, stat), _changed(stat)
         text = None
-        if tags is not None and changed is not None:
-            text = json.dumps([dict(tags.values), tags.code, tags.message])
+        if fields is not None and changed is not None:
+            text = json.dumps([dict(fields.values), fields.code, fields.message])
         self._remember(_CONTENT, seen[0], (*seen, content, changed, reader, text))
 
-    def heard(self, content: bytes, key: str) -> Heard | None:
+    def heard(self, content: bytes, key: str) -> StoredHearing | None:
         """What was heard in this audio; `key` names the checkpoint and how much it heard."""
         rows = self._rows(
             "SELECT duration_s, probabilities, code, message FROM heard "
@@ -183,7 +183,7 @@ class Cache:
         )
         return _restored(*rows[0]) if rows else None
 
-    def remember_heard(self, content: bytes, key: str, heard: Heard) -> None:
+    def remember_heard(self, content: bytes, key: str, heard: StoredHearing) -> None:
         packed = _packed(heard.probabilities)
         values = (content, key, heard.duration_s, packed, heard.code, heard.message)
         self._remember(_HEARD, (content, key), values)
@@ -332,7 +332,9 @@ def _packed(probabilities: tuple[float, ...]) -> bytes:
     return struct.pack(f"<{len(probabilities)}f", *probabilities)
 
 
-def _restored(duration_s: object, blob: object, code: object, message: object) -> Heard | None:
+def _restored(
+    duration_s: object, blob: object, code: object, message: object
+) -> StoredHearing | None:
     """A row as it was remembered; None for one that cannot have been."""
     if not (isinstance(duration_s, float) and isinstance(blob, bytes)):
         return None
@@ -342,17 +344,17 @@ def _restored(duration_s: object, blob: object, code: object, message: object) -
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
     if not 0 <= duration_s < math.inf or not 0 <= low <= high <= 1 or math.isnan(sum(values)):
         return None
-    return Heard(duration_s, values, code, message)
+    return StoredHearing(duration_s, values, code, message)
 
 
-def _restored_tags(text: object) -> Tags | None:
+def _restored_fields(text: object) -> StoredFields | None:
     """A file's tags as they were remembered; None for what cannot have been."""
     if not isinstance(text, str):
         return None
     try:
         values, code, message = json.loads(text)
-        tags = Tags({name: tuple(of_it) for name, of_it in values.items()}, code, message)
+        fields = StoredFields({name: tuple(of_it) for name, of_it in values.items()}, code, message)
     except (AttributeError, TypeError, ValueError):
         return None
-    texts = (code, message, *(entry for of_it in tags.values.values() for entry in of_it))
-    return tags if all(isinstance(text, str) for text in texts) else None
+    texts = (code, message, *(entry for of_it in fields.values.values() for entry in of_it))
+    return fields if all(isinstance(text, str) for text in texts) else None

@@ -25,7 +25,7 @@ from musictag.config import Settings
 from musictag.errors import AudioError, FileError, MusictagError
 from musictag.hearing import checkpoint
 from musictag.outcome import Outcome
-from musictag.scan import pipeline
+from musictag.scan import known, pipeline
 from musictag.stores.cache import Cache
 
 DIGEST = Answer("node-1", "box", digest=b"d" * 32)
@@ -79,7 +79,7 @@ def test_a_file_that_is_lost_every_time_is_reported_and_the_next_one_goes_on() -
     with pytest.raises(AudioError, match="3 times in a row: its worker was lost: out of") as error:
         own.payload_digest(Path("a.mp3"))
     assert error.value.code == "lost"
-    assert error.value.code not in pipeline.DAMAGES  # or it would be remembered as the file's fault
+    assert error.value.code not in known.DAMAGES  # or it would be remembered as the file's fault
     assert own.payload_digest(Path("b.mp3")) == DIGEST.digest
     assert len(fake.calls) == TRIES + 1
 
@@ -214,8 +214,8 @@ def test_a_cluster_scan_says_what_a_scan_says(tiny: Path, tmp_path: Path) -> Non
     model = checkpoint.read(tiny)
     settings = Settings(device="cpu", jobs=2)
 
-    def outcomes(hands: Workers | None) -> list[Outcome]:
-        return list(pipeline.scan(paths, model, settings, cache=Cache(None), hands=hands))
+    def outcomes(workers: Workers | None) -> list[Outcome]:
+        return list(pipeline.scan(paths, model, settings, cache=Cache(None), workers=workers))
 
     here = Here(model)
     with here.decoder:

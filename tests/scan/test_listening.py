@@ -22,8 +22,10 @@ from musictag.errors import DeviceError
 from musictag.hearing import checkpoint
 from musictag.hearing import ear_torch as ear
 from musictag.hearing.ear_torch import Ear
-from musictag.scan import listening as hearing
-from musictag.scan.listening import Arrival, Listener, Track
+from musictag.scan import listening
+from musictag.scan.job import Job
+from musictag.scan.listening import Listening
+from musictag.scan.readers import QUIET, Arrival, Decoded, Segment
 
 LENGTH = 4
 """Samples of a made-up segment."""
@@ -295,17 +297,17 @@ class SlowLater:
 def arrivals(*tracks: Sequence[float]) -> Iterator[Arrival]:
     """All segments of one track after another, each a number."""
     for number, heard in enumerate(tracks):
-        track = Track(number, Path(f"{number}.mp3"))
+        job = Job(number, Path(f"{number}.mp3"))
         for x in heard:
-            yield Arrival(track, np.full(LENGTH, x, dtype=np.float32))
-        yield Arrival(track, None)
+            yield Segment(job, np.full(LENGTH, x, dtype=np.float32))
+        yield Decoded(job)
 
 
 def heard_by(
-    device: Any, coming: Any, heard: Callable[[Path, float], None] = lambda *_: None
+    device: Any, coming: Any, progress: Callable[[Path, float, bool], None] = lambda *_: None
 ) -> list[tuple[int, list[float]]]:
-    listener = Listener(lambda: device, lambda: False, heard)
-    return [(t.number, [p for (p,) in t.taggram]) for t in listener.tracks(coming)]
+    listener = Listening(lambda: device, lambda: False, progress)
+    return [(job.number, [p for (p,) in job.taggram]) for job in listener.jobs(coming)]
 
 
 def test_the_next_batch_is_begun_before_the_one_before_is_waited_for() -> None:
@@ -318,7 +320,7 @@ def test_the_next_batch_is_begun_before_the_one_before_is_waited_for() -> None:
 
 
 def test_the_first_batch_is_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hearing, "_FIRST", 2)
+    monkeypatch.setattr(listening, "_FIRST", 2)
     network = Network(room_for=99)
     numbers = [n / 16 for n in range(11)]
     assert heard_by(ear_of(network, 4), arrivals(numbers)) == [
@@ -342,7 +344,7 @@ def test_what_is_there_is_taken_when_the_next_segment_comes() -> None:
 
 def test_when_nothing_comes_for_a_while_all_that_came_is_heard() -> None:
     device = Slow(batch_size=3)
-    coming = [*arrivals([0.0, 0.125, 0.25, 0.375]), None, *arrivals([0.5])]
+    coming = [*arrivals([0.0, 0.125, 0.25, 0.375]), QUIET, *arrivals([0.5])]
     heard = heard_by(device, coming)
     assert heard == [(0, [0.0, 0.125, 0.25, 0.375]), (0, [0.5])]
     assert device.diary == ["begin 1", "begin 2", "take 1", "take 2", "begin 3", "take 3"]
@@ -370,11 +372,29 @@ def test_a_scan_goes_on_where_memory_runs_out_and_hears_nothing_twice() -> None:
         assert heard[number] == pytest.approx(torch.tensor(track).sigmoid().tolist())
 
 
-def test_it_is_told_whose_music_was_heard_and_how_much_of_it() -> None:
-    told: list[tuple[str, float]] = []
+def test_it_is_told_of_music_when_it_arrives_long_before_a_batch_is_full() -> None:
+    told: list[tuple[str, float, bool]] = []
+    device = Slow(4)
+
+    def progress(path: Path, seconds: float, is_all: bool) -> None:
+        told.append((path.name, seconds * RATE_HZ, is_all))
+        if len(told) == 3:
+            assert device.n_begun == 0
+
     coming = arrivals([0.5] * 5, [0.25])
-    heard_by(Slow(4), coming, lambda path, s: told.append((path.name, s * RATE_HZ)))
-    assert told == [("0.mp3", 4 * LENGTH), ("0.mp3", LENGTH), ("1.mp3", LENGTH)]
+    heard_by(device, coming, progress)
+    first, second = ("0.mp3", LENGTH, False), ("1.mp3", LENGTH, False)
+    assert told == [*[first] * 5, ("0.mp3", 0, True), second, ("1.mp3", 0, True)]
+
+
+def test_of_a_track_that_is_heard_elsewhere_it_is_told_all_at_once() -> None:
+    told: list[tuple[str, float, bool]] = []
+    job = Job(0, Path("0.mp3"), taggram=[[0.5], [0.25]], n_heard_elsewhere=2)
+    heard = heard_by(
+        Slow(), [Decoded(job)], lambda path, s, done: told.append((path.name, s, done))
+    )
+    assert heard == [(0, [0.5, 0.25])]
+    assert told == [("0.mp3", 2 * SEGMENT_S, True)]
 
 
 # ---------------------------------------------------------------- on a real one

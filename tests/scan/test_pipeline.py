@@ -27,13 +27,13 @@ import torch
 from ears import FakeEar
 from waits import WAIT_S, join
 
+from musictag import metadata
 from musictag.config import Settings
 from musictag.errors import AudioError, FileError, JournalError, MetadataError, UsageError
 from musictag.metadata import FIELDS, Snapshot, Written
 from musictag.metadata.replacement import _HERE
 from musictag.outcome import Outcome, Problem
-from musictag.scan import listening as hearing
-from musictag.scan import pipeline
+from musictag.scan import known, pipeline, readers, reading
 from musictag.stores import journal
 from musictag.stores.cache import Cache
 from musictag.stores.journal import Journal
@@ -63,6 +63,9 @@ class Listening(FakeEar):
     on_batch: Callable[[], None] = lambda: None
     on_digest: Callable[[Path], None] = lambda path: None
     on_write: Callable[[Path], None] = lambda path: None
+
+    def __post_init__(self) -> None:
+        self.metadata = FakeMetadata(self)
 
     def __enter__(self) -> Listening:
         return self
@@ -131,20 +134,34 @@ class FakeTrack:
             raise AudioError(self.path, code, f"it is {code}", cure="mend it")
 
 
-@pytest.fixture
-def listening(monkeypatch: pytest.MonkeyPatch) -> Listening:
-    fake = Listening()
+class FakeMetadata:
+    """Reads and writes the metadata of such files; knows which it has read."""
 
-    def read(path: Path) -> dict[str, tuple[str, ...]]:
-        metadata = json.loads(path.read_text())["metadata"]
-        if isinstance(metadata, str):
-            raise MetadataError(path, metadata, f"metadata: {metadata}")
-        return {name: tuple(values) for name, values in metadata.items()}
+    def __init__(self, fake: Listening) -> None:
+        self.fake = fake
+        self.names_read: list[str] = []
+
+    def clear_leftovers(self, path: Path) -> None:
+        metadata.clear_leftovers(path)
+
+    def read(self, path: Path) -> dict[str, tuple[str, ...]]:
+        self.names_read.append(path.name)
+        found = json.loads(path.read_text())["metadata"]
+        if isinstance(found, str):
+            raise MetadataError(path, found, f"metadata: {found}")
+        return {name: tuple(values) for name, values in found.items()}
 
     def write(
-        path: Path, values: Any, *, expected: Any, join: str | None, about_to: Any, **options: Any
+        self,
+        path: Path,
+        values: Any,
+        *,
+        expected: Any,
+        join: str | None,
+        about_to: Any,
+        **options: Any,
     ) -> Written | None:
-        fake.on_write(path)
+        self.fake.on_write(path)
         content = json.loads(path.read_text())
         now = content["metadata"]
         if now.get("READ-ONLY"):
@@ -155,18 +172,18 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Listening:
         new = {n: list(e) if join is None else [join.join(e)] for n, e in values.items()}
         if now == now | new:
             return None
-        written = Written(snapshot(now), snapshot(now | new), fake.payload_digest(path))
+        written = Written(snapshot(now), snapshot(now | new), self.fake.payload_digest(path))
         about_to(written)
         now |= new
         path.write_text(json.dumps(content))
         return written
 
-    monkeypatch.setattr(pipeline, "Decoder", lambda: fake)
-    monkeypatch.setattr(pipeline.metadata, "read", read)
-    monkeypatch.setattr(pipeline.metadata, "write", write)
+
+@pytest.fixture
+def listening(monkeypatch: pytest.MonkeyPatch) -> Listening:
     # No test waits for a clock: a batch that is not full waits until nothing can come any more.
-    monkeypatch.setattr(hearing, "_PATIENCE_S", 3600)
-    return fake
+    monkeypatch.setattr(readers, "_PATIENCE_S", 3600)
+    return Listening()
 
 
 @pytest.fixture
@@ -203,9 +220,13 @@ def scan(
     options.setdefault("cache", Cache(None))
     with Journal(journal.default_path()) as book:
         command = ["scan"] if write else None
-        return list(
-            pipeline.scan(paths, listening, settings, journal=book, write=command, **options)
-        )
+        return list(scanning(paths, listening, settings, journal=book, write=command, **options))
+
+
+def scanning(paths: Any, listening: Any, settings: Settings = ON_CPU, **options: Any) -> Any:
+    """A scan in which `listening` stands for what decodes, reads, writes and hears."""
+    options = {"decoder": lambda: listening, "metadata": listening.metadata} | options
+    return pipeline.scan(paths, listening, settings, **options)
 
 
 def statuses(outcomes: Sequence[Outcome]) -> list[str]:
@@ -287,7 +308,7 @@ def test_every_segment_is_heard_for_its_own_track(listening: Listening, song: So
 def test_a_long_track_is_never_held_whole(listening: Listening, song: Song, jobs: int) -> None:
     paths = [song(heard=[ROCK] * 300) for _ in range(3)]
     scan(paths, listening, Settings(device="cpu", jobs=jobs, batch_size=4))
-    queue, batch, in_hand = max(hearing._QUEUE, 2 * jobs), 4 + 1, 2 * jobs
+    queue, batch, in_hand = max(readers._QUEUE, 2 * jobs), 4 + 1, 2 * jobs
     assert listening.most_alive <= queue + batch + in_hand
     assert listening.n_alive == 0
 
@@ -295,7 +316,7 @@ def test_a_long_track_is_never_held_whole(listening: Listening, song: Song, jobs
 def test_tracks_overtake_a_slow_one_only_so_far(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hearing, "_WINDOW", 4)
+    monkeypatch.setattr(readers, "_WINDOW", 4)
     paths = [song() for _ in range(40)]
     n_out = 0
     most_under_way = 0
@@ -305,7 +326,7 @@ def test_tracks_overtake_a_slow_one_only_so_far(
         most_under_way = max(most_under_way, paths.index(path) + 1 - n_out)
 
     listening.on_segment = look
-    for _ in pipeline.scan(
+    for _ in scanning(
         paths, listening, Settings(device="cpu", jobs=3, batch_size=1), cache=Cache(None)
     ):
         n_out += 1
@@ -317,8 +338,8 @@ def test_a_batch_that_cannot_be_filled_is_heard_all_the_same(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two tracks at a time never fill a batch of eight; no third comes until they are out."""
-    monkeypatch.setattr(hearing, "_WINDOW", 2)
-    monkeypatch.setattr(hearing, "_PATIENCE_S", 0.01)
+    monkeypatch.setattr(readers, "_WINDOW", 2)
+    monkeypatch.setattr(readers, "_PATIENCE_S", 0.01)
     outcomes = scan([song() for _ in range(6)], listening, Settings(device="cpu", batch_size=8))
     assert statuses(outcomes) == ["planned"] * 6
 
@@ -326,7 +347,7 @@ def test_a_batch_that_cannot_be_filled_is_heard_all_the_same(
 def test_paths_are_taken_as_they_come(listening: Listening, song: Song) -> None:
     """A list without end, as one on standard input may be."""
     path = song()
-    outcomes = pipeline.scan(itertools.repeat(path), listening, ON_CPU, cache=Cache(None))
+    outcomes = scanning(itertools.repeat(path), listening, ON_CPU, cache=Cache(None))
     assert statuses(list(itertools.islice(outcomes, 20))) == ["planned"] * 20
     outcomes.close()
     assert no_thread_is_left()
@@ -417,7 +438,7 @@ def test_nothing_to_hear_is_skipped_and_remembered(
         (first,) = scan([path], listening, cache=cache, write=True)
         (second,) = scan([path], listening, cache=cache, write=True)
     assert first.status == second.status == "skipped"
-    assert first.error == second.error == Problem(code, pipeline.SILENCES[code])
+    assert first.error == second.error == Problem(code, known.SILENCES[code])
     assert (first.from_cache, second.from_cache) == (False, True)
     assert listening.decoded == [path.name]
 
@@ -469,7 +490,7 @@ def test_an_interrupt_leaves_no_thread(listening: Listening, song: Song) -> None
 
 
 def test_a_scan_that_is_left_leaves_no_thread(listening: Listening, song: Song) -> None:
-    outcomes = pipeline.scan([song() for _ in range(500)], listening, ON_CPU, cache=Cache(None))
+    outcomes = scanning([song() for _ in range(500)], listening, ON_CPU, cache=Cache(None))
     next(outcomes)
     outcomes.close()
     assert no_thread_is_left()
@@ -479,7 +500,7 @@ def test_a_scan_that_is_left_leaves_no_thread(listening: Listening, song: Song) 
 def test_a_scan_that_is_left_does_not_wait_for_a_huge_file(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hearing, "_PARTING_S", 0.01)
+    monkeypatch.setattr(readers, "_PARTING_S", 0.01)
     quick, huge = song(), song()
     begun, go_on, whole = threading.Event(), threading.Event(), threading.Event()
 
@@ -491,7 +512,7 @@ def test_a_scan_that_is_left_does_not_wait_for_a_huge_file(
 
     listening.on_digest = read_slowly
     settings = Settings(device="cpu", jobs=2, batch_size=1)
-    outcomes = pipeline.scan([quick, huge], listening, settings, cache=Cache(None))
+    outcomes = scanning([quick, huge], listening, settings, cache=Cache(None))
     next(outcomes)
     assert begun.wait(WAIT_S)
     outcomes.close()
@@ -587,7 +608,7 @@ def test_another_model_or_more_segments_hear_anew(
     assert len(listening.decoded) == 3
 
 
-@pytest.mark.parametrize("code", sorted(pipeline.DAMAGES))
+@pytest.mark.parametrize("code", sorted(known.DAMAGES))
 def test_a_damaged_file_is_remembered_with_what_is_wrong(
     listening: Listening, song: Song, cache: Cache, code: str
 ) -> None:
@@ -617,7 +638,7 @@ def test_new_decoders_try_a_damaged_file_again_and_hear_nothing_else_anew(
 ) -> None:
     damaged, sound = song(error="no_decoder"), song()
     scan([damaged, sound], listening, cache=cache)
-    monkeypatch.setattr(pipeline.importlib.metadata, "version", lambda name: "999")
+    monkeypatch.setattr(known.importlib.metadata, "version", lambda name: "999")
     scan([damaged, sound], listening, cache=cache)
     assert sorted(listening.decoded) == [damaged.name, damaged.name, sound.name]
 
@@ -671,17 +692,9 @@ def test_which_decoder_gave_the_music_is_in_the_log(
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch, listening: Listening) -> list[str]:
+def reads(listening: Listening) -> list[str]:
     """The files whose metadata was read."""
-    names: list[str] = []
-    read = pipeline.metadata.read
-
-    def reading(path: Path) -> Any:
-        names.append(path.name)
-        return read(path)
-
-    monkeypatch.setattr(pipeline.metadata, "read", reading)
-    return names
+    return listening.metadata.names_read
 
 
 def retag_secretly(path: Path, **metadata: list[str]) -> None:
@@ -720,7 +733,7 @@ def test_a_remembered_file_is_not_opened(
     assert cache._database is not None
     n_changes = cache._database.total_changes
     reads.clear()
-    monkeypatch.setattr(pipeline._Scanner, "segments", fail)
+    monkeypatch.setattr(reading.Reading, "segments", fail)
     assert scan([path], listening, cache=cache, write=write) == [second]
     assert reads == []
     assert (len(listening.decoded), listening.n_loaded) == (1, len(listening.batches))
@@ -835,14 +848,14 @@ def test_what_was_written_was_written_even_if_it_is_gone_at_once(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = song()
-    write = pipeline.metadata.write
+    write = listening.metadata.write
 
     def written_and_gone(*arguments: Any, **options: Any) -> Any:
         done = write(*arguments, **options)
         path.unlink()
         return done
 
-    monkeypatch.setattr(pipeline.metadata, "write", written_and_gone)
+    monkeypatch.setattr(listening.metadata, "write", written_and_gone)
     assert statuses(scan([path], listening, write=True)) == ["written"]
 
 
@@ -888,7 +901,7 @@ def test_one_path_on_a_pipe_comes_out_at_once(
         yield path
 
     settings = Settings(device="cpu", jobs=1, batch_size=1)
-    outcomes = pipeline.scan(listed(), listening, settings, cache=cache)  # type: ignore[arg-type]
+    outcomes = scanning(listed(), listening, settings, cache=cache)  # type: ignore[arg-type]
     assert next(outcomes).path == path
     assert not tomorrow.is_set()
     tomorrow.set()
@@ -956,7 +969,7 @@ def test_only_fields_that_change_are_handed_to_the_writer(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[Any, Any]] = []
-    monkeypatch.setattr(pipeline.metadata, "write", lambda *a, **k: written.append((a, k)))
+    monkeypatch.setattr(listening.metadata, "write", lambda *a, **k: written.append((a, k)))
     path = song(heard=[(0.75, 0.75, 0.0)], metadata={"MOOD": ["Sad"]})
     settings = Settings(device="cpu", preserve_mtime=True, hardlinks="in-place")
     scan([path], listening, settings, write=True)
@@ -1024,7 +1037,7 @@ def test_a_file_that_another_musictag_wrote_just_before_is_planned_anew(
 def test_what_the_writer_finds_there_already_is_unchanged(
     listening: Listening, song: Song, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline.metadata, "write", lambda *a, **k: None)
+    monkeypatch.setattr(listening.metadata, "write", lambda *a, **k: None)
     assert statuses(scan([song()], listening, write=True)) == ["unchanged"]
 
 
@@ -1126,7 +1139,7 @@ def test_a_plan_knows_what_is_ours_as_well(opinionated: Listening, song: Song) -
     heard(path, POP)
     (outcome,) = scan([path], opinionated)
     assert outcome.fields["GENRE"].new == ("Pop",)
-    (outcome,) = pipeline.scan([path], opinionated, ON_CPU, cache=Cache(None))
+    (outcome,) = scanning([path], opinionated, ON_CPU, cache=Cache(None))
     assert not outcome.fields["GENRE"].changed, "without a journal nothing is known"
 
 
@@ -1185,7 +1198,7 @@ def test_values_that_shall_be_one_are_joined_even_if_they_are_the_same(
 
 def test_nothing_is_written_without_a_journal(listening: Listening, song: Song) -> None:
     with pytest.raises(ValueError, match="journal"):
-        list(pipeline.scan([song()], listening, ON_CPU, cache=Cache(None), write=["scan"]))
+        list(scanning([song()], listening, ON_CPU, cache=Cache(None), write=["scan"]))
 
 
 def test_a_file_is_written_down_before_it_is_written_and_not_written_else(
@@ -1214,7 +1227,7 @@ def test_a_write_that_is_refused_at_last_is_not_in_the_history(
         about_to(Written(snapshot({}), snapshot({"GENRE": ["Rock"]}), content))
         raise MetadataError(path, "changed", "it was changed by another program meanwhile")
 
-    monkeypatch.setattr(pipeline.metadata, "write", refuse)
+    monkeypatch.setattr(listening.metadata, "write", refuse)
     assert statuses(scan([song()], listening, write=True)) == ["failed"]
     with Journal(journal.default_path()) as book:
         assert [run.n_files for run in book.runs()] == [0]

@@ -18,10 +18,10 @@ import pytest
 from waits import WAIT_S, join
 
 from musictag.stores import cache
-from musictag.stores.cache import Cache, Heard, Known, Tags
+from musictag.stores.cache import Cache, StoredFields, StoredFile, StoredHearing
 
-HEARD = Heard(240.5, (0.25, 0.5, 1.0))
-TAGS = Tags({"GENRE": ("Rock", "été"), "MOOD": ()})
+HEARD = StoredHearing(240.5, (0.25, 0.5, 1.0))
+TAGS = StoredFields({"GENRE": ("Rock", "été"), "MOOD": ()})
 
 
 def a_file(directory: Path, name: str = "a.mp3", content: bytes = b"music") -> Path:
@@ -41,14 +41,14 @@ def test_what_was_heard_is_known_to_the_next_run(tmp_path: Path) -> None:
 
 
 def test_a_remembered_hearing_equals_a_fresh_one_to_the_last_bit(tmp_path: Path) -> None:
-    fresh = Heard(1.0, (0.1, 1 / 3, 2 / 3))
+    fresh = StoredHearing(1.0, (0.1, 1 / 3, 2 / 3))
     with Cache(tmp_path / "heard.sqlite") as remembered:
         remembered.remember_heard(b"d", "k", fresh)
         assert remembered.heard(b"d", "k") == fresh
 
 
 def test_silence_and_damage_are_remembered_with_their_reason(tmp_path: Path) -> None:
-    silence = Heard(3.0, (), "silent", "there is only silence in it")
+    silence = StoredHearing(3.0, (), "silent", "there is only silence in it")
     with Cache(tmp_path / "heard.sqlite") as remembered:
         remembered.remember_heard(b"d", "k", silence)
         assert remembered.heard(b"d", "k") == silence
@@ -91,7 +91,7 @@ def test_names_that_are_not_utf8_and_times_beyond_64_bits_are_remembered(tmp_pat
     with Cache(tmp_path / "heard.sqlite") as remembered:
         remembered.remember_content(song, far, b"digest", TAGS, reader="us")
         remembered.flush()
-        assert remembered.known(song, far, "us", ()) == Known(b"digest", TAGS, {})
+        assert remembered.known(song, far, "us", ()) == StoredFile(b"digest", TAGS, {})
 
 
 def test_without_a_file_nothing_is_remembered_and_nothing_fails(tmp_path: Path) -> None:
@@ -120,15 +120,15 @@ def test_an_unchanged_file_is_known_with_its_tags_and_all_that_was_heard(tmp_pat
         for key in ("model", "damage", "another model"):
             remembered.remember_heard(b"digest", key, HEARD)
         known = remembered.known(song, then, "us", ("model", "damage", "no model"))
-    assert known == Known(b"digest", TAGS, {"model": HEARD, "damage": HEARD})
+    assert known == StoredFile(b"digest", TAGS, {"model": HEARD, "damage": HEARD})
 
 
 def test_why_a_file_cannot_be_tagged_is_remembered(tmp_path: Path) -> None:
-    song, none = a_file(tmp_path), Tags({}, "no_tags", "raw AAC has none")
+    song, none = a_file(tmp_path), StoredFields({}, "no_tags", "raw AAC has none")
     then = at(song.stat(), st_ctime_ns=7)
     with Cache(tmp_path / "heard.sqlite") as remembered:
         remembered.remember_content(song, then, b"digest", none, reader="us")
-        assert remembered.known(song, then, "us", ()) == Known(b"digest", none, {})
+        assert remembered.known(song, then, "us", ()) == StoredFile(b"digest", none, {})
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_why_a_file_cannot_be_tagged_is_remembered(tmp_path: Path) -> None:
     ],
 )
 def test_tags_are_known_only_to_who_read_them_and_while_nothing_changed_the_file(
-    tmp_path: Path, now: dict[str, int], reader: str, tags: Tags | None
+    tmp_path: Path, now: dict[str, int], reader: str, tags: StoredFields | None
 ) -> None:
     """Whoever sets a tag may put the modification time back, and need not change the size."""
     song = a_file(tmp_path)
@@ -148,7 +148,7 @@ def test_tags_are_known_only_to_who_read_them_and_while_nothing_changed_the_file
     with Cache(tmp_path / "heard.sqlite") as remembered:
         remembered.remember_content(song, then, b"digest", TAGS, reader="us")
         known = remembered.known(song, at(song.stat(), **{"st_ctime_ns": 7} | now), reader, ())
-    assert known == Known(b"digest", tags, {}, complete=tags is not None)
+    assert known == StoredFile(b"digest", tags, {}, complete=tags is not None)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_tags_are_not_remembered_where_a_change_might_not_show(
     with Cache(tmp_path / "heard.sqlite") as remembered:
         monkeypatch.setattr(cache, "_SYSTEM", system)
         remembered.remember_content(song, then, b"digest", TAGS, reader="us")
-        assert remembered.known(song, then, "us", ()) == Known(b"digest", None, {})
+        assert remembered.known(song, then, "us", ()) == StoredFile(b"digest", None, {})
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_damaged_tags_are_read_again(tmp_path: Path, text: object) -> None:
         assert remembered._database is not None
         remembered._database.execute("UPDATE content SET tags = ?", (text,))
         known = remembered.known(song, then, "us", ())
-    assert known == Known(b"digest", None, {}, complete=False)
+    assert known == StoredFile(b"digest", None, {}, complete=False)
 
 
 # ---------------------------------------------------------------- on its way to the disk
@@ -293,7 +293,7 @@ def test_a_cache_of_the_version_before_goes_on_with_what_it_knows(
     for tags in (None, TAGS):
         with Cache(path) as remembered:
             known = remembered.known(path, stat, "us", ("model",))
-            assert known == Known(b"digest", tags, {"model": HEARD}, complete=tags is not None)
+            assert known == StoredFile(b"digest", tags, {"model": HEARD}, complete=tags is not None)
             remembered.remember_content(path, stat, b"digest", TAGS, reader="us")
     assert caplog.text == ""
     assert [file.name for file in tmp_path.glob("*.damaged")] == []

@@ -1,0 +1,250 @@
+"""What was heard → tags → fields, and into the file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musictag import decision
+from musictag.errors import FileError
+from musictag.outcome import Change, Outcome, Problem, Status
+from musictag.scan import writing
+from musictag.scan.job import File, Job
+from musictag.scan.known import DAMAGES, Known, stat_of
+from musictag.scan.reading import read_fields
+from musictag.stores.cache import StoredHearing
+
+if TYPE_CHECKING:
+    import os
+
+    from musictag.config import Settings
+    from musictag.hearing.checkpoint import Checkpoint
+    from musictag.metadata import Written
+    from musictag.scan.ports import AnyMetadata
+    from musictag.stores.journal import Journal, Others, Writing
+
+Fields = Mapping[str, tuple[str, ...]]
+"""Field → values."""
+
+
+class Settling:
+    """Plans what becomes of each file, and does it if there is a run to write in."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        settings: Settings,
+        known: Known,
+        *,
+        metadata: AnyMetadata,
+        payload_digest: Callable[[Path], bytes],
+        journal: Journal | None = None,
+        run: Writing | None = None,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._settings = settings
+        self._known = known
+        self._metadata = metadata
+        self._payload_digest = payload_digest
+        self._journal = journal
+        self._run = run
+
+    def outcome(self, job: Job) -> Outcome:
+        """Decide what the track's fields should hold, and write them if there is a run."""
+        outcome = Outcome(
+            job.path,
+            "failed",
+            error=job.problem,
+            model=self._checkpoint.name,
+            from_cache=job.from_cache,
+        )
+        if job.problem is not None:
+            return outcome
+        try:
+            self._keep_up(job)
+            hearing = self._heard(job)
+            if hearing.code in DAMAGES:
+                return replace(outcome, error=Problem(hearing.code, hearing.message))
+            if hearing.code:
+                error = Problem(hearing.code, hearing.message)
+                return replace(
+                    outcome, status="skipped", duration_s=hearing.duration_s, error=error
+                )
+            return self._settled(job, self._decided(outcome, hearing))
+        except FileError as error:
+            return replace(outcome, error=Problem.of(error))
+
+    def _heard(self, job: Job) -> StoredHearing:
+        """What was heard in the track, from now on remembered."""
+        if job.hearing is None:
+            probabilities = decision.track_probabilities(job.taggram)
+            job.heard = StoredHearing(job.duration_s or 0.0, probabilities)
+        self._known.remember(job)
+        assert job.hearing is not None
+        return job.hearing
+
+    def _decided(self, outcome: Outcome, hearing: StoredHearing) -> Outcome:
+        """Probabilities → chosen values."""
+        probabilities = dict(zip(self._checkpoint.tags, hearing.probabilities, strict=True))
+        chosen = decision.choose(
+            probabilities, self._checkpoint.vocabulary, limits=self._settings.limits
+        )
+        return replace(
+            outcome, duration_s=hearing.duration_s, probabilities=probabilities, chosen=chosen
+        )
+
+    def _settled(self, job: Job, outcome: Outcome) -> Outcome:
+        """Chosen values → fields; planned again, once, if somebody set a field just before us."""
+        fields = _file(job).fields
+        assert fields is not None  # or the track would not have been heard
+        if fields.code:
+            return replace(outcome, status="skipped", error=Problem(fields.code, fields.message))
+        settled = self._planned_and_written(job, outcome)
+        if settled.error is not None and settled.error.code == "changed":
+            self._read_again(job, stat_of(job.path))
+            settled = self._planned_and_written(job, outcome)
+        return settled
+
+    # -- files that change meanwhile
+
+    def _keep_up(self, job: Job) -> None:
+        """Look again at a file that changed since it was looked at."""
+        now, then = stat_of(job.path), _file(job).stat
+        if not _same(now, then) or now.st_ctime_ns != then.st_ctime_ns:
+            self._read_again(job, now)
+
+    def _read_again(self, job: Job, now: os.stat_result) -> None:
+        """Read the fields anew, which somebody (perhaps we, under another name of the file) may
+        have set; FileError `changed` if it is no longer the sound that was heard."""
+        file = _file(job)
+        if not _same(now, file.stat) and (
+            file.content is None or self._payload_digest(job.path) != file.content
+        ):
+            reason = "the file changed while it was being heard"
+            raise FileError(job.path, "changed", reason, cure="scan it again")
+        fields = file.fields and read_fields(self._metadata, job.path)
+        job.file = replace(file, stat=now, fields=fields, is_stored=False)
+
+    # -- planning
+
+    def _planned_and_written(self, job: Job, outcome: Outcome) -> Outcome:
+        file = _file(job)
+        assert file.fields is not None
+        old = file.fields.values
+        others = self._others(job.path, file, outcome.chosen)
+        fields = self._plan(old, outcome.chosen, others)
+        status: Status = "unchanged"
+        try:
+            if any(change.changed for change in fields.values()):
+                status = "planned"
+                if self._run is not None:
+                    status = self._write(self._run, job, fields, others)
+        except FileError as error:
+            return replace(outcome, fields=fields, error=Problem.of(error))
+        return replace(outcome, status=status, fields=fields)
+
+    def _plan(self, old: Fields, chosen: Fields, others: Others) -> Mapping[str, Change]:
+        """The change of each field. Several values that shall be joined are a change, even if they
+        stay the same."""
+        policies, join = self._settings.policies, self._settings.join
+        fields = decision.plan(self._split(old), chosen, policies, others=others)
+        for name, change in fields.items():
+            apart = len(old.get(name, ())) > 1 and not change.changed
+            if join is not None and policies[name] == "replace" and apart and chosen.get(name):
+                fields[name] = Change(old[name], (join.join(change.new),))
+        return fields
+
+    def _split(self, values: Fields) -> dict[str, tuple[str, ...]]:
+        """Values as they were before they were joined, so that twice equals once."""
+        join = self._settings.join
+        if join is None:
+            return dict(values)
+        return {
+            name: tuple(filter(None, (p.strip() for part in parts for p in part.split(join))))
+            for name, parts in values.items()
+        }
+
+    def _others(self, path: Path, file: File, chosen: Fields) -> Others:
+        """The values in the file that are not ours; looked up only where the plan depends on it."""
+        if self._journal is None or file.content is None or file.fields is None:
+            return {}
+        old = file.fields.values
+        undecided = [
+            name
+            for name in self._settings.fields
+            if chosen.get(name) and old.get(name, ()) != chosen[name]
+        ]
+        if self._settings.join is not None or (undecided and self._run is not None):
+            # of every field: what stays ours is written down again
+            return writing.others(self._journal, path, file.content, old)
+        if any(old.get(name) for name in undecided):
+            return writing.others(self._journal, path, file.content, old, undecided)
+        return {}
+
+    # -- writing
+
+    def _write(
+        self, run: Writing, job: Job, fields: Mapping[str, Change], others: Others
+    ) -> Status:
+        """Write what changes. This is the one place where a scan writes.
+
+        What `keep` and `merge` made of the old values holds only while those are still there, and
+        what stays ours only while nobody has set it, so the writer is told what to expect. The
+        cache learns the file as it is afterwards, so the next scan does not take it for a new one.
+        """
+        file = _file(job)
+        assert file.fields is not None
+        old = file.fields.values
+        changes = {name: change for name, change in fields.items() if change.changed}
+        still = {
+            name: tuple(value for value in others.get(name, change.old) if value in change.new)
+            for name, change in changes.items()
+        }
+        with writing.written_down(run, job.path, others={**others, **still}) as about_to:
+            written = self._metadata.write(
+                job.path,
+                {name: change.new for name, change in changes.items()},
+                expected={name: old.get(name, ()) for name in {*changes, *others}},
+                preserve_mtime=self._settings.preserve_mtime,
+                join=self._settings.join,
+                payload_digest=self._payload_digest,
+                hardlinks=self._settings.hardlinks,
+                about_to=self._checked(job.path, file, about_to),
+            )
+        with contextlib.suppress(FileError):  # gone or changed again already: it was written
+            now = stat_of(job.path)
+            job.file = replace(file, stat=now, fields=read_fields(self._metadata, job.path))
+            self._known.remember_file(job.path, job.file)
+        return "unchanged" if written is None else "written"
+
+    def _checked(
+        self, path: Path, file: File, about_to: Callable[[Written], None]
+    ) -> Callable[[Written], None]:
+        """`about_to`, unless the sound is not the one that was heard.
+
+        The file was known by its size and time alone; the writer has looked at its sound.
+        """
+
+        def checked(written: Written) -> None:
+            if written.payload != file.content:
+                if written.payload is not None:
+                    now = File(file.stat, written.payload)
+                    self._known.remember_file(path, now)
+                reason = "it is not the music that was heard"
+                raise FileError(path, "changed", reason, cure="scan it again")
+            about_to(written)
+
+        return checked
+
+
+def _file(job: Job) -> File:
+    assert job.file is not None  # a job without a file has a problem
+    return job.file
+
+
+def _same(one: os.stat_result, other: os.stat_result) -> bool:
+    """Compares size and time only: some network file systems number a file anew at every look."""
+    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
