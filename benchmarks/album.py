@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import functools
 import io
-import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/support"))
-import sounds  # type: ignore[import-not-found]
+from shared import sounds
 
 PIECE_S = 20.0
 N_PIECES = 8

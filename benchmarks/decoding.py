@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from shared import sounds
+
 from musictag.audio import ffmpeg, libsndfile
 from musictag.audio.blocks import GaveUp
 from musictag.audio.digest import payload_digest
 from musictag.audio.track import Track
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/support"))
-import sounds  # type: ignore[import-not-found]
 
 
 def cpu_s(work: Callable[[], object], repeats: int = 3) -> float:

@@ -35,6 +35,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from commands import MUSICTAG, Bound, Command, Run, in_turns, machine, median, run
+from shared import sounds
 
 from musictag import metadata
 from musictag.hearing import checkpoint
@@ -44,9 +45,6 @@ from musictag.scan.known import Known
 from musictag.stores.cache import Cache, StoredFields, StoredHearing
 from musictag.stores.journal import Journal
 from musictag.training import curves
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/support"))
-import sounds  # type: ignore[import-not-found]
 
 MODEL = "scat-5l-512h-gru"
 OURS = {"GENRE": ("Rock",), "MOOD": ("Slow",)}

@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,12 +25,10 @@ from typing import Any
 import mutagen.flac
 import mutagen.id3
 import mutagen.mp3
+from shared import sounds
 
 from musictag import metadata
 from musictag.audio.digest import payload_digest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/support"))
-import sounds  # type: ignore[import-not-found]
 
 FIELDS = {
     "GENRE": ("Rock", "Choral"),

@@ -1,27 +1,26 @@
-"""What all tests share: nobody's home directory, no network, the same numbers every time."""
+"""What all tests share: isolation from the machine they run on, and the program itself."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
-import random
 import signal
-import socket
 import sys
 from pathlib import Path
 
 import pytest
+from isolation import no_network, nobodys_home, seeded  # noqa: F401  # for every test
 from program import ALWAYS, TAGS, Result, Run
 
 from musictag.cli import program as cli
 
-# As the program does before it loads torch: threads that wait by spinning make the tests slow
-# wherever another process needs a core.
+# As the program does before it loads torch: threads that wait by spinning slow the tests down
+# wherever another process needs the core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# Under nohup or in a shell's background these may be ignored, which the programs that tests start
-# would inherit: they would wait for ever for an interrupt.
+# Under nohup or in the background of a shell these signals may be ignored. The programs that tests
+# start would inherit that, and an interrupt would never end them.
 for number, handler in (
     (signal.SIGINT, signal.default_int_handler),
     (signal.SIGTERM, signal.SIG_DFL),
@@ -30,39 +29,13 @@ for number, handler in (
         signal.signal(number, handler)
 
 SLOW_S = 3600
-"""Seconds after which a test marked `slow` has hung; for others pyproject.toml says so."""
+"""Seconds after which a test marked `slow` fails as hung; for others see pyproject.toml."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.timeout(SLOW_S))
-
-
-@pytest.fixture(autouse=True)
-def nobodys_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Settings and cache are those of nobody, and gone after the test."""
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(home))
-    for kind in ("CACHE", "CONFIG", "DATA", "STATE"):
-        monkeypatch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
-    return home
-
-
-@pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a test must not touch the network")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-
-
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    random.seed(0)
 
 
 @pytest.fixture
@@ -99,7 +72,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def use_tiny(tiny: Path, nobodys_home: Path) -> None:
+def use_tiny(tiny: Path, nobodys_home: Path) -> None:  # noqa: F811  # the fixture
     """The tiny model stands in the settings file."""
     path = nobodys_home / "config" / "musictag" / "config.toml"
     path.parent.mkdir(parents=True, exist_ok=True)

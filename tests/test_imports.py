@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,10 @@ MODULES = sorted(
     for path in PACKAGE.rglob("*.py")
     if "models" not in path.relative_to(PACKAGE).parts
 )
+
+HERE = Path(__file__).parent
+SUPPORT = {path.stem: path for path in (HERE / "support").glob("*.py")}
+BENCHMARKS = {path.stem for path in (HERE.parent / "benchmarks").glob("*.py")} - {"conftest"}
 
 GROUND = {"errors", "vocabulary", "process", "disk", "formats"}
 STAGES = {"files", "audio", "metadata", "stores", "hearing"}
@@ -58,6 +62,8 @@ NOT_YET: dict[str, set[str]] = {
 }
 """What the move into these rooms has yet to undo."""
 
+BENCHMARKS_NOT_MOVED_YET = {"reference_scattering"}
+
 DOORS = {
     "audioread": {"audio"},
     "av": {"audio"},
@@ -88,8 +94,11 @@ def room(module: str) -> str:
 
 def imported(module: str) -> Iterator[str]:
     """Full names of everything a module imports, at its top or inside its functions."""
-    path = PACKAGE / f"{module}.py"
-    parents = ["musictag", *Path(module).parts[:-1]]
+    return names_imported(PACKAGE / f"{module}.py", ["musictag", *Path(module).parts[:-1]])
+
+
+def names_imported(path: Path, parents: Sequence[str] = ()) -> Iterator[str]:
+    """The same of a file that lies in the package `parents`."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -105,6 +114,14 @@ def rooms_imported(module: str) -> set[str]:
     return {name for name in names if not name.startswith("__")} - {room(module)}  # __version__
 
 
+def in_circles(imports: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The modules that import each other in a circle, or those that do."""
+    left = {name: others - {name} for name, others in imports.items()}
+    while free := {name for name, others in left.items() if not others & left.keys()}:
+        left = {name: others for name, others in left.items() if name not in free}
+    return left
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_run_one_way(module: str) -> None:
     assert room(module) in MAY_IMPORT, f"say in this table what {module} may import"
@@ -113,10 +130,23 @@ def test_imports_run_one_way(module: str) -> None:
 
 
 def test_the_table_has_no_circle() -> None:
-    left = {name: set(others) - {name} for name, others in MAY_IMPORT.items()}
-    while free := {name for name, others in left.items() if not others & left.keys()}:
-        left = {name: others for name, others in left.items() if name not in free}
-    assert left == {}
+    assert in_circles(MAY_IMPORT) == {}
+
+
+@pytest.mark.parametrize("path", sorted(HERE.rglob("*.py")), ids=lambda path: path.stem)
+def test_benchmarks_may_import_what_tests_share_and_never_the_reverse(path: Path) -> None:
+    tops = {name.split(".")[0] for name in names_imported(path)}
+    assert tops & BENCHMARKS <= BENCHMARKS_NOT_MOVED_YET
+    if path.stem in SUPPORT:
+        assert not {top for top in tops if top.startswith(("test_", "conftest"))}
+
+
+def test_what_tests_share_has_no_circle() -> None:
+    shared = {
+        name: {top.split(".")[0] for top in names_imported(path)} & SUPPORT.keys()
+        for name, path in SUPPORT.items()
+    }
+    assert in_circles(shared) == {}
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -14,7 +14,7 @@ import numpy as np
 import precision
 import pytest
 import scan
-from waits import WAIT_S
+from waits import WAIT_S  # type: ignore[import-not-found]
 
 from musictag.audio.digest import payload_digest
 from musictag.audio.samples import RATE_HZ

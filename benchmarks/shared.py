@@ -1,0 +1,15 @@
+"""What benchmarks share with the tests: `tests/support`, which is found from here.
+
+from shared import sounds
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+
+import sounds  # type: ignore[import-not-found]
+
+__all__ = ["sounds"]
