@@ -1,0 +1,53 @@
+"""Runs of the journal, as people read them."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console
+
+from musictag.report.terminal import marks, shortened, width_of
+from musictag.report.text import visible
+
+if TYPE_CHECKING:
+    from musictag.stores.journal import Run
+
+
+def title(run: Run) -> str:
+    """run 3 of 2026-07-01 14:02 (scan /home/me/Music --write)
+
+    Where a shell has put a thousand names into the command, only its beginning.
+    """
+    command = shortened(_command(run), 200, "...")
+    return f"run {run.id} of {_local(run.started_s)} ({command})"
+
+
+def _command(run: Run) -> str:
+    return visible(shlex.join(run.command))
+
+
+def _local(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s).strftime("%Y-%m-%d %H:%M")
+
+
+class RunTable:
+    """The journal's runs, one a line, cut where the terminal ends."""
+
+    def __init__(self, stdout: TextIO) -> None:
+        self._width = Console(file=stdout, width=width_of(stdout)).width
+        self._cut = marks(stdout)[2]
+        self.heading = self._row("Run", "When", "Files", "Undone", "Ended", "Command")
+
+    def line(self, run: Run) -> str:
+        n_undone = run.n_files - run.n_standing
+        undone = "all" if n_undone == run.n_files else f"{n_undone:,}"
+        return self._row(
+            *(str(run.id), _local(run.started_s), f"{run.n_files:,}", undone if n_undone else ""),
+            *(run.ending or "not yet", _command(run)),
+        )
+
+    def _row(self, *cells: str) -> str:
+        layout = "{:>4}  {:16}  {:>7}  {:>7}  {:11}  {}"
+        return shortened(layout.format(*cells), self._width, self._cut)

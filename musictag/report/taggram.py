@@ -1,0 +1,67 @@
+"""A track's taggram as a picture in text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console
+
+from musictag.report.terminal import width_of
+from musictag.report.text import clock_text, visible
+
+if TYPE_CHECKING:
+    from musictag.outcome import Taggram
+
+SHADES = (0.1, 0.25, 0.5, 0.75)
+"""From which probability on the next darker block is drawn."""
+BLOCKS, ASCII_BLOCKS = " ░▒▓█", " .-+#"
+N_ROWS = 12
+SEGMENT_COLUMNS = 6
+"""Of one segment, at most; fewer where there is no room."""
+
+
+def draw_taggram(taggram: Taggram, stdout: TextIO) -> list[str]:
+    """The likeliest tags as rows, time to the right, darker for likelier; then what is chosen."""
+    width = Console(file=stdout, width=width_of(stdout)).width
+    plain = "utf" not in (stdout.encoding or "utf").lower()
+    blocks = ASCII_BLOCKS if plain else BLOCKS
+    tags = sorted(taggram.tags, key=lambda tag: -taggram.probabilities[tag])[:N_ROWS]
+    names = max(map(len, tags)) + 1
+    n_columns = max(1, min(width - names - 6, SEGMENT_COLUMNS * len(taggram.starts_s)))
+    inside = [_segments_in(taggram, column, n_columns) for column in range(n_columns)]
+    length, model = clock_text(taggram.duration_s), visible(taggram.model)
+    lines = [f"{visible(taggram.path.name)}, {length}, heard by {model}", ""]
+    for tag in tags:
+        k = taggram.tags.index(tag)
+        means = [sum(taggram.rows[n][k] for n in some) / max(1, len(some)) for some in inside]
+        bar = "".join(blocks[sum(mean >= shade for shade in SHADES)] for mean in means)
+        lines.append(f"{visible(tag):{names}}{bar} {taggram.probabilities[tag]:5.2f}")
+    lines.append(" " * names + _time_axis(taggram.duration_s, n_columns))
+    key = "  ".join(f"{b} {shade:g}" for b, shade in zip(blocks[1:], SHADES, strict=True))
+    lines += [" " * names + f"{key} and more", ""]
+    none = "-" if plain else "–"
+    for field, values in taggram.chosen.items():
+        lines.append(f"{field.lower():12}{', '.join(values) or none}")
+    return lines
+
+
+def _segments_in(taggram: Taggram, column: int, n_columns: int) -> list[int]:
+    """Which segments a column of the picture shows: those in the middle of it or around it.
+
+    None where the music is silent.
+    """
+    span_s = taggram.duration_s / n_columns
+    middle_s = (column + 0.5) * span_s
+    starts_s = list(enumerate(taggram.starts_s))
+    half_s = taggram.segment_s / 2
+    within = [n for n, start_s in starts_s if abs(start_s + half_s - middle_s) <= span_s / 2]
+    return within or [n for n, start_s in starts_s if 0 <= middle_s - start_s <= 2 * half_s]
+
+
+def _time_axis(duration_s: float, n_columns: int) -> str:
+    """Times under the columns where they begin, as many as fit with room between."""
+    axis = ""
+    step = max(len(clock_text(duration_s)) + 3, SEGMENT_COLUMNS * 2)
+    for column in range(0, max(1, n_columns - step // 2), step):
+        axis = axis.ljust(column) + clock_text(column * duration_s / n_columns)
+    return axis

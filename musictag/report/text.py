@@ -1,0 +1,64 @@
+"""Words and numbers as people read them, safe for any terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def visible(text: str) -> str:
+    """Text that a terminal can only show: what would steer it is written as an escape.
+
+    Control and format characters (they include the marks that turn the
+    direction of text), bytes that are not UTF-8, lone line separators. The two
+    joiners that some scripts and emoji need stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if _shows(character) else _escape(character) for character in text)
+
+
+def _shows(character: str) -> bool:
+    if character in "\u200c\u200d":
+        return True
+    return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as the file system gave it
+        return f"\\x{code - 0xDC00:02x}"
+    if character in "\t\n\r":
+        return {"\t": "\\t", "\n": "\\n", "\r": "\\r"}[character]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def counted(n: int, word: str) -> str:
+    """1 track, 1,000 tracks."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
+def time_text(seconds: float) -> str:
+    """A time to wait: 8 s, 2 min 14 s, 3 h 05 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def music_text(seconds: float) -> str:
+    """An amount of music: 40 s, 12 min, 8.6 hours."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:,.1f} hours"
+
+
+def clock_text(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
