@@ -228,11 +228,15 @@ def find(name_or_directory: str | os.PathLike[str] | None = None) -> Checkpoint:
             return read(parent / wanted)
     if Path(wanted, CONFIG).is_file():
         return read(Path(wanted))
-    names = sorted({name for parent in _model_directories() for name in _names(parent)})
     raise CheckpointError(
         f"{wanted}: neither a directory with a {CONFIG} nor a model that comes with musictag "
-        f"({', '.join(names) or 'none is installed'})"
+        f"({', '.join(packaged()) or 'none is installed'})"
     )
+
+
+def packaged() -> list[str]:
+    """Names of the models that come with musictag, in alphabetical order."""
+    return sorted({name for parent in _model_directories() for name in _names(parent)})
 
 
 def read(directory: Path) -> Checkpoint:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from program import Run
 
-from musictag.cli import program as cli
+from musictag.cli.scan import with_address
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from musictag.cli import program as cli
     ],
 )
 def test_what_follows_ray_is_an_address_only_if_it_looks_like_one(given: str, meant: str) -> None:
-    assert cli._addressed(given.split()) == meant.split()
+    assert with_address(given.split()) == meant.split()
 
 
 def test_without_ray_the_option_says_how_to_get_it(

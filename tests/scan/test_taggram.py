@@ -18,7 +18,7 @@ from musictag.config import Settings
 from musictag.errors import AudioError, CheckpointError
 from musictag.hearing.checkpoint import Checkpoint
 from musictag.outcome import Taggram
-from musictag.report import scan as report
+from musictag.report.taggram import draw_taggram
 from musictag.scan import taggram
 from musictag.vocabulary import magnatagatune
 
@@ -132,7 +132,7 @@ def picture(
         segment_s=29.0,
     )
     given = dataclasses.replace(given, **more)
-    return report.draw_taggram(given, io.TextIOWrapper(io.BytesIO(), encoding))
+    return draw_taggram(given, io.TextIOWrapper(io.BytesIO(), encoding))
 
 
 def test_likelier_is_darker_and_time_goes_to_the_right() -> None:

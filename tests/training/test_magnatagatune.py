@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from musictag import vocabulary
-from musictag.cli import program as cli
+from musictag.cli import datasets as datasets_told
 from musictag.errors import DataSetError
 from musictag.hearing import checkpoint
 from musictag.hearing.network.architecture import Architecture
-from musictag.report import scan as report
+from musictag.report.progress import Progress
 from musictag.training import download, magnatagatune
 from musictag.training.dataset import DataSet
 from musictag.training.datasets import open_dataset
@@ -358,9 +358,9 @@ def test_what_is_fetched_is_announced_with_its_licence_and_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(magnatagatune, "SOURCE", server.url)
-    with report.Progress(sys.stderr) as progress:
-        assert cli._fetch(f"mtat:{place}", progress) == place
-        cli._say_contents(open_dataset(place), progress)
+    with Progress(sys.stderr) as progress:
+        assert datasets_told.fetch(f"mtat:{place}", progress) == place
+        datasets_told.say_contents(open_dataset(place), progress)
     out, err = capsys.readouterr()
     lines = err.splitlines()
     assert out == ""
@@ -375,8 +375,8 @@ def test_what_is_fetched_is_announced_with_its_licence_and_counted(
         "test: 5 examples",
         f"musictag: left out: {mtat.KNOWN_BROKEN}: a clip that came without sound",
     ]
-    with report.Progress(sys.stderr) as progress:
-        assert cli._fetch(os.fspath(place), progress) == place  # the folder by its name
+    with Progress(sys.stderr) as progress:
+        assert datasets_told.fetch(os.fspath(place), progress) == place  # the folder by its name
     assert capsys.readouterr().err == ""
 
 

@@ -1,0 +1,53 @@
+"""What a shell may complete: models, fields, policies, devices and other words.
+
+Typer calls these functions with what has been typed of the word. They load nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Completer = Callable[[str], list[str]]
+
+
+def one_of(*words: str) -> Completer:
+    """Complete one of these words."""
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
+
+devices = one_of("auto", "cpu", "cuda", "mps")
+forms = one_of("table", "jsonl", "csv", "tsv")
+hardlinks = one_of("refuse", "replace", "in-place")
+splits = one_of("train", "validation", "test")
+levels = one_of("segment", "track")
+
+
+def models(incomplete: str) -> list[str]:
+    """Complete the name of a packaged model; a directory is left to the shell."""
+    from musictag.hearing import checkpoint  # noqa: PLC0415
+
+    return [name for name in checkpoint.packaged() if name.startswith(incomplete)]
+
+
+def fields(incomplete: str) -> list[str]:
+    """Complete the last name in a list of fields: genre,mo → genre,mood."""
+    from musictag import config  # noqa: PLC0415
+
+    before, comma, last = incomplete.rpartition(",")
+    taken = before.split(",")
+    names = [field.lower() for field in config.FIELDS]
+    return [before + comma + n for n in names if n.startswith(last) and n not in taken]
+
+
+def policies(incomplete: str) -> list[str]:
+    """Complete a policy, alone or for one field: genre=re → genre=replace."""
+    from musictag import config  # noqa: PLC0415
+    from musictag.decision import POLICIES  # noqa: PLC0415
+
+    before, comma, last = incomplete.rpartition(",")
+    field, equals, policy = last.partition("=")
+    if equals:
+        return [f"{before}{comma}{field}={p}" for p in POLICIES if p.startswith(policy)]
+    words = [] if comma else [p for p in POLICIES if p.startswith(last)]
+    names = [f.lower() for f in config.FIELDS if f.lower().startswith(last)]
+    return words + [f"{before}{comma}{name}=" for name in names]

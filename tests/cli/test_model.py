@@ -1,0 +1,41 @@
+"""`musictag model` and `musictag taggram`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sounds
+from program import Run
+
+from musictag.hearing import checkpoint
+
+
+def test_a_model_says_what_it_is(musictag: Run, tiny: Path) -> None:
+    result = musictag("model")
+    assert result.code == 0
+    assert f"directory   {tiny}\n" in result.stdout
+    assert f"digest      {checkpoint.read(tiny).digest}\n" in result.stdout
+    assert "genre       Rock 0.00\n" in result.stdout
+
+
+def test_a_taggram_is_drawn_or_given_as_numbers(musictag: Run, library: Path) -> None:
+    path = library / "Abba" / "1.flac"
+    shown = musictag("taggram", path)
+    assert shown.code == 0, shown.stderr
+    assert shown.stdout.startswith("1.flac, 0:03, heard by tiny\n")
+    assert "genre       Rock\n" in shown.stdout
+    (heard,) = musictag("taggram", path, "--json").records
+    (record,) = musictag("scan", path, "--no-cache", "--format", "jsonl").records
+    assert heard["probabilities"] == pytest.approx(record["probabilities"], abs=1e-5)
+    assert heard["chosen"] == record["chosen"]
+    assert [segment["start"] for segment in heard["segments"]] == [0]
+    sounds.write(library / "silent.wav", "wav", sounds.silence(3), 44_100)
+    for name, reason in (
+        ("missing.mp3", "there is no such file"),
+        ("Abba", "it is a folder"),
+        ("silent.wav", "there is only silence in it"),
+    ):
+        refused = musictag("taggram", library / name)
+        assert (refused.code, refused.stdout) == (1, "")
+        assert refused.stderr == f"musictag: {library / name}: {reason}\n"

@@ -1,0 +1,213 @@
+"""`musictag scan`, with real audio and a real, tiny, untrained model."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sounds
+from program import TAGS, Run
+from waits import WAIT_S
+
+from musictag import config, metadata
+from musictag.audio.decoder import Decoder
+from musictag.cli import scan as scan_command
+
+
+def test_every_container_is_heard_planned_written_and_left_alone(
+    musictag: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = {name: sounds.make(tmp_path, name) for name in sounds.CONTAINERS}
+    before = {path: path.read_bytes() for path in paths.values()}
+    taggable = [path for name, path in paths.items() if sounds.CONTAINERS[name].taggable]
+
+    dry = musictag("scan", tmp_path, "--format", "jsonl")
+    assert dry.code == 0
+    assert {path: path.read_bytes() for path in before} == before
+    records = {Path(record["path"]): record for record in dry.records}
+    assert list(records) == sorted(paths.values(), key=os.fsencode)
+    for path, record in records.items():
+        assert record["duration"] == pytest.approx(3.0, abs=0.1)
+        assert set(record["probabilities"]) == set(TAGS)
+        assert record["chosen"] == {
+            "GENRE": ["Rock"],
+            "MOOD": ["Slow"],
+            "INSTRUMENT": ["Guitar"],
+            "VOCALS": ["Female"],
+        }
+        if path in taggable:
+            assert (record["status"], record["error"]) == ("planned", None)
+            assert record["fields"] == {
+                "GENRE": {"old": [], "new": ["Rock"]},
+                "MOOD": {"old": [], "new": ["Slow"]},
+            }
+        else:
+            assert (record["status"], record["error"]["code"]) == ("skipped", "no_tags")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("everything has been heard")
+
+    monkeypatch.setattr(Decoder, "track", refuse)
+    written = musictag("scan", tmp_path, "--format", "jsonl", "--write")
+    assert written.code == 0
+    assert {Path(r["path"]) for r in written.records if r["status"] == "written"} == set(taggable)
+    for path in taggable:
+        assert metadata.read(path) == {
+            "GENRE": ("Rock",),
+            "MOOD": ("Slow",),
+            "INSTRUMENT": (),
+            "VOCALS": (),
+        }
+
+    after = {path: path.read_bytes() for path in before}
+    monkeypatch.setattr(Decoder, "payload_digest", refuse)
+    again = musictag("scan", tmp_path, "--format", "jsonl", "--write")
+    assert {r["status"] for r in again.records if Path(r["path"]) in taggable} == {"unchanged"}
+    assert {path: path.read_bytes() for path in before} == after
+
+
+def test_the_table_and_the_summary_of_a_dry_run(musictag: Run, library: Path) -> None:
+    result = musictag("scan", library)
+    assert result.stdout.splitlines() == [
+        "Track                                   Genre                          Mood",
+        f"{library}/Abba/",
+        "  1.flac                                – → Rock                       – → Slow",
+        "  2.mp3                                 – → Rock                       – → Slow",
+        f"{library}/Bach/",
+        "  1.ogg                                 – → Rock                       – → Slow",
+    ]
+    assert "3 tracks, 9 s of music" in result.stderr
+    assert result.stderr.endswith(
+        "3 planned.\nNothing was written; add --write to write these tags.\n"
+    )
+
+
+def test_fields_policies_and_limits_reach_the_files(musictag: Run, library: Path) -> None:
+    song = library / "Abba" / "1.flac"
+    metadata.write(song, {"GENRE": ("Pop",), "MOOD": ("Happy",)})
+    options = ["--fields", "genre,mood,vocals", "--existing", "genre=replace,mood=merge", "--write"]
+    result = musictag("scan", song, *options)
+    assert result.code == 0
+    assert metadata.read(song) == {
+        "GENRE": ("Rock",),
+        "MOOD": ("Happy", "Slow"),
+        "INSTRUMENT": (),
+        "VOCALS": ("Female",),
+    }
+
+
+def test_segments_join_and_preserve_mtime_reach_the_stages(musictag: Run, tmp_path: Path) -> None:
+    song = sounds.make(tmp_path, "flac", seconds=70)
+    metadata.write(song, {"GENRE": ("Pop",)})
+    os.utime(song, ns=(10**18, 10**18))
+    result = musictag(
+        *("scan", song, "--existing", "merge", "--join", "; ", "--segments", "1"),
+        *("--preserve-mtime", "--write", "--format", "jsonl"),
+    )
+    assert result.records[0]["duration"] == pytest.approx(70, abs=0.1)
+    assert metadata.read(song)["GENRE"] == ("Pop; Rock",)
+    assert song.stat().st_mtime_ns == 10**18
+
+
+def test_csv_on_stdout_is_nothing_but_csv(musictag: Run, library: Path) -> None:
+    result = musictag("scan", library, "--format", "csv")
+    rows = list(csv.DictReader(result.stdout.splitlines()))
+    assert [row["status"] for row in rows] == ["planned"] * 3
+    assert rows[0]["genre_new"] == "Rock"
+
+
+def test_a_list_of_names_is_scanned_in_its_order(
+    musictag: Run, library: Path, tmp_path: Path
+) -> None:
+    names = [library / "Bach/1.ogg", library / "Abba/1.flac"]
+    listed = tmp_path / "list"
+    listed.write_text("".join(f"{name}\n" for name in names))
+    result = musictag("scan", "--files-from", listed, "--format", "jsonl")
+    assert [record["path"] for record in result.records] == list(map(str, names))
+    listed.write_bytes(b"".join(os.fsencode(name) + b"\0" for name in names))
+    result = musictag("scan", "-0", "--files-from", listed, "--format", "jsonl")
+    assert [record["path"] for record in result.records] == list(map(str, names))
+
+
+def test_what_is_excluded_is_not_scanned(musictag: Run, library: Path) -> None:
+    result = musictag("scan", library, "--exclude", "Abba", "--exclude", "*.mp3", "-q")
+    assert "Abba" not in result.stdout
+    assert "1.ogg" in result.stdout
+
+
+@pytest.mark.parametrize("on_stdin", [False, True])
+def test_what_is_excluded_is_not_scanned_from_a_list_either(
+    musictag: Run, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_stdin: bool
+) -> None:
+    listed = tmp_path / "list"
+    listed.write_text(f"{library}/Abba/1.flac\n{library}/Abba/2.mp3\n{library}/Bach/1.ogg\n")
+    options = ("--exclude", "*.mp3", "--exclude", "Bach", "--format", "jsonl")
+    if on_stdin:
+        with listed.open("rb") as stream:
+            monkeypatch.setattr(scan_command, "open", lambda *_, **__: stream, raising=False)
+            result = musictag("scan", "--files-from", "-", *options)
+    else:
+        result = musictag("scan", "--files-from", listed, *options)
+    assert [record["path"] for record in result.records] == [f"{library}/Abba/1.flac"]
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names are UTF-8 there")
+@pytest.mark.parametrize("form", ["table", "jsonl", "csv", "tsv"])
+def test_a_name_that_is_not_utf8_goes_all_the_way(musictag: Run, library: Path, form: str) -> None:
+    odd = Path(os.fsdecode(os.fsencode(library) + b"/caf\xe9.flac"))
+    (library / "Abba/1.flac").rename(odd)
+    result = musictag("scan", odd, "--format", form, "--write")
+    assert result.code == 0
+    assert metadata.read(odd)["GENRE"] == ("Rock",)
+    if form == "jsonl":
+        assert Path(result.records[0]["path"]) == odd
+
+
+def test_a_remembered_library_needs_no_torch(musictag: Run, library: Path, use_tiny: None) -> None:
+    musictag("scan", library)
+    script = (
+        "import sys, contextlib; from musictag.cli.program import app\n"
+        f"with contextlib.suppress(SystemExit): app(['scan', {str(library)!r}])\n"
+        "assert 'torch' not in sys.modules and 'av' not in sys.modules"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=False, timeout=WAIT_S
+    )
+    assert (result.returncode, result.stderr.decode().count("remembered")) == (0, 1)
+    assert b"3 planned" in result.stderr
+
+
+def test_options_go_over_the_settings_file(musictag: Run, library: Path) -> None:
+    path = config.default_path()
+    path.write_text(path.read_text() + 'fields = ["vocals"]\n')
+    song = library / "Abba/1.flac"
+    assert list(musictag("scan", song, "--format", "jsonl").records[0]["fields"]) == ["VOCALS"]
+    result = musictag("scan", song, "--format", "jsonl", "--fields", "mood")
+    assert list(result.records[0]["fields"]) == ["MOOD"]
+
+
+def test_without_the_cache_nothing_is_left_behind(
+    musictag: Run, library: Path, nobodys_home: Path
+) -> None:
+    musictag("scan", library, "--no-cache")
+    assert not (nobodys_home / "cache").exists()
+    musictag("scan", library)
+    assert (nobodys_home / "cache" / "musictag" / "heard.sqlite").exists()
+
+
+def test_verbose_says_which_device_was_taken(musictag: Run, library: Path) -> None:
+    result = musictag("scan", library, "-v", "--device", "cpu")
+    assert "musictag: hearing with the model tiny on cpu\n" in result.stderr
+
+
+def test_a_cache_that_cannot_be_used_is_a_warning(
+    musictag: Run, library: Path, nobodys_home: Path
+) -> None:
+    (nobodys_home / "cache").write_text("a file where the folder should be")
+    result = musictag("scan", library)
+    assert result.code == 0
+    assert result.stderr.count("going on without the cache") == 1
