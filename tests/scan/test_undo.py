@@ -618,7 +618,7 @@ def test_before_anything_was_written_there_is_nothing_to_tell(
         (("history", "9" * 5000), "9: not the number of a run"),
         (("history", "prune"), "musictag history prune --older-than AGE"),
         (("history", "--older-than", "1d"), "musictag history prune --older-than AGE"),
-        (("history", "prune", "--older-than", "soon"), "expected an age as 90d, 12w, 6m or 1y"),
+        (("history", "prune", "--older-than", "soon"), "expected an age such as 90d, 12w, 6m or 1y"),
     ],
 )
 def test_wrong_asking_is_exit_code_2(
@@ -658,7 +658,7 @@ def test_old_runs_are_pruned(musictag: Run, tmp_path: Path, book: Journal) -> No
         write(book, (song, ROCK))
     book._database.execute("UPDATE run SET started_s = started_s - 91 * 86400 WHERE id = 1")
     result = musictag("history", "prune", "--older-than", "90d")
-    assert result.stdout == "forgot 1 run, with what was written into 1 file\n"
+    assert result.stdout == "forgot 1 run with the changes to 1 file\n"
     assert [run["run"] for run in musictag("history", "--json").records] == [2]
     musictag("history", "prune", "--older-than", "0d")
     assert musictag("history") == Result(0, "", "musictag: no run that wrote files is on record\n")
