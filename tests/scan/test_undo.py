@@ -611,7 +611,7 @@ def test_before_anything_was_written_there_is_nothing_to_tell(
         (("undo", "1", "2"), "2: one run, before the paths (a file of this name is ./2)"),
         (("undo", "9" * 30), "9: no such file or folder"),
         (("undo", "nowhere"), "nowhere: no such file or folder"),
-        (("undo", "--format", "xml"), "--format xml: there are table, jsonl, csv, tsv"),
+        (("undo", "--format", "xml"), "--format xml: expected one of table, jsonl, csv, tsv"),
         (("undo", "--hardlinks", "cut"), "--hardlinks: expected refuse, replace or in-place"),
         (("history", "9"), "there is no run 9"),
         (("history", "nine"), "nine: not the number of a run"),
