@@ -31,23 +31,23 @@ def models(incomplete: str) -> list[str]:
 
 def fields(incomplete: str) -> list[str]:
     """Complete the last name in a list of fields: genre,mo → genre,mood."""
-    from musictag import config  # noqa: PLC0415
+    from musictag.vocabulary import FIELDS  # noqa: PLC0415
 
     before, comma, last = incomplete.rpartition(",")
     taken = before.split(",")
-    names = [field.lower() for field in config.FIELDS]
+    names = [field.lower() for field in FIELDS]
     return [before + comma + n for n in names if n.startswith(last) and n not in taken]
 
 
 def policies(incomplete: str) -> list[str]:
     """Complete a policy, alone or for one field: genre=re → genre=replace."""
-    from musictag import config  # noqa: PLC0415
     from musictag.decision import POLICIES  # noqa: PLC0415
+    from musictag.vocabulary import FIELDS  # noqa: PLC0415
 
     before, comma, last = incomplete.rpartition(",")
     field, equals, policy = last.partition("=")
     if equals:
         return [f"{before}{comma}{field}={p}" for p in POLICIES if p.startswith(policy)]
     words = [] if comma else [p for p in POLICIES if p.startswith(last)]
-    names = [f.lower() for f in config.FIELDS if f.lower().startswith(last)]
+    names = [f.lower() for f in FIELDS if f.lower().startswith(last)]
     return words + [f"{before}{comma}{name}=" for name in names]

@@ -618,7 +618,10 @@ def test_before_anything_was_written_there_is_nothing_to_tell(
         (("history", "9" * 5000), "9: not the number of a run"),
         (("history", "prune"), "musictag history prune --older-than AGE"),
         (("history", "--older-than", "1d"), "musictag history prune --older-than AGE"),
-        (("history", "prune", "--older-than", "soon"), "expected an age such as 90d, 12w, 6m or 1y"),
+        (
+            ("history", "prune", "--older-than", "soon"),
+            "expected an age such as 90d, 12w, 6m or 1y",
+        ),
     ],
 )
 def test_wrong_asking_is_exit_code_2(
