@@ -6,9 +6,11 @@ Everything between it and a file's fields is decided here and nowhere else.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 
+from musictag.errors import UsageError
 from musictag.outcome import Change
 from musictag.vocabulary import FIELDS, Vocabulary
 
@@ -43,6 +45,17 @@ def merge_synonyms(probabilities: Mapping[str, float], vocabulary: Vocabulary) -
     return merged
 
 
+def agreement(probabilities: Mapping[str, float], vocabulary: Vocabulary) -> dict[str, float]:
+    """Tag → probability in, shown value → share of listeners who would agree out.
+
+    For values without calibration that is the model's own probability.
+    """
+    return {
+        name: vocabulary.by_name[name].calibrated(probability)
+        for name, probability in merge_synonyms(probabilities, vocabulary).items()
+    }
+
+
 def choose(
     probabilities: Mapping[str, float],
     vocabulary: Vocabulary,
@@ -51,14 +64,15 @@ def choose(
 ) -> dict[str, tuple[str, ...]]:
     """Tag → probability in, field → values to show out, strongest first.
 
-    A value is chosen when its probability reaches its threshold; how far above
-    (in odds) is its strength, so that a rare tag well over its own bar goes
-    before a common one just over. Values without a threshold are never chosen.
-    `limits` holds the most values a field may get; a field without a limit
-    gets none.
+    A value is chosen when its calibrated probability reaches its threshold; how
+    far above (in odds) is its strength, so that a rare value well over its own
+    bar goes before a common one just over. Values without a threshold are never
+    chosen. Of two opposites the stronger stays. A family (Electronic) is shown
+    only where none of its members (Techno) is. `limits` holds the most values a
+    field may get; a field without a limit gets none.
     """
     over = []
-    for name, probability in merge_synonyms(probabilities, vocabulary).items():
+    for name, probability in agreement(probabilities, vocabulary).items():
         value = vocabulary.by_name[name]
         if value.threshold is not None and probability >= value.threshold:
             strength = _strength(probability, value.threshold)
@@ -68,7 +82,43 @@ def choose(
         kept = chosen[value.field]
         if not any(frozenset({value.name, other}) in vocabulary.opposites for other in kept):
             kept.append(value.name)
-    return {field: tuple(kept[: limits.get(field, 0)]) for field, kept in chosen.items()}
+    return {
+        field: tuple(_without_families(kept, vocabulary)[: limits.get(field, 0)])
+        for field, kept in chosen.items()
+    }
+
+
+def _without_families(names: Sequence[str], vocabulary: Vocabulary) -> list[str]:
+    families = frozenset().union(*(vocabulary.families[name] for name in names))
+    return [name for name in names if name not in families]
+
+
+def not_music(
+    probabilities: Mapping[str, float],
+    vocabulary: Vocabulary,
+    chosen: Mapping[str, Sequence[str]],
+) -> str | None:
+    """The reason code for sound that is not music (a key of `vocabulary.NOT_MUSIC`), or None.
+
+    A track for which a genre was chosen is music: people also rap and recite.
+    """
+    if chosen.get("GENRE"):
+        return None
+    for value in vocabulary.not_music:
+        heard = max((probabilities[tag] for tag in value.tags if tag in probabilities), default=0.0)
+        if value.threshold is not None and value.calibrated(heard) >= value.threshold:
+            return value.name
+    return None
+
+
+def check_join(join: str, vocabulary: Vocabulary) -> None:
+    """UsageError when a model's values could not be taken apart again after joining."""
+    for field in FIELDS:
+        names = [value.name for value in vocabulary.in_field(field)]
+        for pair in itertools.permutations(names, 2):
+            if _taken_apart([join.join(pair)], join) != pair:
+                one = next((name for name in pair if join in name), join.join(pair))
+                raise UsageError(f"--join: {join!r} cannot be told from what is in {one!r}")
 
 
 def plan(
@@ -77,6 +127,7 @@ def plan(
     policies: Mapping[str, str],
     *,
     others: Mapping[str, tuple[str, ...]] | None = None,
+    join: str | None = None,
 ) -> dict[str, Change]:
     """What happens to each field that has a policy.
 
@@ -88,14 +139,27 @@ def plan(
     `others` names the fields that stand as musictag wrote them, each with the
     values in it that are somebody else's. The rest is musictag's own, and a
     newer opinion takes its place as if it were not there.
+
+    With `join` the values of a field are written as one text. What an earlier
+    run joined is taken apart first, so that doing it twice changes nothing.
     """
     changes = {}
     for field, policy in policies.items():
-        before = tuple(old.get(field, ()))
+        apart = tuple(old.get(field, ()))
+        before = apart if join is None else _taken_apart(apart, join)
         theirs = before if others is None else others.get(field, before)
         new = tuple(chosen.get(field, ()))
-        changes[field] = Change(before, _combined(before, theirs, new, policy) if new else before)
+        change = Change(before, _combined(before, theirs, new, policy) if new else before)
+        if join is not None and policy == "replace" and new and len(apart) > 1:
+            # several values that shall be one are a change, even if they are the same
+            change = change if change.changed else Change(apart, (join.join(new),))
+        changes[field] = change
     return changes
+
+
+def _taken_apart(values: Sequence[str], join: str) -> tuple[str, ...]:
+    parts = (part.strip() for value in values for part in value.split(join))
+    return tuple(part for part in parts if part)
 
 
 def _combined(

@@ -92,7 +92,7 @@ class Vocabulary:
     not_shown: Mapping[str, str] = field(default_factory=dict)
     """Tag → why no value is made of it."""
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """People's words that are not tags → values that may stand for them."""
+    """People's words → values that may stand for them, where no value of their own says it."""
 
     @cached_property
     def by_name(self) -> Mapping[str, Value]:
@@ -253,13 +253,17 @@ def magnatagatune() -> Vocabulary:
     return bundled("magnatagatune")
 
 
+def listener() -> Vocabulary:
+    """The one for the tags of the default model: what people who listen would say."""
+    return bundled("listener")
+
+
 def for_tags(tags: Iterable[str]) -> Vocabulary:
     """The bundled vocabulary for a data set's tags; a tag that it does not know is not shown."""
     given = tuple(tags)
-    known = magnatagatune()
-    why = dict.fromkeys(given, "no bundled vocabulary knows it")
-    unknown = {tag: why[tag] for tag in given if tag not in known.tags}
+    known = listener() if set(given) & (listener().tags - magnatagatune().tags) else magnatagatune()
     found = known.of(given)
+    unknown = {tag: "no bundled vocabulary knows it" for tag in given if tag not in known.tags}
     return dataclasses.replace(found, not_shown={**found.not_shown, **unknown})
 
 

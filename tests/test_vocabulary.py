@@ -30,7 +30,7 @@ GIVEN: dict[str, Any] = {
 }
 
 
-@pytest.fixture(params=["magnatagatune"])
+@pytest.fixture(params=["magnatagatune", "listener"])
 def bundled(request: pytest.FixtureRequest) -> Vocabulary:
     return vocabulary.bundled(request.param)
 
@@ -88,6 +88,32 @@ def test_the_table_of_old_models_stands_as_it_stood() -> None:
     }
     assert {word: found.compatible(word) for word in compatible} == compatible
     assert not any(value.parents or value.calibration for value in found.values)
+
+
+def test_listeners_get_about_thirty_genres_with_their_families() -> None:
+    found = vocabulary.listener()
+    assert 28 <= len(found.in_field("GENRE")) <= 36
+    for name in ("Techno", "House", "Trance", "Drum and Bass", "Dubstep"):
+        assert found.families[name] == {"Electronic"}
+    for name in ("Metal", "Punk", "Alternative Rock", "Hard Rock", "Indie Rock"):
+        assert found.families[name] == {"Rock"}
+    for name in ("Opera", "Choral"):
+        assert found.families[name] == {"Classical"}
+    assert {"Hip Hop", "R&B", "Soundtrack"} <= found.by_name.keys()
+    voices = {value.name for value in found.in_field("VOCALS")}
+    assert voices == {"Female", "Male", "Choir", "Rap", "Vocals", "Instrumental"}
+    for name in voices - {"Instrumental"}:
+        assert frozenset({name, "Instrumental"}) in found.opposites
+    assert "harp" in found.not_shown
+    assert [value.name for value in found.not_music] == ["speech"]
+    assert len(found.tags) == 140
+    assert magnatagatune().tags < found.tags
+
+
+def test_a_data_sets_tags_decide_which_vocabulary_they_get() -> None:
+    assert vocabulary.for_tags(sorted(magnatagatune().tags)) == magnatagatune()
+    assert vocabulary.for_tags(sorted(vocabulary.listener().tags)) == vocabulary.listener()
+    assert "Hip Hop" in vocabulary.for_tags(("rock", "hip hop")).by_name
 
 
 def test_a_data_sets_own_tags_are_not_shown() -> None:
