@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from musictag import config
 from musictag.config import Settings
 from musictag.errors import UsageError
+from musictag.vocabulary import FIELDS
 
 
 def settings_file(directory: Path, text: str) -> Path:
@@ -38,7 +40,7 @@ def test_the_file_is_looked_for_in_the_users_configuration_folder(nobodys_home: 
     [
         ('fields = ["genre", "VOCALS", "genre"]', {"fields": ("GENRE", "VOCALS")}),
         ('hardlinks = "in-place"', {"hardlinks": "in-place"}),
-        ('existing = "merge"', {"existing": dict.fromkeys(config.FIELDS, "merge")}),
+        ('existing = "merge"', {"existing": dict.fromkeys(FIELDS, "merge")}),
         ('existing = { mood = "replace" }', {"existing": {"MOOD": "replace"}}),
         ("[existing]\ngenre = 'merge'", {"existing": {"GENRE": "merge"}}),
         ("max_genres = 1\nmax_vocals = 3", {"max_genres": 1, "max_vocals": 3}),
@@ -55,8 +57,14 @@ def test_every_setting_can_stand_in_the_file(
     assert config.load(settings_file(tmp_path, text)) == Settings(**expected)  # type: ignore[arg-type]
 
 
-def test_a_setting_there_is_has_a_check_and_every_check_a_setting() -> None:
-    assert set(config._CHECKS) == set(Settings.__dataclass_fields__)
+def test_every_setting_is_declared_and_every_declaration_is_a_setting() -> None:
+    assert set(config._declared()) == set(Settings.__dataclass_fields__)
+
+
+def test_the_defaults_keep_to_the_declarations() -> None:
+    for name, value in dataclasses.asdict(Settings()).items():
+        if value is not None:
+            assert config._checked(name, value) == value
 
 
 @pytest.mark.parametrize(
@@ -69,7 +77,7 @@ def test_a_setting_there_is_has_a_check_and_every_check_a_setting() -> None:
         ("jobs = true", ["jobs", "whole number"]),
         ("jobs = 1.5", ["jobs", "whole number"]),
         ("jobs = 999999", ["jobs", "at most 256", "999999"]),
-        ('model = ""', ["model", "empty"]),
+        ('model = ""', ["model", "a name or a directory", "''"]),
         ('fields = ["artist"]', ["fields", "'artist'", "genre, mood, instrument, vocals"]),
         ("fields = []", ["fields", "at least one"]),
         ("fields = 3", ["fields", "list"]),
@@ -84,7 +92,7 @@ def test_a_setting_there_is_has_a_check_and_every_check_a_setting() -> None:
         ("jobs =", ["not valid TOML"]),
     ],
 )
-def test_what_is_not_understood_is_named_with_file_and_key(
+def test_what_is_not_understood_is_named_with_file_line_and_key(
     tmp_path: Path, text: str, named: list[str]
 ) -> None:
     path = settings_file(tmp_path, text)
@@ -105,6 +113,30 @@ def test_what_could_not_be_taken_apart_again_joins_nothing(join: str) -> None:
 @pytest.mark.parametrize("join", ["; ", ", ", "/", " / ", "\\\\", "|", "\t", "; and ", "、"])
 def test_what_can_be_taken_apart_again_joins(join: str) -> None:
     assert config.override(Settings(), {"join": join}).join == join
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "name"),
+    [
+        ("max_genre = 1", 1, "max_genre"),
+        ("# mine\n\nmax_genres = 0\n", 3, "max_genres"),
+        ("jobs = 2\n'max_genres' = 0", 2, "max_genres"),
+        ("max_genres_of_all = 1\nmax_genres = 0", 1, "max_genres_of_all"),
+        ("jobs = 2\n[existing]\ngenre = 'no'", 2, "existing"),
+        ("jobs = 2\r\nexisting.genre = 'no'\r\n", 2, "existing"),
+        ("exclude = [\n  'a',\n]\n  device   = 'gpu'", 4, "device"),
+    ],
+)
+def test_the_line_of_a_mistake_is_named(tmp_path: Path, text: str, line: int, name: str) -> None:
+    path = settings_file(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        config.load(path)
+    assert str(caught.value).startswith(f"{path}:{line}: {name}: ")
+
+
+def test_the_line_of_what_is_not_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="line 2"):
+        config.load(settings_file(tmp_path, "jobs = 1\nsegments =\n"))
 
 
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ DOORS = {
     "audioread": {"audio"},
     "av": {"audio"},
     "kymatio": {"hearing/scattering/plan"},
+    "msgspec": {"config"},
     "mutagen": {"metadata"},
     "ray": {"cluster/ray_library"},
     "platformdirs": {"stores", "config", "training/magnatagatune"},
@@ -84,7 +85,7 @@ HEAVY = {
     *("audioread", "av", "kymatio", "librosa", "mutagen", "numpy", "safetensors", "scipy"),
     *("soundfile", "soxr", "torch"),
     # light, and still not needed to print a help text
-    *("platformdirs", "ray", "rich", "sqlite3"),
+    *("msgspec", "platformdirs", "ray", "rich", "sqlite3"),
 }
 
 

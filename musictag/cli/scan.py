@@ -18,7 +18,6 @@ from musictag.cli.endings import endings
 from musictag.cli.options import TO_HEAR, TO_PRINT, TO_SCAN, TO_WRITE
 from musictag.cli.session import Output, Session
 from musictag.errors import FileError, UsageError
-from musictag.vocabulary import FIELDS
 
 if TYPE_CHECKING:
     from musictag.hearing.checkpoint import Checkpoint
@@ -103,7 +102,7 @@ def scan(  # noqa: PLR0913  # one argument per option
         str | None,
         typer.Option(
             metavar="LIST",
-            help=f"Fields to write: some of {','.join(FIELDS).lower()}. "
+            help="Fields to write: some of genre,mood,instrument,vocals. "
             f"[default: {','.join(DEFAULTS.fields).lower()}]",
             autocompletion=completion.fields,
             rich_help_panel=TO_WRITE,

@@ -55,11 +55,11 @@ def test_an_empty_folder_is_no_failure(musictag: Run, tmp_path: Path) -> None:
         (["--files-from", "no such list"], "--files-from no such list: No such file"),
         ([".", "-0"], "needs --files-from"),
         ([".", "--format", "xml"], "--format xml: expected one of table, jsonl, csv, tsv"),
-        ([".", "--fields", "artist"], "--fields: no field 'artist'"),
+        ([".", "--fields", "artist"], "--fields: expected a list of at least one of genre, mood"),
         ([".", "--existing", "overwrite"], "--existing: expected keep, merge or replace"),
         ([".", "--max-genres", "0"], "--max-genres: expected a whole number from 1 up"),
         ([".", "--segments", "9" * 30], "--segments: expected at most 9"),
-        ([".", "--device", "gpu"], "--device: unknown device 'gpu'"),
+        ([".", "--device", "gpu"], "--device: expected auto, cpu, cuda, cuda:N or mps, not 'gpu'"),
         ([".", "--model", "no such model"], "no such model: neither a directory"),
         ([".", "--log-file", "no/such/folder"], "--log-file no/such/folder: No such file"),
     ],
@@ -130,7 +130,7 @@ def test_a_settings_file_with_a_mistake_ends_at_once(
     config.default_path().write_text("max_genre = 1\n")
     result = musictag("scan", library)
     assert result.code == 2
-    assert f"{config.default_path()}: max_genre: no such setting" in result.stderr
+    assert f"{config.default_path()}:1: max_genre: no such setting" in result.stderr
 
 
 def test_damaged_weights_end_the_scan_with_one_line(
