@@ -10,7 +10,6 @@ problem; each file once, however the roots overlap and wherever links lead.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -219,10 +218,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _unlisted(folder: Path, error: OSError) -> FileError:
-    if isinstance(error, PermissionError):
-        cure = "check the permissions of the folder"
-        return FileError(folder, "permission", "the folder may not be listed", cure=cure)
     if isinstance(error, FileNotFoundError):
         return FileError(folder, "not_found", "the folder is gone")
-    reason = os.strerror(error.errno or errno.EIO).lower()
-    return FileError(folder, "io", f"the folder cannot be listed: {reason}")
+    return FileError.of_system(folder, error, "the folder cannot be listed")

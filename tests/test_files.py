@@ -274,8 +274,10 @@ def test_a_folder_that_fails_in_the_middle_is_reported_and_passed(
     errors = [error for error in files.walk([tmp_path]) if isinstance(error, FileError)]
     assert [(error.path.name, error.code) for error in errors] == [("b", "permission"), ("c", "io")]
     assert str(errors[0]).endswith(
-        "b: the folder may not be listed (check the permissions of the folder)"
+        "b: the folder cannot be listed: permission denied"
+        " (check its permissions and those of its folder)"
     )
+    assert "cannot be listed: input/output error" in str(errors[1])
     assert found(tmp_path)[0] == "a/1.mp3"
 
 

@@ -34,7 +34,7 @@ import numpy as np
 
 from musictag.audio import spawn, wire
 from musictag.audio.samples import Samples
-from musictag.errors import AudioError, MusictagError
+from musictag.errors import AudioError, MusictagError, system_trouble
 
 FATAL = frozenset({"crashed", "hung", "too_big"})
 """What a file can do to its decoder, as error codes: the same file would do it again."""
@@ -192,7 +192,8 @@ class _Process:
         try:
             self._popen, shared = spawn.spawned()
         except OSError as error:
-            raise MusictagError(f"no process to decode in can be started: {error}") from error
+            reason = system_trouble(error).reason
+            raise MusictagError(f"cannot start a process to decode in: {reason}") from error
         self._shared = None if shared is None else wire.SharedMemory(shared)
         self._watch = threading.Thread(
             target=self._kill_if_stalled, name="musictag watch", daemon=True

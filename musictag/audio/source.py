@@ -115,15 +115,7 @@ def open_file(path: Path) -> BinaryIO:
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return file
             file.close()  # exchanged for a pipe meanwhile
-    except FileNotFoundError as error:
-        raise AudioError(path, "not_found", "there is no such file") from error
-    except NotADirectoryError as error:
-        raise AudioError(path, "not_found", "there is no such file") from error
-    except PermissionError as error:
-        cure = "check the permissions of the file and its folder"
-        raise AudioError(path, "permission", "may not be read", cure=cure) from error
     except OSError as error:
-        reason = os.strerror(error.errno or errno.EIO).lower()
-        raise AudioError(path, "io", f"cannot be opened: {reason}") from error
+        raise AudioError.of_system(path, error, "cannot be opened") from error
     kind = "it is a folder" if path.is_dir() else "it is not a regular file"
     raise AudioError(path, "not_a_file", kind)

@@ -161,6 +161,7 @@ def _answer(request: dict[str, Any], replier: _Replier) -> None:
     except AudioError as error:
         end = wire.End(code=error.code, reason=error.reason, cure=error.cure)
     except OSError as error:  # while reading: the disk's, or the network's
-        end = wire.End(code="io", reason=f"cannot be read: {error.strerror or error}".lower())
+        said = AudioError.of_system(path, error, "cannot be read")
+        end = wire.End(code=said.code, reason=said.reason, cure=said.cure)
     end = end._replace(duration_s=track.duration_s, decoder=track.decoder)
     replier.send(wire.END, json.dumps(end).encode())

@@ -385,7 +385,7 @@ def test_a_python_that_does_not_start_is_no_files_fault(
     one: Decoder, song: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spawn, "_command", lambda: [os.fspath(song.parent / "none")])
-    with pytest.raises(MusictagError, match="no process to decode in can be started"):
+    with pytest.raises(MusictagError, match="cannot start a process to decode in"):
         n_segments(one, song)
 
 
