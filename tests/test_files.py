@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import sys
@@ -318,16 +317,16 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
         (tmp_path / f"{folder:02}").mkdir()
         for file in range(100):
             (tmp_path / f"{folder:02}" / f"{file:03}.mp3").touch()
-    assert next(files.walk([tmp_path])).name == "000.mp3"  # whatever is loaded at first use
-    gc.collect()
-    tracemalloc.start()
-    try:
-        n_files = sum(1 for _ in files.walk([tmp_path]))
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert n_files == 2000
-    assert peak < 150_000, "75 bytes per file would be more than one folder of 100 at a time"
+    peaks = []
+    for _ in range(2):  # once the table of names that Python keeps may grow, at any time
+        tracemalloc.start()
+        try:
+            n_files = sum(1 for _ in files.walk([tmp_path]))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert n_files == 2000
+    assert min(peaks) < 150_000, "75 bytes per file would be more than one folder of 100 at a time"
 
 
 @pytest.mark.parametrize(
