@@ -167,11 +167,10 @@ def test_a_name_that_is_not_utf8_goes_all_the_way(musictag: Run, library: Path, 
         assert Path(result.records[0]["path"]) == odd
 
 
-def test_a_remembered_library_needs_no_torch(musictag: Run, library: Path, use_tiny: None) -> None:
-    musictag("scan", library)
+def test_a_remembered_library_needs_no_torch(heard_library: Path) -> None:
     script = (
         "import sys, contextlib; from musictag.cli.program import app\n"
-        f"with contextlib.suppress(SystemExit): app(['scan', {str(library)!r}])\n"
+        f"with contextlib.suppress(SystemExit): app(['scan', {str(heard_library)!r}])\n"
         "assert 'torch' not in sys.modules and 'av' not in sys.modules"
     )
     result = subprocess.run(

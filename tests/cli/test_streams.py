@@ -50,15 +50,14 @@ def read_a_record(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def streaming(musictag: Run, library: Path) -> Iterator[subprocess.Popen[bytes]]:
+def streaming(heard_library: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A scan that has been given one name on standard input and waits for the next.
 
-    It remembers the tracks, so that it starts without torch, which is soon.
+    It remembers the tracks, so that it need not load a model.
     """
-    musictag("scan", library)
     process = start("scan", "--files-from", "-", "--format", "jsonl")
     assert process.stdin is not None
-    process.stdin.write(os.fsencode(library / "Abba/1.flac") + b"\n")
+    process.stdin.write(os.fsencode(heard_library / "Abba/1.flac") + b"\n")
     process.stdin.flush()
     yield process
     process.kill()
@@ -69,13 +68,13 @@ def streaming(musictag: Run, library: Path) -> Iterator[subprocess.Popen[bytes]]
 
 
 def test_names_on_standard_input_are_scanned_as_they_come(
-    streaming: subprocess.Popen[bytes], library: Path
+    streaming: subprocess.Popen[bytes], heard_library: Path
 ) -> None:
     assert read_a_record(streaming)["status"] == "planned"
     assert streaming.stdin is not None
-    streaming.stdin.write(os.fsencode(library / "Bach/1.ogg") + b"\n")
+    streaming.stdin.write(os.fsencode(heard_library / "Bach/1.ogg") + b"\n")
     streaming.stdin.flush()
-    assert read_a_record(streaming)["path"] == str(library / "Bach/1.ogg")
+    assert read_a_record(streaming)["path"] == str(heard_library / "Bach/1.ogg")
     streaming.stdin.close()
     assert streaming.wait(WAIT_S) == 0
 
@@ -97,12 +96,11 @@ def test_an_interrupt_is_exit_code_130_and_no_traceback(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
 def test_an_interrupt_that_is_ignored_from_the_start_stays_ignored(
-    musictag: Run, library: Path
+    heard_library: Path,
 ) -> None:
     """As under nohup, or in the background of a script."""
-    musictag("scan", library)
-    signals = "trap '' INT TERM HUP; exec"
-    line = f'{signals} {shlex.quote(sys.executable)} -m musictag scan --files-from - "$@"'
+    ignoring = "trap '' INT TERM HUP; exec"
+    line = f'{ignoring} {shlex.quote(sys.executable)} -m musictag scan --files-from - "$@"'
     with subprocess.Popen(
         ["sh", "-c", line, "sh", "--format", "jsonl"],
         stdin=subprocess.PIPE,
@@ -110,14 +108,16 @@ def test_an_interrupt_that_is_ignored_from_the_start_stays_ignored(
         stderr=subprocess.PIPE,
     ) as process:
         assert process.stdin is not None
-        process.stdin.write(os.fsencode(library / "Abba/1.flac") + b"\n")
+        process.stdin.write(os.fsencode(heard_library / "Abba/1.flac") + b"\n")
         process.stdin.flush()
         read_a_record(process)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             process.send_signal(number)
-        rest, said = process.communicate(os.fsencode(library / "Bach/1.ogg"), timeout=WAIT_S)
+        rest, said = process.communicate(os.fsencode(heard_library / "Bach/1.ogg"), timeout=WAIT_S)
     assert process.returncode == 0
-    assert [json.loads(line)["path"] for line in rest.splitlines()] == [str(library / "Bach/1.ogg")]
+    assert [json.loads(line)["path"] for line in rest.splitlines()] == [
+        str(heard_library / "Bach/1.ogg")
+    ]
     assert b"2 tracks" in said
 
 
@@ -153,13 +153,13 @@ def test_what_was_said_last_and_logged_last_is_there(tmp_path: Path, library: Pa
 
 
 def test_a_reader_who_has_seen_enough_gets_no_traceback(
-    streaming: subprocess.Popen[bytes], library: Path
+    streaming: subprocess.Popen[bytes], heard_library: Path
 ) -> None:
     read_a_record(streaming)
     assert streaming.stdout is not None
     assert streaming.stdin is not None
     streaming.stdout.close()
-    streaming.stdin.write(os.fsencode(library / "Bach/1.ogg") + b"\n")
+    streaming.stdin.write(os.fsencode(heard_library / "Bach/1.ogg") + b"\n")
     streaming.stdin.close()
     assert streaming.wait(WAIT_S) == 128 + 13
     assert streaming.stderr is not None
@@ -192,12 +192,11 @@ BROKEN_STREAMS = [
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(("line", "code", "said"), BROKEN_STREAMS)
 def test_a_stream_that_takes_nothing_is_one_line(
-    musictag: Run, library: Path, line: str, code: int, said: str, unbuffered: str
+    heard_library: Path, line: str, code: int, said: str, unbuffered: str
 ) -> None:
-    musictag("scan", library, "-q")  # so that it is remembered, and the next one soon over
-    before = {path: path.read_bytes() for path in library.rglob("*.*")}
-    assert shell(f"musictag {line}", library, unbuffered) == Result(code, "", said)
-    assert {path: path.read_bytes() for path in library.rglob("*.*")} == before
+    before = {path: path.read_bytes() for path in heard_library.rglob("*.*")}
+    assert shell(f"musictag {line}", heard_library, unbuffered) == Result(code, "", said)
+    assert {path: path.read_bytes() for path in heard_library.rglob("*.*")} == before
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import json
 import shutil
@@ -14,6 +15,7 @@ import sounds
 from program import TAGS, Run
 
 from musictag.cli import train as train_command
+from musictag.hearing.network.architecture import Architecture
 from musictag.training.train import TrainSettings
 
 
@@ -35,8 +37,14 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_model_is_trained_judged_and_used(
-    musictag: Run, data_set: Path, tmp_path: Path, few_noises: None
+    musictag: Run,
+    data_set: Path,
+    tmp_path: Path,
+    few_noises: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    small = functools.partial(TrainSettings, architecture=Architecture(n_units=8, n_layers=1))
+    monkeypatch.setattr("musictag.training.train.TrainSettings", small)
     training = ("train", "--dataset", data_set, "-o", tmp_path / "run", "--epochs", "2")
     trained = musictag(*training, "--variants", "1", "--name", "ours")
     assert trained.code == 0, trained.stderr
