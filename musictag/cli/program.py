@@ -10,6 +10,7 @@ import sys
 
 import typer
 
+from musictag import process
 from musictag.cli import signals, streams
 from musictag.cli.app import app
 from musictag.cli.logs import Line
@@ -17,8 +18,7 @@ from musictag.cli.logs import Line
 
 def main() -> None:
     """Run `musictag` with the arguments of the command line."""
-    # NumPy's matrix library, which we hardly use, would keep all cores busy waiting for work.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    process.for_a_program()
     streams.prepare()
     if logging.lastResort is not None:  # for records logged while no command listens
         logging.lastResort.setFormatter(Line("musictag: %(message)s"))

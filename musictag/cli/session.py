@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, TypeVar
 from musictag.cli import logs, streams
 from musictag.cli.endings import check_word
 from musictag.cli.signals import Interruption
-from musictag.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
     from musictag.config import Settings
@@ -127,22 +126,9 @@ class Session:
         self.stopped.check()
 
 
-@contextlib.contextmanager
-def opened_journal(*, write: bool) -> Iterator[Journal | None]:
+def opened_journal(*, write: bool) -> contextlib.AbstractContextManager[Journal | None]:
     """The journal. To write, it is created and the entries of killed runs are settled."""
     from musictag.scan import writing  # noqa: PLC0415
     from musictag.stores import journal as journals  # noqa: PLC0415
 
-    path = journals.default_path()
-    opened: Journal | None = None
-    try:
-        if write or journals.exists(path):
-            opened = journals.Journal(path, read_only=not write)
-    except (JournalError, UsageError) as error:
-        if write:
-            raise
-        logs.log.warning("%s", error)
-    with opened or contextlib.nullcontext():
-        if write and opened is not None:
-            writing.settle(opened)
-        yield opened
+    return writing.opened(journals.default_path(), write=write)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from musictag import process
 from musictag.audio.decoder import Decoder
 from musictag.cluster import ray_library
 from musictag.cluster.messages import Answer, Request
@@ -212,6 +213,7 @@ def _load(model: Any, device: str, batch_size: int | None, n_threads: int) -> Ea
     from musictag.hearing import ear_torch as ear  # noqa: PLC0415
     from musictag.hearing.checkpoint import WEIGHTS  # noqa: PLC0415
 
+    process.for_a_program()
     ear.find_device(device)
     checkpoint, weights = ray_library.fetch(model)
     with tempfile.TemporaryDirectory(prefix="musictag-") as directory:

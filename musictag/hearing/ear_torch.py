@@ -14,7 +14,6 @@ of them is heard twice.
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import math
 import os
@@ -24,7 +23,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from musictag import process as memory
 from musictag.errors import CheckpointError, DeviceError, UsageError
 
 if TYPE_CHECKING:
@@ -100,21 +98,9 @@ def _may_have_more_than_a_cpu() -> bool:
 
 
 def _torch() -> Any:
-    """torch, imported with what has to be settled before it starts."""
-    # Its threads wait for each other by spinning unless told, and take the cores away from the
-    # decoders: 52 instead of 205 times real time on two busy cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if "torch" not in sys.modules:
-        memory.keep_freed()
-        collects = gc.isenabled()
-        gc.disable()  # looking for garbage among a million new objects: a sixth of the import
-        try:
-            import torch  # noqa: PLC0415, F401
-        finally:
-            gc.freeze()
-            if collects:
-                gc.enable()
-    return sys.modules["torch"]
+    import torch  # noqa: PLC0415
+
+    return torch
 
 
 class Ear:

@@ -19,8 +19,8 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musictag import decision, process
 from musictag import metadata as music_metadata
-from musictag import process
 from musictag.audio.decoder import Decoder
 from musictag.audio.samples import SEGMENT_LENGTH
 from musictag.errors import CheckpointError, FileError
@@ -56,6 +56,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     stopped: Callable[[], bool] = lambda: False,
     progress: Progress = lambda *_: None,
     workers: Workers | None = None,
+    load: Callable[[], Ear | CpuEar] | None = None,
     decoder: Callable[[], AnyDecoder] = Decoder,
     metadata: AnyMetadata = music_metadata,
 ) -> Generator[Outcome, None, None]:
@@ -64,20 +65,23 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     Without `journal` nothing is known of earlier writes. `write` is the command line by which
     people will know this run; without it nothing is written. No further file is begun once
     `stopped` says so. `progress` is told of music as soon as it is decoded. With `workers` a
-    cluster decodes and hears the files, and everything else is done here. `decoder` and `metadata`
-    open the files.
+    cluster decodes and hears the files, and everything else is done here. `load` gives a model that
+    is in memory already. `decoder` and `metadata` open the files.
 
     The paths are taken as they come, by another thread. The model is loaded when the first segment
     is there, so a library of which everything is remembered needs no torch; only a device that was
     asked for by name is looked for at once.
     """
     check_segments(checkpoint)
+    if settings.join is not None:
+        decision.check_join(settings.join, checkpoint.vocabulary)
     if workers is None and settings.device not in ("auto", "cpu"):
         find_device(settings.device)
     n_jobs = settings.jobs or (process.n_cores() if workers is None else workers.n)
     known = Known(cache, checkpoint, segments=settings.segments)
     reading = Reading(known, metadata, n_segments=settings.segments, writes=write is not None)
-    listening = Listening(functools.partial(_load, checkpoint, settings), stopped, progress)
+    load = load or functools.partial(_load, checkpoint, settings)
+    listening = Listening(load, stopped, progress)
     with (
         decoder() as own,
         writing.begun(journal, write, (checkpoint.name, checkpoint.digest)) as run,

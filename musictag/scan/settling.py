@@ -16,6 +16,7 @@ from musictag.scan.job import File, Job
 from musictag.scan.known import DAMAGES, Known, stat_of
 from musictag.scan.reading import read_fields
 from musictag.stores.cache import StoredHearing
+from musictag.vocabulary import NOT_MUSIC
 
 if TYPE_CHECKING:
     import os
@@ -73,7 +74,10 @@ class Settling:
                 return replace(
                     outcome, status="skipped", duration_s=hearing.duration_s, error=error
                 )
-            return self._settled(job, self._decided(outcome, hearing))
+            outcome = self._decided(outcome, hearing)
+            if outcome.error is not None:
+                return outcome
+            return self._settled(job, outcome)
         except FileError as error:
             return replace(outcome, error=Problem.of(error))
 
@@ -87,14 +91,18 @@ class Settling:
         return job.hearing
 
     def _decided(self, outcome: Outcome, hearing: StoredHearing) -> Outcome:
-        """Probabilities → chosen values."""
+        """Probabilities → chosen values; skipped if it is not music."""
         probabilities = dict(zip(self._checkpoint.tags, hearing.probabilities, strict=True))
-        chosen = decision.choose(
-            probabilities, self._checkpoint.vocabulary, limits=self._settings.limits
-        )
-        return replace(
+        vocabulary = self._checkpoint.vocabulary
+        chosen = decision.choose(probabilities, vocabulary, limits=self._settings.limits)
+        outcome = replace(
             outcome, duration_s=hearing.duration_s, probabilities=probabilities, chosen=chosen
         )
+        code = decision.not_music(probabilities, vocabulary, chosen)
+        if code is None:
+            return outcome
+        error = Problem(code, NOT_MUSIC[code])
+        return replace(outcome, status="skipped", chosen={}, error=error)
 
     def _settled(self, job: Job, outcome: Outcome) -> Outcome:
         """Chosen values → fields; planned again, once, if somebody set a field just before us."""
@@ -135,7 +143,9 @@ class Settling:
         assert file.fields is not None
         old = file.fields.values
         others = self._others(job.path, file, outcome.chosen)
-        fields = self._plan(old, outcome.chosen, others)
+        fields = decision.plan(
+            old, outcome.chosen, self._settings.policies, others=others, join=self._settings.join
+        )
         status: Status = "unchanged"
         try:
             if any(change.changed for change in fields.values()):
@@ -145,27 +155,6 @@ class Settling:
         except FileError as error:
             return replace(outcome, fields=fields, error=Problem.of(error))
         return replace(outcome, status=status, fields=fields)
-
-    def _plan(self, old: Fields, chosen: Fields, others: Others) -> Mapping[str, Change]:
-        """The change of each field. Several values that shall be joined are a change, even if they
-        stay the same."""
-        policies, join = self._settings.policies, self._settings.join
-        fields = decision.plan(self._split(old), chosen, policies, others=others)
-        for name, change in fields.items():
-            apart = len(old.get(name, ())) > 1 and not change.changed
-            if join is not None and policies[name] == "replace" and apart and chosen.get(name):
-                fields[name] = Change(old[name], (join.join(change.new),))
-        return fields
-
-    def _split(self, values: Fields) -> dict[str, tuple[str, ...]]:
-        """Values as they were before they were joined, so that twice equals once."""
-        join = self._settings.join
-        if join is None:
-            return dict(values)
-        return {
-            name: tuple(filter(None, (p.strip() for part in parts for p in part.split(join))))
-            for name, parts in values.items()
-        }
 
     def _others(self, path: Path, file: File, chosen: Fields) -> Others:
         """The values in the file that are not ours; looked up only where the plan depends on it."""

@@ -1,11 +1,11 @@
 """One track, looked at closely: what is heard in it from segment to segment.
 
-The picture that a scan takes the mean of. Nothing is remembered or written.
+A scan takes the mean of this. Nothing is remembered or written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ import numpy as np
 from musictag import decision
 from musictag.audio.decoder import Decoder, IsolatedTrack
 from musictag.audio.samples import SEGMENT_S, Samples
-from musictag.config import Settings
 from musictag.errors import AudioError
 from musictag.hearing.ear_torch import find_device
 from musictag.outcome import Taggram
@@ -23,26 +22,50 @@ from musictag.scan.known import SILENCES
 from musictag.scan.pipeline import check_segments
 
 if TYPE_CHECKING:
+    from musictag.config import Settings
     from musictag.hearing.checkpoint import Checkpoint
+    from musictag.hearing.ear_core import CpuEar
+    from musictag.hearing.ear_torch import Ear
 
 BATCH_SIZE = 8
-"""Of one track there are not many segments, and decoding them is what takes time."""
+"""Number of segments heard at once. One track has few, and decoding them takes most of the time."""
 
 
 def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
     """Hear all of one track; AudioError where a scan would fail or find only silence."""
     check_segments(checkpoint)
+    batch_size = settings.batch_size or BATCH_SIZE
+
+    def load() -> Ear | CpuEar:
+        return checkpoint.load(find_device(settings.device), batch_size=batch_size)
+
+    with Decoder() as decoder:
+        return heard(decoder.track(path), checkpoint, settings, load, batch_size=batch_size)
+
+
+def heard(
+    track: IsolatedTrack,
+    checkpoint: Checkpoint,
+    settings: Settings,
+    load: Callable[[], Ear | CpuEar],
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> Taggram:
+    """Hear all of a track that a decoder has opened, with the model that `load` gives; errors as
+    in `hear`. A file that cannot be read needs no model."""
     starts_s: list[float] = []
     rows: list[tuple[float, ...]] = []
-    with Decoder() as decoder:
-        track = decoder.track(path)
-        for some_s, heard in _hear(track, checkpoint, settings):
-            starts_s += some_s
-            rows += heard
+    batches = _batches(track, batch_size)
+    first = next(batches)
+    ear = load()
+    for batch in chain([first], batches):
+        some_s, segments = zip(*batch, strict=True)
+        starts_s += some_s
+        rows += map(tuple, ear.hear(np.stack(segments)).tolist())  # (B, N) -> (B, K)
     mean = decision.track_probabilities(rows)
     probabilities = dict(zip(checkpoint.tags, mean, strict=True))
     return Taggram(
-        path,
+        track.path,
         checkpoint.name,
         track.duration_s or 0.0,
         checkpoint.tags,
@@ -54,21 +77,8 @@ def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
     )
 
 
-def _hear(
-    track: IsolatedTrack, checkpoint: Checkpoint, settings: Settings
-) -> Iterator[tuple[list[float], list[tuple[float, ...]]]]:
-    """Where some segments start, and their probabilities."""
-    batch_size = settings.batch_size or BATCH_SIZE
-    batches = _batches(track, batch_size)
-    first = next(batches)  # a file that cannot be read needs no model
-    ear = checkpoint.load(find_device(settings.device), batch_size=batch_size)
-    for batch in chain([first], batches):
-        starts_s, segments = zip(*batch, strict=True)
-        heard = ear.hear(np.stack(segments))  # (B, N) -> (B, K)
-        yield list(starts_s), list(map(tuple, heard.tolist()))
-
-
 def _batches(track: IsolatedTrack, size: int) -> Iterator[list[tuple[float, Samples]]]:
+    """Segments with their starts, in seconds."""
     try:
         segments = track.timed_segments()
         while batch := list(islice(segments, size)):

@@ -11,11 +11,31 @@ from functools import lru_cache
 from pathlib import Path
 
 from musictag import metadata
-from musictag.errors import FileError, JournalError, MetadataError
+from musictag.errors import FileError, JournalError, MetadataError, UsageError
 from musictag.metadata import Snapshot, Values, Written
-from musictag.stores.journal import UNSURE_S, Journal, Others, Writing
+from musictag.stores.journal import UNSURE_S, Journal, Others, Writing, exists
 
 log = logging.getLogger(__name__)
+
+
+@contextmanager
+def opened(path: Path, *, write: bool) -> Iterator[Journal | None]:
+    """The journal, with every file settled at which a run was killed.
+
+    Without `write` it is only read, and None if there is none, or none that can be read.
+    """
+    journal: Journal | None = None
+    try:
+        if write or exists(path):
+            journal = Journal(path, read_only=not write)
+    except (JournalError, UsageError) as error:
+        if write:
+            raise
+        log.warning("%s", error)
+    with journal or nullcontext():
+        if write and journal is not None:
+            settle(journal)
+        yield journal
 
 
 def begun(
