@@ -17,8 +17,8 @@ import numpy as np
 from musictag.training.evaluate import judge_genres
 from musictag.training.folder import read_folder
 from musictag.training.scores import by_track
+from musictag.training.settings import TrainSettings
 from musictag.training.thresholds import choose_thresholds
-from musictag.training.train import TrainSettings
 from musictag.vocabulary import for_tags
 
 

@@ -24,14 +24,14 @@ import torch
 from musictag.hearing import checkpoint
 from musictag.hearing.network.architecture import Architecture
 from musictag.hearing.scattering.plan import FrontEnd
-from musictag.training import train
-from musictag.training.batches import Examples
+from musictag.training.batches import Examples, hear
 from musictag.training.dataset import DataSet
 from musictag.training.evaluate import Evaluation, judge
 from musictag.training.features import prepare
 from musictag.training.folder import read_folder
+from musictag.training.settings import AUGMENTATIONS, TrainSettings
 from musictag.training.thresholds import choose_thresholds
-from musictag.training.train import AUGMENTATIONS, TrainSettings
+from musictag.training.train import train
 from musictag.vocabulary import for_tags
 
 
@@ -102,14 +102,12 @@ def judged(model: Path, settings: TrainSettings, dataset: DataSet) -> Evaluation
     """A run's model on the validation split, on the features that its training left behind."""
     assert settings.features is not None
     found = checkpoint.read(model)
-    features = prepare(
-        dataset, settings.front_end, settings.features, n_variants=settings.n_variants
-    )
+    features = prepare(dataset, settings.front_end, settings.features, kinds=settings.variants)
     rows = [
         row for row in dataset.rows("validation") if dataset.examples[row].id not in features.broken
     ]
     examples = Examples(dataset, features, rows, torch.device("cpu"))
-    heard = train.hear(found.network(), examples)
+    heard = hear(found.network(), examples)
     vocabulary = for_tags(dataset.tags)
     thresholds = choose_thresholds(heard, dataset, rows, vocabulary, people=settings.people)
     decided = vocabulary.with_thresholds(thresholds)
@@ -157,7 +155,7 @@ def main() -> None:
     for name in options.only:
         settings = settings_of(name, base)
         print(f"{name} …", file=sys.stderr)
-        print(line(name, judged(train.train(settings), settings, dataset)), flush=True)
+        print(line(name, judged(train(settings), settings, dataset)), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,13 @@ from musictag.cli.endings import complain, endings
 if TYPE_CHECKING:
     from musictag.report.progress import Progress
     from musictag.training.dataset import DataSet
-    from musictag.training.train import EpochResult, FeatureProgress, TrainSettings
+    from musictag.training.record import EpochResult
+    from musictag.training.settings import TrainSettings
+    from musictag.training.train import FeatureProgress
 
 DATA = "Data and result"
 HOW = "How to train"
+LABELS = "What to teach"
 MACHINE = "What to run on"
 
 
@@ -57,7 +60,8 @@ def train(  # noqa: PLR0913  # one argument per option
         typer.Option(
             metavar="NAME|DIR",
             help="Start with the weights of this model. With a few epochs and a lower rate, this "
-            "adapts a model to labels of your own.",
+            "adapts a model to labels of your own. Its tags may be others: those in common are "
+            "taken over.",
             show_default=False,
             autocompletion=completion.models,
             rich_help_panel=DATA,
@@ -104,15 +108,39 @@ def train(  # noqa: PLR0913  # one argument per option
             rich_help_panel=HOW,
         ),
     ] = 3,
-    people: Annotated[
+    wide: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Further versions, up to two semitones faster or slower.",
+            rich_help_panel=HOW,
+        ),
+    ] = 0,
+    mixed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Further versions, mixed with another example whose labels they share.",
+            rich_help_panel=HOW,
+        ),
+    ] = 0,
+    crop: Annotated[
         float,
         typer.Option(
             metavar="X",
-            help="How far genres given by people (column genre of clips.csv) overrule the labels "
-            "of training examples, from 0 to 1.",
+            help="Share of each example that one step hears; half of it takes half the time.",
             rich_help_panel=HOW,
         ),
-    ] = 0.6,
+    ] = 1.0,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|N-N",
+            help="Layers to leave as they are, from 0 on: one (2) or several (0-3).",
+            show_default=False,
+            rich_help_panel=HOW,
+        ),
+    ] = None,
     augment: Annotated[
         bool,
         typer.Option(
@@ -127,6 +155,58 @@ def train(  # noqa: PLR0913  # one argument per option
             rich_help_panel=HOW,
         ),
     ] = 0,
+    tags: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|mtat50|all",
+            help="Tags to learn: one per line of FILE, MagnaTagATune's 50, or all of the data set.",
+            parser=options.name,
+            rich_help_panel=LABELS,
+        ),
+    ] = "all",
+    people: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help="How far tags given by people (column people or genre of clips.csv) raise labels, "
+            "from 0 to 1.",
+            rich_help_panel=LABELS,
+        ),
+    ] = 0.6,
+    absence: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="How far genres that these rule out sink, from 0 to 1. [default: as --people]",
+            show_default=False,
+            rich_help_panel=LABELS,
+        ),
+    ] = None,
+    moods: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help="How far the columns quadrant and moods move labels, from 0 to 1.",
+            rich_help_panel=LABELS,
+        ),
+    ] = 0.5,
+    voice: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help="How far the column voice moves labels, from 0 to 1.",
+            rich_help_panel=LABELS,
+        ),
+    ] = 0.5,
+    balance: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help="How much more rare tags count: each tag's loss is weighed by its share of all "
+            "music to the power of -X.",
+            rich_help_panel=LABELS,
+        ),
+    ] = 0.0,
     device: Annotated[
         str,
         typer.Option(
@@ -145,7 +225,7 @@ def train(  # noqa: PLR0913  # one argument per option
     bfloat16: Annotated[
         bool,
         typer.Option(
-            help="Multiply in half precision: faster on GPUs and on CPUs with AMX.",
+            help="Multiply in half precision: faster on GPUs and on CPUs with AMX or AVX-512 BF16.",
             rich_help_panel=MACHINE,
         ),
     ] = False,
@@ -161,10 +241,10 @@ def train(  # noqa: PLR0913  # one argument per option
         from musictag.hearing.ear_torch import find_device  # noqa: PLC0415
 
         found = find_device(config.override(config.load(), {"device": device}).device)
-        from musictag.training import magnatagatune, ranks  # noqa: PLC0415
-        from musictag.training.train import AUGMENTATIONS, TrainSettings  # noqa: PLC0415
+        from musictag.training import datasets, magnatagatune, ranks  # noqa: PLC0415
+        from musictag.training import settings as asked  # noqa: PLC0415
 
-        settings = TrainSettings(
+        settings = asked.TrainSettings(
             dataset=magnatagatune.directory_of(dataset) or Path(dataset),
             output=output,
             name=name,
@@ -174,8 +254,17 @@ def train(  # noqa: PLR0913  # one argument per option
             seed=seed,
             start=checkpoint.find(start_from).directory if start_from else None,
             n_variants=variants,
+            n_wide=wide,
+            n_mixed=mixed,
+            crop=crop,
+            freeze=asked.layers_of(freeze) if freeze else (),
+            tags=datasets.tags_of(tags),
             people=people,
-            augmentations=AUGMENTATIONS if augment else (),
+            absence=absence,
+            moods=moods,
+            voice=voice,
+            balance=balance,
+            augmentations=asked.AUGMENTATIONS if augment else (),
             patience=patience,
             bfloat16=bfloat16,
             features=features,

@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 NOISE_SHARE = 0.03  # of the examples
+TWO_SEMITONES = 2 ** (2 / 12) - 1  # of speed
 N_BANDS = 8  # of the feature-space equaliser, one octave each, from the top down
 
 
-def vary(samples: Tensor, seed: int, *, rate_hz: int = 16_000) -> Tensor:
+def vary(samples: Tensor, seed: int, *, speed: float = 0.06, rate_hz: int = 16_000) -> Tensor:
     """(N,) samples -> (N,) the same music, otherwise recorded.
 
-    Speed (and with it pitch) by up to 6 %, an equaliser of up to about ±6 dB
+    Speed (and with it pitch) by up to `speed`, an equaliser of up to about ±6 dB
     with a random tilt, sometimes a narrower band as of a poor codec, sometimes
     noise 15 to 40 dB below, gain; it begins anywhere, and what is missing at the
     end follows from the beginning. The same seed gives the same on every device,
@@ -44,10 +45,19 @@ def vary(samples: Tensor, seed: int, *, rate_hz: int = 16_000) -> Tensor:
     if uniform(0, 1) < 1 / 3:
         edge = uniform(3000, rate_hz / 2)
         spectrum = spectrum * torch.sigmoid((edge - frequency) / (0.02 * edge))
-    length = 40 * round(n * uniform(0.94, 1.06) / 40)  # a length the FFT likes
+    length = 40 * round(n * uniform(1 - speed, 1 + speed) / 40)  # a length the FFT likes
     samples = torch.fft.irfft(spectrum, n=length) * (length / n)
     where = (torch.arange(n, device=samples.device) + int(uniform(0, length))) % length
     return samples[where] * 10 ** (uniform(-10, 4) / 20)
+
+
+def overlay(samples: Tensor, other: Tensor, seed: int) -> Tensor:
+    """(N,) and (N,) samples -> (N,) both at once, about equally loud, as loud as the first was."""
+    generator = torch.Generator().manual_seed(seed)
+    level_db = 6 * float(torch.rand((), generator=generator)) - 3
+    loudness, others = (x.square().mean().sqrt().clamp(min=1e-5) for x in (samples, other))
+    mixed = samples + other * (loudness / others * 10 ** (level_db / 20))
+    return mixed * (loudness / mixed.square().mean().sqrt().clamp(min=1e-5))
 
 
 def _equaliser(frequency: Tensor, tilt_db: float, generator: torch.Generator) -> Tensor:
@@ -87,6 +97,12 @@ def shift(features: Tensor) -> Tensor:
     start = torch.randint(T, (B, 1), device=features.device)
     frames = (start + torch.arange(T, device=features.device)) % T  # (B, T)
     return features.gather(2, frames[:, None].expand(B, C, T))
+
+
+def crop(features: Tensor, share: float) -> Tensor:
+    """(B, C, T) -> (B, C, share of T): of each example a random stretch, the ends joined."""
+    length = max(1, round(features.shape[2] * share))
+    return shift(features)[:, :, :length]
 
 
 def mix(features: Tensor, labels: Tensor, alpha: float) -> tuple[Tensor, Tensor]:

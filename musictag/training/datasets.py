@@ -9,6 +9,27 @@ from musictag.training import folder, magnatagatune
 from musictag.training.dataset import DataSet
 
 
+def tags_of(name: str) -> tuple[str, ...]:
+    """The tags that `mtat50`, or a file with a tag on each line, names; () for `all`.
+
+    In a file, empty lines and lines that begin with # are skipped.
+    """
+    if name == "all":
+        return ()
+    if name == "mtat50":
+        return magnatagatune.TAGS
+    try:
+        lines = Path(name).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DataSetError(f"{name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataSetError(f"{name}: not a text file in UTF-8") from error
+    tags = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    if not tags:
+        raise DataSetError(f"{name}: no tags")
+    return tags
+
+
 def open_dataset(directory: Path) -> DataSet:
     """Read the data set in `directory`, laid out as in `folder` or as MagnaTagATune."""
     if magnatagatune.is_in(directory):

@@ -4,8 +4,8 @@
     DIRECTORY/<front end>/v000-00000-….npy  (≤ 128, C, T) float16: one shard
     DIRECTORY/<front end>/noise.npy         (N_NOISES, C, T) float16: of `augment.noises`
 
-Variant 0 of an example is its music as it is; further variants, of training
-examples only, are `augment.vary` of it. A shard is written whole and renamed
+Variant 0 of an example is its music as it is; there are further `variants` of
+training examples only. A shard is written whole and renamed
 into place, so a run killed at any time loses one shard's work. A shard is used
 again while front end, examples and audio are the same; where the audio is not
 there at all (features copied to a machine that only trains) the index is
@@ -18,7 +18,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +30,15 @@ from musictag.disk import replacing
 from musictag.errors import DataSetError, FileError
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
-from musictag.training.augment import N_BANDS, band_gains, noises, vary
+from musictag.training import variants
+from musictag.training.augment import N_BANDS, band_gains, noises
 from musictag.training.dataset import DataSet, Example
 from musictag.training.reading import read_ahead
+from musictag.training.variants import ONE, Variants
 
 SHARD_SIZE = 128
 NOISE, N_NOISES = "noise.npy", 64
-FORMAT = 2  # of the files here; also to be raised when front-end arithmetic or `vary` changes
+FORMAT = 2  # of the files here; also to be raised when front-end arithmetic or `variants` change
 Tell = Callable[[int, int], None]
 
 
@@ -49,12 +51,21 @@ class Shard:
     ids: tuple[str, ...]
     audio: tuple[str | None, ...]
     broken: Mapping[str, str]  # id → why its row is empty
+    partners: tuple[str, ...] = ()  # ids that these are mixed with, in a mixed variant
 
     def holds(self, wanted: Shard) -> bool:
         """Whether these are the features of that; absent audio cannot have changed."""
-        return (self.variant, self.ids) == (wanted.variant, wanted.ids) and all(
+        same = ("variant", "ids", "partners")
+        return all(getattr(self, name) == getattr(wanted, name) for name in same) and all(
             now is None or then == now for then, now in zip(self.audio, wanted.audio, strict=True)
         )
+
+    @property
+    def needed(self) -> list[str]:
+        """The examples whose samples it takes, in the order in which it takes them."""
+        if not self.partners:
+            return list(self.ids)
+        return [id_ for pair in zip(self.ids, self.partners, strict=True) for id_ in pair]
 
 
 class Features:
@@ -64,12 +75,15 @@ class Features:
         self.directory = directory
         self.responses = responses  # (1 + N_BANDS, C), see `augment.turn_knobs`
         self.broken: dict[str, str] = {}
+        self.partners: dict[tuple[int, str], str] = {}  # (variant, id) → id it is mixed with
         self._places: dict[tuple[int, str], tuple[str, int]] = {}
         for shard in shards:
             self.broken.update(shard.broken)
             for row, example in enumerate(shard.ids):
                 self._places[shard.variant, example] = (shard.file, row)
-        self.n_variants = 1 + max(variant for variant, _ in self._places)
+                if shard.partners:
+                    self.partners[shard.variant, example] = shard.partners[row]
+        self.variants = tuple(dict.fromkeys(variant for variant, _ in self._places))
         any_file, _ = next(iter(self._places.values()))
         _, self.n_coefficients, self.n_frames = self._open(any_file).shape
 
@@ -102,7 +116,7 @@ def prepare(
     front_end: FrontEnd,
     directory: Path,
     *,
-    n_variants: int = 1,
+    kinds: Variants = ONE,
     device: torch.device | str = "cpu",
     workers: int | None = None,
     tell: Tell | None = None,
@@ -115,7 +129,7 @@ def prepare(
     directory = place(directory, front_end)
     directory.mkdir(parents=True, exist_ok=True)
     index = _Index.open(directory, front_end)
-    wanted = _shards(dataset, n_variants, workers)
+    wanted = _shards(dataset, kinds, workers)
     todo = [shard for shard in wanted if index.find(shard) is None]
     audible = any(audio is not None for shard in wanted for audio in shard.audio)
     lacks_noise = audible and not (directory / NOISE).exists()
@@ -126,7 +140,7 @@ def prepare(
         if not index.responses.numel():
             index.responses = responses(front_end, scattering, device)
         examples = {example.id: example for example in dataset.examples}
-        reader = read_ahead([examples[id_] for shard in todo for id_ in shard.ids], workers)
+        reader = read_ahead([examples[id_] for shard in todo for id_ in shard.needed], workers)
         total = sum(len(shard.ids) for shard in wanted)
         left = sum(len(shard.ids) for shard in todo)
         for shard in todo:
@@ -160,12 +174,13 @@ def _compute(
         batch: dict[int, Tensor] = {}
         for row in range(first, min(first + batch_size, len(shard.ids))):
             samples = next(reader)
+            other = next(reader) if shard.partners else None
             if isinstance(samples, FileError):
                 broken[shard.ids[row]] = f"{samples.path.name}: {samples.message}"
                 continue
-            batch[row] = torch.from_numpy(samples).to(device)
-            if shard.variant:
-                batch[row] = vary(batch[row], _seed(shard.ids[row], shard.variant))
+            with_ = torch.from_numpy(other).to(device) if isinstance(other, np.ndarray) else None
+            plain = torch.from_numpy(samples).to(device)
+            batch[row] = variants.sound(shard.variant, shard.ids[row], plain, with_)
         if batch:
             features = scattering(torch.stack(list(batch.values())))
             rows[list(batch)] = features.half().cpu().numpy()
@@ -173,7 +188,7 @@ def _compute(
         raise ValueError(f"{shard.file}: features that float16 cannot hold")
     with replacing(directory / shard.file) as temporary, temporary.open("wb") as file:
         np.save(file, rows)
-    return Shard(shard.file, shard.variant, shard.ids, shard.audio, broken)
+    return replace(shard, broken=broken)
 
 
 @torch.inference_mode()
@@ -219,7 +234,12 @@ class _Index:
         if index.path.exists():
             content = json.loads(index.path.read_text(encoding="utf-8"))
             index.shards = [
-                Shard(**shard | {"ids": tuple(shard["ids"]), "audio": tuple(shard["audio"])})
+                replace(
+                    Shard(**shard),
+                    ids=tuple(shard["ids"]),
+                    audio=tuple(shard["audio"]),
+                    partners=tuple(shard.get("partners", ())),
+                )
                 for shard in content["shards"]
             ]
             index.responses = torch.tensor(content["responses"])
@@ -250,11 +270,7 @@ def place(directory: Path, front_end: FrontEnd) -> Path:
     return directory / f"{front_end.normalisation}-{digest}"
 
 
-def _seed(example: str, variant: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{variant}:{example}".encode()).digest()[:6], "big")
-
-
-def _shards(dataset: DataSet, n_variants: int, workers: int | None) -> list[Shard]:
+def _shards(dataset: DataSet, kinds: Variants, workers: int | None) -> list[Shard]:
     """Which rows there should be, and from which audio."""
     with ThreadPoolExecutor(workers) as pool:
         audio = dict(
@@ -265,14 +281,26 @@ def _shards(dataset: DataSet, n_variants: int, workers: int | None) -> list[Shar
             )
         )
     shards = []
-    for variant in range(n_variants):
-        ids = [e.id for e in dataset.examples if variant == 0 or e.split == "train"]
+    training = [example.id for example in dataset.examples if example.split == "train"]
+    for variant in kinds.numbers:
+        ids = training if variant else list(audio)
+        partner = variants.partners(ids, variant) if variants.is_mixed(variant) else {}
         for number, first in enumerate(range(0, len(ids), SHARD_SIZE)):
             some = tuple(ids[first : first + SHARD_SIZE])
             which = hashlib.sha256(json.dumps(some).encode()).hexdigest()[:8]
             file = f"v{variant:03d}-{number:05d}-{which}.npy"
-            shards.append(Shard(file, variant, some, tuple(audio[id_] for id_ in some), {}))
+            others = tuple(partner[id_] for id_ in some) if partner else ()
+            digests = tuple(_joined(audio, id_, partner.get(id_)) for id_ in some)
+            shards.append(Shard(file, variant, some, digests, {}, others))
     return shards
+
+
+def _joined(audio: Mapping[str, str | None], id_: str, other: str | None) -> str | None:
+    """Identity of an example's audio, or of both where it is mixed with another."""
+    own = audio[id_]
+    if other is None or own is None:
+        return own
+    return f"{own}+{audio[other]}" if audio[other] is not None else None
 
 
 def _audio_digest(example: Example) -> str | None:

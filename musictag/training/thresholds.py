@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from musictag.decision import choose
 from musictag.training.dataset import DataSet
 from musictag.training.evaluate import is_judged
-from musictag.training.labels import hear_people
+from musictag.training.labels import Weights, hear_people
 from musictag.training.scores import Mask, Table, binarise, by_track, merge_values, value_shares
 from musictag.vocabulary import FIELDS, Vocabulary
 
@@ -57,7 +57,8 @@ def choose_thresholds(
     """
     tracks = [dataset.examples[row].track for row in rows]
     heard, names = _merged(np.asarray(probabilities, np.float64), dataset, tracks, vocabulary)
-    given = hear_people(dataset.labels[list(rows)], dataset, rows, people, vocabulary)
+    weights = Weights(people=people, absence=people)
+    given = hear_people(dataset.labels[list(rows)], dataset, rows, weights, vocabulary)
     labels, _ = _merged(given.astype(np.float64), dataset, tracks, vocabulary)
     shares = value_shares(dataset.shares, vocabulary)
     positive = binarise(labels, [shares[name] for name in names]) | (labels >= SURE)

@@ -16,7 +16,8 @@ from program import TAGS, Run
 
 from musictag.cli import train as train_command
 from musictag.hearing.network.architecture import Architecture
-from musictag.training.train import TrainSettings
+from musictag.training.datasets import tags_of
+from musictag.training.settings import TrainSettings, layers_of
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +45,7 @@ def test_a_model_is_trained_judged_and_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     small = functools.partial(TrainSettings, architecture=Architecture(n_units=8, n_layers=1))
-    monkeypatch.setattr("musictag.training.train.TrainSettings", small)
+    monkeypatch.setattr("musictag.training.settings.TrainSettings", small)
     training = ("train", "--dataset", data_set, "-o", tmp_path / "run", "--epochs", "2")
     trained = musictag(*training, "--variants", "1", "--name", "ours")
     assert trained.code == 0, trained.stderr
@@ -68,13 +69,13 @@ def test_a_model_is_trained_judged_and_used(
 def test_options_of_training_have_the_defaults_of_its_settings() -> None:
     """The command cannot ask for them: the help would load torch."""
     options = inspect.signature(train_command.train).parameters
+    spelled = {"tags": tags_of, "freeze": lambda text: layers_of(text) if text else ()}
     for field in dataclasses.fields(TrainSettings):
         option = options.get(field.name.removeprefix("n_"))
         if option is not None and field.name != "device":  # there, a name is found for it
             default = inspect.Parameter.empty
-            assert option.default == (
-                default if field.default is dataclasses.MISSING else field.default
-            ), field.name
+            expected = default if field.default is dataclasses.MISSING else field.default
+            assert spelled.get(field.name, lambda x: x)(option.default) == expected, field.name
 
 
 def test_an_example_that_cannot_be_read_is_left_out_and_said(

@@ -14,7 +14,7 @@ from musictag.hearing.network.architecture import Architecture
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.training import augment, features
 from musictag.training.dataset import DataSet, Example
-from musictag.training.train import TrainSettings
+from musictag.training.settings import TrainSettings
 
 TAGS = ("rock", "classical", "no vocals")
 

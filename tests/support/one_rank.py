@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 from musictag.training.ranks import ALONE, Ranks, joined
-from musictag.training.train import EpochResult, TrainSettings, train
+from musictag.training.record import EpochResult
+from musictag.training.settings import TrainSettings
+from musictag.training.train import train
 
 
 def train_and_keep(settings: TrainSettings, ranks: Ranks = ALONE) -> None:

@@ -61,6 +61,27 @@ def test_a_shift_turns_each_example_in_time() -> None:
     assert shifted[:, 0, 0].unique().numel() > 3
 
 
+def test_a_crop_is_a_stretch_of_the_frames_beginning_anywhere() -> None:
+    torch.manual_seed(0)
+    x = torch.arange(8.0).expand(50, 2, 8)
+    cropped = augment.crop(x, 0.5)
+    assert cropped.shape == (50, 2, 4)
+    for row in cropped:
+        assert torch.equal(row, x[0].roll(-int(row[0, 0]), dims=1)[:, :4])
+    assert cropped[:, 0, 0].unique().numel() > 3
+
+
+def test_two_sounds_at_once_are_both_heard_as_loud_as_the_first() -> None:
+    t = torch.arange(16_000) / 16_000
+    one, other = torch.sin(2 * math.pi * 500 * t), 0.01 * torch.sin(2 * math.pi * 2000 * t)
+    mixed = augment.overlay(one, other, 1)
+    assert torch.equal(mixed, augment.overlay(one, other, 1))
+    torch.testing.assert_close(mixed.square().mean(), one.square().mean())
+    level = torch.fft.rfft(mixed).abs()
+    assert 0.7 < float(level[2000] / level[500]) < 1.42  # within 3 dB
+    assert torch.isfinite(augment.overlay(torch.zeros(8), torch.ones(8), 1)).all()
+
+
 def test_a_mixture_has_mixed_labels() -> None:
     torch.manual_seed(0)
     labels = torch.eye(6)

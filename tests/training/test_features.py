@@ -12,11 +12,13 @@ from labelled import write_audible
 from musictag.errors import DataSetError
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
-from musictag.training import features, reading
+from musictag.training import augment, features, reading, variants
+from musictag.training.batches import Examples
 from musictag.training.dataset import Example
 from musictag.training.features import prepare
 from musictag.training.folder import read_folder
 from musictag.training.reading import read_samples
+from musictag.training.variants import Variants
 
 
 @pytest.fixture
@@ -114,12 +116,54 @@ def test_noise_is_computed_once_beside_the_examples(
 
 
 def test_variants_are_of_training_examples_only_and_differ(audible: Path, tmp_path: Path) -> None:
-    made = prepare(read_folder(audible), FrontEnd(), tmp_path / "f", n_variants=2)
-    assert made.n_variants == 2
+    made = prepare(read_folder(audible), FrontEnd(), tmp_path / "f", kinds=Variants(2))
+    assert made.variants == (0, 1)
     plain, varied = made.read(["a0", "a0"], [0, 1])
     assert not torch.allclose(plain, varied, atol=0.1)
     with pytest.raises(KeyError):
         made.read(["d"], [1])
+
+
+def test_a_mixed_variant_holds_both_sounds_and_a_wide_one_is_another_recording(
+    audible: Path, tmp_path: Path
+) -> None:
+    dataset = read_folder(audible)
+    made = prepare(dataset, FrontEnd(), tmp_path / "f", kinds=Variants(1, n_wide=1, n_mixed=1))
+    assert made.variants == (0, 1001, 2001)
+    assert made.partners == {(2001, "a0"): "a1", (2001, "a1"): "a0"}
+    one, other = (torch.from_numpy(read_samples(e)) for e in dataset.examples[:2])
+    seed = variants.seed("a0", 2001)
+    expected = Scattering(FrontEnd())(augment.overlay(one, other, seed)[None])
+    torch.testing.assert_close(made.read(["a0"], [2001]).float(), expected, rtol=1e-3, atol=1e-3)
+    plain, wide = made.read(["a0", "a0"], [0, 1001])
+    assert not torch.allclose(plain, wide, atol=0.1)
+
+
+def test_labels_of_what_is_mixed_are_those_of_both(audible: Path, tmp_path: Path) -> None:
+    dataset = read_folder(audible)
+    dataset.labels[:2] = torch.tensor([[0.5, 0.1, 0.2], [0.5, 0.0, 0.5]]).numpy()
+    made = prepare(dataset, FrontEnd(), tmp_path / "f", kinds=Variants(1, n_mixed=1))
+    examples = Examples(dataset, made, [0, 1], torch.device("cpu"))
+    torch.manual_seed(0)
+    seen = [labels for _ in range(8) for _, some in examples.batches(2) for labels in some]
+    mixed = torch.tensor([0.75, 0.1, 0.1])  # there are no vocals where neither has any
+    apart = torch.from_numpy(dataset.labels[:2])
+    assert any(torch.allclose(row, mixed) for row in seen)
+    assert all(any(torch.allclose(row, one) for one in (mixed, *apart)) for row in seen)
+
+
+def test_what_is_mixed_is_computed_again_when_its_partner_changes(
+    audible: Path, tmp_path: Path, computed: list[str]
+) -> None:
+    kinds = Variants(1, n_mixed=1)
+    prepare(read_folder(audible), FrontEnd(), tmp_path / "f", kinds=kinds)
+    table = audible / "clips.csv"
+    rows = table.read_text()
+    prepare(read_folder(audible), FrontEnd(), tmp_path / "f", kinds=kinds)
+    computed.clear()
+    table.write_text(rows.replace("b,b.wav,0,29,b,validation", "b,b.wav,0,29,b,train"))
+    prepare(read_folder(audible), FrontEnd(), tmp_path / "f", kinds=kinds)
+    assert sorted(set(computed)) == ["a0", "a1", "b"]  # three in the ring now
 
 
 def test_another_front_end_has_its_own_place(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 from labelled import TAGS, clip, write_folder
 
 from musictag.errors import DataSetError
+from musictag.training import magnatagatune
 from musictag.training.dataset import Example
+from musictag.training.datasets import tags_of
 from musictag.training.folder import read_folder
 
 
@@ -140,3 +142,17 @@ def test_the_digest_is_also_that_of_peoples_words(tmp_path: Path) -> None:
     others = {"people": "rock", "quadrant": "Q1", "moods": "Sad", "kind": "tracker", "voice": "no"}
     found = {digest(name, **{name: word}) for name, word in others.items()}
     assert len(found | {plain}) == 6
+
+
+def test_tags_are_named_by_a_file_or_by_a_word(tmp_path: Path) -> None:
+    listed = tmp_path / "tags.txt"
+    listed.write_text("# mine\nrock\n\n no vocals \n", encoding="utf-8")
+    assert tags_of(str(listed)) == ("rock", "no vocals")
+    assert tags_of("all") == ()
+    assert tags_of("mtat50") == magnatagatune.TAGS
+    for text, complaint in (("", "no tags"), ("caf\xe9", "not a text file in UTF-8")):
+        listed.write_bytes(text.encode("latin-1"))
+        with pytest.raises(DataSetError, match=f"tags.txt: {complaint}"):
+            tags_of(str(listed))
+    with pytest.raises(DataSetError, match="absent: No such file"):
+        tags_of(str(tmp_path / "absent"))

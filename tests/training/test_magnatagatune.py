@@ -28,7 +28,8 @@ from musictag.training.dataset import DataSet
 from musictag.training.datasets import open_dataset
 from musictag.training.evaluate import evaluate
 from musictag.training.magnatagatune import ANNOTATIONS, BROKEN, CLIP_INFO, PARTS, TAGS
-from musictag.training.train import TrainSettings, train
+from musictag.training.settings import TrainSettings
+from musictag.training.train import train
 
 # -- reading ---------------------------------------------------------------------------------------
 

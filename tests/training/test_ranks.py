@@ -29,7 +29,10 @@ from musictag.training import ranks
 from musictag.training.features import prepare
 from musictag.training.folder import read_folder
 from musictag.training.ranks import ALONE, Ranks
-from musictag.training.train import EpochResult, Run, TrainSettings, train
+from musictag.training.record import EpochResult
+from musictag.training.run import Run
+from musictag.training.settings import TrainSettings
+from musictag.training.train import train
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 

@@ -20,20 +20,16 @@ from musictag.errors import UsageError
 from musictag.hearing import checkpoint
 from musictag.hearing.network.architecture import Architecture
 from musictag.hearing.scattering.plan import FrontEnd
+from musictag.training.batches import hear
 from musictag.training.dataset import DataSet
 from musictag.training.evaluate import evaluate
 from musictag.training.features import prepare
 from musictag.training.folder import read_folder
-from musictag.training.train import (
-    AUGMENTATIONS,
-    EpochResult,
-    FeatureProgress,
-    Run,
-    TrainSettings,
-    hear,
-    one_cycle,
-    train,
-)
+from musictag.training.record import EpochResult
+from musictag.training.run import Run
+from musictag.training.schedule import one_cycle
+from musictag.training.settings import AUGMENTATIONS, TrainSettings, layers_of
+from musictag.training.train import FeatureProgress, train
 
 
 @pytest.fixture
@@ -134,6 +130,11 @@ def test_another_seed_makes_another_model(learnable: TrainSettings, tmp_path: Pa
     "change",
     [
         {"people": 0.5},
+        {"absence": 0.5},
+        {"moods": 0.5},
+        {"voice": 0.5},
+        {"balance": 0.5},
+        {"crop": 0.5},
         {"smoothing": 0.5},
         {"schedule": "constant"},
         {"averaging": 0.0},
@@ -144,9 +145,15 @@ def test_another_seed_makes_another_model(learnable: TrainSettings, tmp_path: Pa
 def test_every_setting_makes_another_model(
     learnable: TrainSettings, tmp_path: Path, change: dict[str, object]
 ) -> None:
-    table = learnable.dataset / "clips.csv"
-    table.write_text(re.sub(",train,$", ",train,rock", table.read_text(), flags=re.MULTILINE))
-    plain = dataclasses.replace(learnable, augmentations=(), epochs=2)
+    clips, table = (learnable.dataset / name for name in ("clips.csv", "soft_labels.csv"))
+    text = re.sub(",train,$", ",train,rock,Q1,no", clips.read_text(), flags=re.MULTILINE)
+    text = re.sub(",validation,$", ",validation,,,", text, flags=re.MULTILINE)
+    clips.write_text(text.replace(",genre", ",genre,quadrant,voice", 1))
+    if "moods" in change:
+        table.write_text(table.read_text().replace("no vocals", "happy", 1))
+    plain = dataclasses.replace(
+        learnable, augmentations=(), epochs=2, people=0, absence=0, moods=0, voice=0
+    )
     other = dataclasses.replace(plain, **change, output=tmp_path / "other")  # type: ignore[arg-type]
     one, two = (load_file(train(s) / "weights.safetensors") for s in (plain, other))
     assert any(not torch.equal(one[name], two[name]) for name in one)
@@ -182,7 +189,9 @@ def test_training_begins_with_another_models_weights(
     assert str(tmp_path) not in json.dumps(record)
 
 
-def test_other_tags_keep_all_but_the_last_layer(learnable: TrainSettings, tmp_path: Path) -> None:
+def test_of_other_tags_those_in_common_keep_their_rows_too(
+    learnable: TrainSettings, tmp_path: Path
+) -> None:
     first = train(learnable)
     table = learnable.dataset / "soft_labels.csv"
     table.write_text(table.read_text().replace("rock", "polka", 1))
@@ -191,9 +200,52 @@ def test_other_tags_keep_all_but_the_last_layer(learnable: TrainSettings, tmp_pa
     dataset = read_folder(again.dataset)
     run = Run(again, dataset, prepare(dataset, FrontEnd(), again.features or Path()))
     run.begin()
+    found = run.model.state_dict()
     for name, tensor in checkpoint.read(first).network().state_dict().items():
-        same = torch.equal(run.model.state_dict()[name], tensor)
-        assert same != name.startswith("output."), name
+        if not name.startswith("output."):
+            assert torch.equal(found[name], tensor), name
+            continue
+        assert not torch.equal(found[name][0], tensor[0]), name  # rock has become polka
+        assert torch.equal(found[name][1:], tensor[1:]), name
+    prior = run.training.labels[:, 0].mean().logit()
+    torch.testing.assert_close(found["output.bias"][0], prior)
+
+
+def test_a_model_of_fewer_tags_is_cut_from_one_of_more(
+    learnable: TrainSettings, tmp_path: Path
+) -> None:
+    whole = train(learnable)
+    some = dataclasses.replace(
+        learnable, output=tmp_path / "some", start=whole, tags=("no vocals", "rock"), epochs=1
+    )
+    cut = checkpoint.read(train(dataclasses.replace(some, learning_rate=0.0, averaging=0.0)))
+    assert cut.tags == ("no vocals", "rock")
+    before = checkpoint.read(whole).network().state_dict()
+    for name, tensor in cut.network().state_dict().items():
+        expected = before[name][[2, 0]] if name.startswith("output.") else before[name]
+        torch.testing.assert_close(tensor, expected, msg=name)
+
+
+def test_frozen_layers_keep_their_weights(learnable: TrainSettings) -> None:
+    settings = dataclasses.replace(learnable, freeze=(0,), epochs=2)
+    dataset = read_folder(settings.dataset)
+    run = Run(settings, dataset, prepare(dataset, FrontEnd(), settings.features or Path()))
+    run.begin()
+    before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    run.epoch()
+    for name, tensor in run.model.state_dict().items():
+        frozen = name.endswith("_l0") or name in ("mean", "std")
+        assert torch.equal(tensor, before[name]) == frozen, name
+    with pytest.raises(UsageError, match="no layer 2 to freeze, only 0 to 1"):
+        train(dataclasses.replace(settings, freeze=(2,)))
+
+
+def test_layers_are_named_by_a_number_or_a_range() -> None:
+    assert layers_of("2") == (2,)
+    assert layers_of("0-3") == (0, 1, 2, 3)
+    for text in ("", "-1", "3-0", "two", "0-", "0-3-5"):
+        with pytest.raises(UsageError, match="a number or a range such as 0-3"):
+            layers_of(text)
 
 
 def test_a_model_with_another_front_end_is_refused(
@@ -213,6 +265,9 @@ def test_a_model_with_another_front_end_is_refused(
         ({"people": 1.5}, "people must be from 0 to 1"),
         ({"learning_rate": -0.001}, "learning_rate must be at least 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be at least 0"),
+        ({"moods": -0.5}, "moods must be from 0 to 1"),
+        ({"balance": -1}, "balance must be at least 0"),
+        ({"crop": 0.0}, "crop must be more than 0 and at most 1"),
         ({"patience": -1}, "patience must be at least 0"),
         ({"seed": 10**30}, "seed must be from"),
         ({"schedule": "cosine"}, "one-cycle, exponential, constant"),

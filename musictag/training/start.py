@@ -1,0 +1,59 @@
+"""What a run takes over from models that were trained before it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from musictag.errors import UsageError
+from musictag.hearing import checkpoint
+from musictag.hearing.checkpoint import Checkpoint
+from musictag.hearing.network.recurrent import Tagger
+from musictag.hearing.scattering.plan import FrontEnd
+
+
+def read(directory: Path, front_end: FrontEnd) -> Checkpoint:
+    """A model that hears the same features; UsageError for any other."""
+    found = checkpoint.read(directory)
+    if found.front_end != asdict(front_end):
+        raise UsageError(f"{found.name} is of no use here: it has another front end")
+    return found
+
+
+@torch.no_grad()
+def take_weights(model: Tagger, start: Checkpoint, tags: tuple[str, ...]) -> None:
+    """Copy all that an earlier model knows into `model`, whose tags are `tags`.
+
+    Of the last layer the rows of the tags that both have are taken; those of
+    other tags stay as they are.
+    """
+    weights = dict(start.network().state_dict())
+    shared = [(tags.index(tag), there) for there, tag in enumerate(start.tags) if tag in tags]
+    here, there = (
+        (torch.tensor(rows, dtype=torch.long) for rows in zip(*shared, strict=True))
+        if (shared)
+        else (torch.empty(0, dtype=torch.long),) * 2
+    )
+    for name, own in model.output.state_dict(prefix="output.").items():
+        mixed: Tensor = own.cpu().clone()
+        mixed[here] = weights[name][there]
+        weights[name] = mixed
+    model.load_state_dict(weights)
+
+
+def freeze(model: Tagger, layers: tuple[int, ...]) -> None:
+    """Keep the weights of these recurrent layers as they are."""
+    n_layers = model.architecture.n_layers
+    if strange := [layer for layer in layers if not 0 <= layer < n_layers]:
+        raise UsageError(f"there is no layer {strange[0]} to freeze, only 0 to {n_layers - 1}")
+    for name, parameter in model.recurrent.named_parameters():
+        layer = name.removesuffix("_reverse").rpartition("_l")[2]
+        parameter.requires_grad_(int(layer) not in layers)
+
+
+def learning(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that training changes."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
