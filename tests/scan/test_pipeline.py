@@ -877,7 +877,8 @@ def test_remembered_files_keep_their_places_among_others(
     listening: Listening, song: Song, cache: Cache
 ) -> None:
     paths = [song() for _ in range(300)]
-    scan(paths[::3] + paths[100:200], listening, cache=cache)
+    # each path once: whether its second would be remembered depends on how far the first has come
+    scan(dict.fromkeys(paths[::3] + paths[100:200]), listening, cache=cache)
     paths.insert(150, paths[0].with_name("gone.mp3"))
     outcomes = scan(paths, listening, cache=cache)
     assert [outcome.path for outcome in outcomes] == paths
