@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -41,6 +42,38 @@ class JournalError(MusictagError):
     """What was written cannot be written down, or what was written down not read."""
 
     code = "journal"
+
+
+class OutOfMemoryError(MusictagError):
+    """The machine, or a limit on this process, leaves too little memory."""
+
+    code = "memory"
+    CURE = "close other programs or raise the limit; --jobs 1 --batch-size 1 needs least"
+
+    @classmethod
+    def of(cls, error: BaseException) -> OutOfMemoryError | None:
+        """What libraries say when memory runs out, as one of ours; None for any other error.
+
+        NumPy and torch have words of their own, and a library that finds no room cannot be
+        imported.
+        """
+        said = str(error)
+        is_it = isinstance(error, MemoryError) or _NO_MEMORY.search(said)
+        if not is_it and not (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return None
+        what = ""
+        if size := re.search(r"allocate ([\d.]+ \w+)", said):
+            what = f" for another {size[1]}"
+        elif library := re.search(r"(\S+\.so\S*): ", said):
+            what = f" to load {library[1]}"
+        return cls(f"there is not enough memory{what} ({cls.CURE})")
+
+
+_NO_MEMORY = re.compile(
+    "failed to map segment|[Cc]annot allocate memory|DefaultCPUAllocator|can't start new thread"
+    "|out of memory|bad_alloc"
+)
+"""What torch, the dynamic linker and Python say when memory runs out."""
 
 
 class DataSetError(MusictagError):

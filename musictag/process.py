@@ -7,8 +7,11 @@ and by the processes that it starts, never by the library.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import sys
+
+from musictag.errors import OutOfMemoryError
 
 # mallopt(3)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -28,6 +31,19 @@ def n_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_room(megabytes: int) -> None:
+    """OutOfMemoryError if so much address space is not to be had (a limit, or no overcommitment).
+
+    Ask before a library is loaded that would abort the whole process when it finds no room.
+    """
+    try:
+        mmap.mmap(-1, megabytes << 20).close()
+    except OSError as error:
+        raise OutOfMemoryError(
+            f"there is not enough memory for another {megabytes} MB ({OutOfMemoryError.CURE})"
+        ) from error
 
 
 def for_a_program() -> None:

@@ -90,7 +90,7 @@ def test_a_file_that_is_none_is_explained(tiny: Path, tmp_path: Path) -> None:
 def test_what_makes_no_sense_is_refused_at_once(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="neither a directory"):
         Tagger("no such model")
-    with pytest.raises(UsageError, match="unknown device"):
+    with pytest.raises(UsageError, match="expected auto, cpu"):
         Tagger(tiny, device="abacus")
     tagger = Tagger(tiny)
     with pytest.raises(UsageError, match="no such setting"):

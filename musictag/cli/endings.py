@@ -14,6 +14,7 @@ from musictag.errors import (
     DataSetError,
     DeviceError,
     MusictagError,
+    OutOfMemoryError,
     UsageError,
 )
 
@@ -34,6 +35,12 @@ def endings() -> Iterator[None]:
     except BrokenPipeError:
         streams.give_up_stdout()  # the reader has seen enough
         raise typer.Exit(128 + 13) from None
+    except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        shortage = OutOfMemoryError.of(error)
+        if shortage is None:
+            raise
+        complain(str(shortage))
+        raise typer.Exit(1) from None
 
 
 def complain(message: str) -> None:

@@ -23,6 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from musictag import process
 from musictag.disk import replacing
 from musictag.errors import CheckpointError
 from musictag.vocabulary import MOST_TAGS, Calibration, Vocabulary, magnatagatune, parse
@@ -103,6 +104,7 @@ class Checkpoint:
 
         if str(device) == "cpu" and (ear := self._on_cpu(batch_size, n_cores)):
             return ear
+        process.check_room(600)  # torch ends the process if it finds too little
         from musictag.hearing.ear_torch import Ear  # noqa: PLC0415
         from musictag.hearing.network.recurrent import on_one_core  # noqa: PLC0415
         from musictag.hearing.scattering.torch import Scattering  # noqa: PLC0415

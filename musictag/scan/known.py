@@ -92,7 +92,7 @@ def stat_of(path: Path) -> os.stat_result:
     try:
         result = path.stat()
     except OSError as error:
-        raise _explained(path, error) from error
+        raise FileError.of_system(path, error, "cannot be opened") from error
     except ValueError as error:  # a NUL in the name, from a list
         raise FileError(path, "not_found", "no file can have such a name") from error
     if not stat.S_ISREG(result.st_mode):
@@ -101,15 +101,6 @@ def stat_of(path: Path) -> os.stat_result:
     if result.st_size == 0:
         raise FileError(path, "empty", "the file is empty", cure="restore it or delete it")
     return result
-
-
-def _explained(path: Path, error: OSError) -> FileError:
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return FileError(path, "not_found", "there is no such file")
-    if isinstance(error, PermissionError):
-        cure = "check the permissions of the file and its folder"
-        return FileError(path, "permission", "may not be read", cure=cure)
-    return FileError(path, "io", f"cannot be opened: {error.strerror or error}")
 
 
 def _decoders() -> str:

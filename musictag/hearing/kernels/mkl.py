@@ -25,6 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musictag import process
+from musictag.errors import OutOfMemoryError
+
 Real = NDArray[np.float32]
 Complex = NDArray[np.complex64]
 Bfloat16 = NDArray[np.uint16]
@@ -39,14 +42,20 @@ _COMPLEX, _REAL, _SINGLE, _COMPLEX_COMPLEX, _NOT_IN_PLACE = 32, 33, 35, 39, 44
 _ROW_MAJOR, _AS_IT_IS = 101, 111
 
 
+_ROOM_MB = 560
+"""Address space that these functions and a model need, in megabytes. With less, the library ends
+the whole process when it is loaded."""
+
+
 @functools.cache
 def is_there() -> bool:
     """Whether this machine has these functions, and they compute what they should."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return False
     try:
+        process.check_room(_ROOM_MB)
         return _works()
-    except (OSError, AttributeError, RuntimeError, ValueError):
+    except (OSError, AttributeError, RuntimeError, ValueError, OutOfMemoryError):
         return False
 
 
