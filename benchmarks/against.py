@@ -1,32 +1,33 @@
-"""musictag against what people tag music with now: same machine, same files, in turns.
+"""musictag against other ways to tag music: same machine, same files, in turns.
 
     python benchmarks/against.py [ALBUM] [--musicnn PYTHON] [--settag COMMAND] [--essentia COMMAND]
                                  [--runs N] [--few N] [--only NAME…] [--json]
 
-    musictag  `musictag scan` of the whole album, all of every track, nothing remembered
-    musicnn   (Pons and Serra) its own command, `python -m musicnn.tagger FILE --print`, which takes
-              one file; and its function `extractor` on all files in one process. Its defaults:
-              all of the track, in pieces of 3 s that do not overlap.
-    loop      the same kind of front end and network as one would write it down, with librosa,
-              kymatio and one segment after the other (peers/loop.py)
-    settag, essentia-autotagger   their commands, if their models are installed; they are downloaded
-              from essentia.upf.edu
+    musictag  `musictag scan` of the whole album, every track to its end, nothing remembered
+    musicnn   (Pons and Serra) its command, `python -m musicnn.tagger FILE --print`, which takes
+              one file; and its function `extractor` for all files in one process. Its defaults:
+              the whole track, in pieces of 3 s that do not overlap.
+    loop      the plainest way to write the same kind of front end and network, with librosa and
+              kymatio, one segment after the other (peers/loop.py)
+    settag, essentia-autotagger   their commands, if their models are installed; the models
+              come from essentia.upf.edu
 
-The others are slow: they hear the album's first `--few` tracks, so throughput (seconds of music per
-second) is compared, with what a command needs to start and without; without it musictag's
-is that of the album's further tracks after its first. `--only` takes the names above, one (a scan
-of one track, always measured) and extractor. Everything runs once before it is timed.
+The others are slow, so they hear only the album's first `--few` tracks. What is compared is
+throughput, seconds of music per second, with and without the time a command needs to start.
+For musictag the latter is the throughput of the album's tracks after the first. `--only` takes
+the names above, `one` (a scan of one track, always measured) and `extractor`. Everything runs
+once before it is timed.
 
-Each of the others lives in an environment of its own:
+Each of the others needs an environment of its own:
 
     python3.11 -m venv musicnn && musicnn/bin/pip install tensorflow-cpu==2.15.1 'librosa<0.12' 'numpy<2'
     musicnn/bin/pip install --no-deps musicnn==0.1.0
-        (it asks for numpy < 1.17 but runs with this, about twice as fast as with what was there
-        when it was made: Python 3.7, tensorflow==1.15.5 numpy==1.16.6 librosa==0.7.2)
+        (it asks for numpy < 1.17 but runs with this, about twice as fast as with the versions of
+        its time: Python 3.7, tensorflow==1.15.5 numpy==1.16.6 librosa==0.7.2)
     python3.11 -m venv settag && settag/bin/pip install settag==0.2.2
     python3.11 -m venv essentia && essentia/bin/pip install essentia-autotagger[analysis]==0.1.0
 
-and the loop in musictag's own with librosa, as `pip install musictag[test]` has it.
+The loop runs in musictag's own environment, with librosa from `pip install musictag[test]`.
 """  # noqa: E501  # commands to be copied
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ PEERS = ROOT / "benchmarks" / "peers"
 
 @dataclass(frozen=True)
 class Rival:
-    """One way to tag the same music, and how long it took for it."""
+    """One way to tag the same music."""
 
     label: str
     command: Command
     paths: Sequence[Path]
     wanted: float | None = None
-    """How many times its throughput an issue asks of musictag's."""
+    """How many times this throughput is asked of musictag."""
 
 
 def main() -> None:
@@ -103,7 +104,7 @@ def main() -> None:
 
 
 def rivals(arguments: argparse.Namespace, tracks: Sequence[Path]) -> dict[str, Rival]:
-    """Name → who takes part; musictag first, and its scan of one track."""
+    """Name → rival, with musictag and its scan of one track first."""
     few = tracks[: arguments.few]
     few_s = [str(path) for path in few]
     scan = [*MUSICTAG, "scan", "--format", "jsonl", "--device", "cpu"]
@@ -136,14 +137,14 @@ def rivals(arguments: argparse.Namespace, tracks: Sequence[Path]) -> dict[str, R
 
 
 def present(rivals: Mapping[str, Rival]) -> tuple[dict[str, Rival], dict[str, str]]:
-    """Who runs here, after a first run that is not counted; and who does not, and why."""
+    """The rivals that run here, after a run that does not count, and why the others do not."""
     reasons = {name: reason_against(rival.command) for name, rival in rivals.items()}
     found = {name: rival for name, rival in rivals.items() if not reasons[name]}
     return found, {rivals[name].label: reason for name, reason in reasons.items() if reason}
 
 
 def reason_against(command: Command) -> str:
-    """Why it does not run here; empty if it does."""
+    """Why a command does not run here; empty if it does."""
     print(f"{command.words[0]}, to warm up …", file=sys.stderr)
     try:
         run(command)
@@ -160,7 +161,7 @@ def duration_s(path: Path) -> float:
 
 
 def row(runs: Sequence[Run], music_s: float) -> dict[str, float]:
-    """Times real time with the command's start, and without where it says what that took."""
+    """Throughput with the command's start, and without it if the output says how long it took."""
     wall_s = median(r.wall_s for r in runs)
     found = {"music_s": music_s, "wall_s": wall_s, "cpu_s": median(r.cpu_s for r in runs)}
     found |= {"whole": music_s / wall_s, "per_cpu": music_s / found["cpu_s"]}
@@ -172,7 +173,7 @@ def row(runs: Sequence[Run], music_s: float) -> dict[str, float]:
 
 
 def further(runs: Mapping[str, Sequence[Run]], music_s: Mapping[str, float]) -> float:
-    """musictag's throughput for the tracks after the first, before which it started."""
+    """musictag's throughput for the tracks after the first: the first one includes the start."""
     walls_s = [median(r.wall_s for r in runs[name]) for name in ("musictag", "one")]
     return (music_s["musictag"] - music_s["one"]) / (walls_s[0] - walls_s[1])
 

@@ -1,8 +1,9 @@
-"""Music to measure with, made in seconds: albums of mp3s of different sound, and one long mix.
+"""Music to measure with: albums of mp3s that all differ, and long mixes, made in seconds.
 
-A few pieces are encoded once. A track is their mp3 frames, copied, in an order of
-its own: no two tracks are the same to a cache, and three hours cost no more to
-make than three minutes. 192 kbit/s, 44.1 kHz, stereo: what most collections hold.
+A few pieces are encoded once. Each track holds copies of their mp3 frames in an order
+of its own, so no two tracks look the same to a cache, and a mix of three hours takes
+little longer to make than three minutes. 192 kbit/s, 44.1 kHz and stereo are what
+most collections hold.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ FRAME = 1152
 
 
 def make(folder: Path, *, n_tracks: int = 10, seconds: float = 240.0) -> list[Path]:
-    """An album of tracks of this length."""
+    """Make an album of tracks of this length."""
     return [
         make_track(folder / f"{number:03} track.mp3", number, seconds=seconds)
         for number in range(1, n_tracks + 1)
@@ -34,7 +35,7 @@ def make(folder: Path, *, n_tracks: int = 10, seconds: float = 240.0) -> list[Pa
 
 
 def make_track(path: Path, seed: int, *, seconds: float) -> Path:
-    """One mp3; another seed is another order of the pieces."""
+    """Make one mp3; another seed gives another order of the pieces."""
     pieces = _pieces()
     order = np.random.default_rng(seed).integers(len(pieces), size=1 + int(seconds / PIECE_S))
     frames = [frame for piece in order for frame in pieces[piece]]
@@ -44,7 +45,7 @@ def make_track(path: Path, seed: int, *, seconds: float) -> Path:
 
 @functools.cache
 def _pieces() -> Sequence[Sequence[bytes]]:
-    """Each piece's mp3 frames."""
+    """The mp3 frames of each piece."""
     pieces = []
     for seed in range(N_PIECES):
         samples = sounds.chord(PIECE_S, seed=seed) + sounds.noise(PIECE_S, seed=seed, amplitude=0.1)
@@ -59,7 +60,7 @@ def _write(path: Path, frames: Sequence[bytes]) -> None:
         stream = output.add_stream("libmp3lame", rate=RATE_HZ, layout="stereo")
         stream.bit_rate = BIT_RATE
         stream.codec_context.format = "fltp"
-        stream.codec_context.open()  # nothing is encoded: the muxer asks what the frames hold
+        stream.codec_context.open()  # nothing is encoded, but the muxer wants the format
         for number, frame in enumerate(frames):
             packet = av.Packet(frame)
             packet.stream = stream

@@ -1,7 +1,7 @@
-"""Whole commands, measured from outside: wall time, processor time, memory of all their processes.
+"""Whole commands, measured from outside: wall time, processor time and memory of all processes.
 
-Commands that are compared are run in turns, so that a slow moment of the machine
-slows all alike.
+Commands to be compared run in turns, so that a slow moment of the machine slows
+all of them alike.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from musictag import process
 ROOT = Path(__file__).resolve().parent.parent
 MUSICTAG = (sys.executable, "-m", "musictag")
 _LOOK_S = 0.05
-"""How often memory is looked at."""
+"""Seconds between two looks at the memory."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """What is run, and how."""
+    """A command line and how to run it."""
 
     words: Sequence[str]
     code: int = 0
-    """The exit code that it should end with."""
+    """The exit code that is expected."""
     at_home: bool = False
-    """With the settings and caches of whoever is measuring; otherwise in an empty folder."""
+    """Whether it runs with the settings and caches of the user; by default in an empty folder."""
     home: Path | None = None
-    """Or in this one."""
+    """The folder for settings and caches, instead of an empty one."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of a command took; itself and all its children."""
+    """What one run of a command took, with all its children."""
 
     wall_s: float
     cpu_s: float
     output: str
     first_line_s: float
-    """From the start to the first line on standard output; NaN if there was none."""
+    """Seconds from the start to the first line on standard output; NaN if there was none."""
     memory_gb: float = math.nan
-    """The most that its processes held at once, shared pages counted once; only if watched."""
+    """The most that all processes held at once, shared pages counted once; NaN unless watched."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What an issue asks for, and what was found."""
+    """A figure that was measured, and the one that is asked for."""
 
     what: str
     found: float
@@ -74,7 +74,7 @@ class Bound:
 
 
 def run(command: Command, *, watched: bool = False) -> Run:
-    """Run a command to its end; Failed with what it said if its exit code is another one."""
+    """Run a command to its end; Failed, with its output, if the exit code is unexpected."""
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile() as said:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -100,12 +100,12 @@ def run(command: Command, *, watched: bool = False) -> Run:
     return Run(wall_s, cpu_s, output, first_line_s, max(memory_gb))
 
 
-class Failed(Exception):  # noqa: N818  # what it says begins with the command
-    """A command did not end as it should."""
+class Failed(Exception):  # noqa: N818  # its message begins with the command
+    """A command ended with another exit code than expected."""
 
 
 def in_turns(commands: Mapping[str, Command], n_runs: int) -> dict[str, list[Run]]:
-    """Each command so many times."""
+    """Run each command `n_runs` times."""
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for turn in range(n_runs):
         for name, command in commands.items():
@@ -133,7 +133,7 @@ def _environment(home: str | None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _watched(pid: int) -> Iterator[list[float]]:
-    """The memory of a process and all below it, in GB, as often as it is looked at."""
+    """Measure the memory of a process and its descendants, in GB, until the block ends."""
     seen = [0.0]
     over = threading.Event()
 
@@ -165,7 +165,7 @@ def _family(pid: int) -> set[int]:
 
 
 def _memory_kb(pid: int) -> int:
-    """What of memory is this process's: of a page shared by n processes, its nth part."""
+    """The memory of a process, in KB; of a page that n processes share, its nth part."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

@@ -1,11 +1,11 @@
-"""How fast each door of musictag.audio is, per container: CPU seconds per minute of music.
+"""How fast each decoder of musictag.audio is, per container: CPU seconds per minute of music.
 
     python benchmarks/decoding.py                     two minutes of made music in every container
     python benchmarks/decoding.py song.mp3 --json     this file
 
-Doors are measured with mixing to mono and without resampling, best of three,
-one thread, in CPU time. The ratio libsndfile/ffmpeg decides which is asked
-first (below 1: libsndfile); "track" is the whole way to 16 kHz segments.
+Decoders are measured with mixing to mono and without resampling, on one thread, as the
+best of three CPU times. The ratio libsndfile/ffmpeg decides which of them is asked first
+(libsndfile if it is below 1). "track" is the whole way to 16 kHz segments.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def drain(items: Iterator[object]) -> None:
 
 @dataclass(frozen=True)
 class Row:
-    """CPU seconds per minute of music; None where a door cannot read the file."""
+    """CPU seconds per minute of music; None where a decoder cannot read the file."""
 
     file: str
     first: str

@@ -1,10 +1,10 @@
-"""Decoding and resampling alone, with all cores: below this no scan can come.
+"""Decoding and resampling alone, on all cores: no scan can be faster than this.
 
     python benchmarks/floor.py [--jobs N] PATH...
 
-The same decoder as a scan's, in processes, the samples thrown away. Prints one
-JSON object: the seconds from when all processes were ready until the last file
-was through (`work_s`), and how much music it was (`music_s`).
+Runs a scan's own decoder in several processes and throws the samples away. Prints
+one JSON object: `work_s`, the seconds from when all processes were ready until the
+last file was decoded, and `music_s`, the seconds of music in the files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is there, as in a scan
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported, as in a scan
 
 from musictag import files, process
 from musictag.audio.track import Track
@@ -25,7 +25,7 @@ from musictag.errors import FileError
 
 
 def drained(path: Path) -> float:
-    """The seconds of music in it; none in a file that cannot be read."""
+    """Decode a file; the seconds of music in it, 0 if it cannot be read."""
     track = Track(path)
     try:
         for _ in track.segments():

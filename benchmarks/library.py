@@ -2,21 +2,21 @@
 
     python benchmarks/library.py [--only NAME…] [--runs N] [--folder DIR] [--plot SVG] [--json]
 
-All in whole commands, in processes of their own; times are medians. By name:
+Whole commands are measured; times are medians. NAME is one of:
 
-remembered  `musictag scan` of 1,000, 10,000 and 100,000 files that did not change, as JSON lines
-            into a file and as a table (`--sizes`). The files are copies of small ones, each with a
-            sound of its own in a cache that the program's own code filled, and all of them in a
-            journal as if an earlier scan had written them. Half stand as musictag wrote them, a
-            quarter has a genre of their owner's, a quarter has lost its tags and is to be written.
-walk        A tree of 500,000 such files walked, and scanned once (`--walk`): time and memory.
-growth      New tracks of three seconds, nothing remembered: time per track with 10 to 1,000 of
-            them (`--new`), each against the next fewer: the first ones are decoded while the
-            model is loaded, and cost less.
+remembered  `musictag scan` of 1,000, 10,000 and 100,000 unchanged files (`--sizes`), as JSON lines
+            into a file and as a table. The files are copies of small ones; a cache, filled by the
+            program's own code, has different sound for each, and a journal has all of them as
+            written by an earlier scan. Half are as musictag wrote them, a quarter have a genre
+            set by their owner, and a quarter have lost their tags and would be written.
+walk        Walking a tree of 500,000 such files (`--walk`), and scanning it once: time and memory.
+growth      Time per new track of three seconds, with 10 to 1,000 of them (`--new`) and nothing
+            remembered. Each size is compared with the next smaller one, because the first
+            tracks are decoded while the model is loaded and cost less.
 
-Memory is that of all processes at once, in a run of its own (Linux). Time per file is given
-without the start of the command, which is that of a scan of one file. `--plot` draws it; what is
-not measured in this run is left out of the picture.
+Memory is that of all processes at once, taken in a run of its own (Linux). Time per file leaves
+out the start of the command, which is measured by a scan of one file. `--plot` draws what this
+run has measured.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MODEL = "scat-5l-512h-gru"
 OURS = {"GENRE": ("Rock",), "MOOD": ("Slow",)}
 THEIRS = {"GENRE": ("Jazz",), "MOOD": ("Slow",)}
 KINDS: tuple[Mapping[str, tuple[str, ...]], ...] = (OURS, THEIRS, OURS, {})
-"""What stands in every fourth file; the cache says that each of them is slow rock."""
+"""The tags of every fourth file; the cache says that each of them is slow rock."""
 WALK = """import pathlib, sys
 from musictag import files
 print(sum(1 for _ in files.walk([pathlib.Path(sys.argv[1])])))"""
@@ -68,10 +68,10 @@ class Row:
     what: str
     n_files: int
     wall_s: float
-    """Of the whole command."""
+    """Seconds for the whole command."""
     cpu_s: float
     each_s: float
-    """Per file, without the start."""
+    """Seconds per file, without the start of the command."""
     memory_gb: float
 
 
@@ -127,7 +127,7 @@ def remembered(folder: Path, arguments: argparse.Namespace) -> list[Row]:
 
 
 def scan(music: Path, home: Path, form: str = "jsonl") -> Command:
-    """Into a file, as people do; not through a pipe that somebody has to empty."""
+    """A scan with its output in a file, so that nobody has to empty a pipe."""
     words = [*MUSICTAG, "scan", os.fspath(music), "--format", form, "--device", "cpu"]
     return Command(
         ["sh", "-c", 'exec "$@" > "$0"', os.fspath(home / f"told.{form}"), *words], home=home
@@ -142,8 +142,10 @@ def row(
     starts: Sequence[Run],
     n_started: int = 0,
 ) -> Row:
-    """From runs of a command and of its start, or of one with fewer files; the memory from one
-    more, since looking costs."""
+    """A row from the runs of a command and of its start, or of the same with fewer files.
+
+    Memory comes from one more run, because looking at it takes time.
+    """
     wall_s = median(r.wall_s for r in runs)
     each_s = (wall_s - median(r.wall_s for r in starts)) / (n_files - n_started)
     memory_gb = run(command, watched=True).memory_gb
@@ -151,7 +153,7 @@ def row(
 
 
 def make_remembered(home: Path, n_files: int) -> None:
-    """Below `home` music, and the cache and the journal as scans of it would have left them."""
+    """Make music below `home`, and the cache and journal that scans of it would have left."""
     print(f"making {n_files:,} remembered files …", file=sys.stderr)
     model = checkpoint.find(MODEL)
     numbers = random.Random(0)
@@ -188,7 +190,7 @@ def make_remembered(home: Path, n_files: int) -> None:
 
 
 class AtOnce(Journal):
-    """A journal whose entries all come to the disk at the end: 100,000 would take very long."""
+    """A journal that reaches the disk only at the end, because 100,000 entries take very long."""
 
     def __enter__(self) -> AtOnce:
         self._database.execute("BEGIN")
@@ -204,7 +206,7 @@ class AtOnce(Journal):
 
 
 def song(folder: Path, values: Mapping[str, tuple[str, ...]]) -> tuple[bytes, Snapshot]:
-    """A second of music with these tags, and what stands in it."""
+    """A second of music with these tags, and its metadata as read back."""
     path: Path = sounds.make(folder, "mp3", seconds=1, rate_hz=8000, channels=1)
     metadata.write(path, values)
     content, snapshot = path.read_bytes(), metadata.snapshot(path)
@@ -213,7 +215,7 @@ def song(folder: Path, values: Mapping[str, tuple[str, ...]]) -> tuple[bytes, Sn
 
 
 def paths(folder: Path, n_files: int) -> Iterator[Path]:
-    """Ten tracks to an album, a hundred albums to a folder."""
+    """Paths for tracks: ten to an album, a hundred albums to a folder."""
     for number in range(n_files):
         album = folder / f"{number // 1000:03}" / f"Album {number // 10 % 100:02}"
         if number % 10 == 0:
@@ -270,7 +272,7 @@ MEASURES = {"remembered": remembered, "walk": walk, "growth": growth}
 
 
 def bounds(rows: Sequence[Row]) -> list[Bound]:
-    """What is asked for, of what was measured."""
+    """Compare what was measured with what is asked for."""
     found = [
         Bound(f"files per second, {row.what}, {row.n_files:,}", 1 / row.each_s, 5000, at_least=True)
         for row in rows
@@ -304,7 +306,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def plot(rows: Sequence[Row]) -> str:
-    """Flat lines, if all is well: time and memory over the number of files."""
+    """Time and memory over the number of files: flat lines if all is well."""
     panels: dict[str, dict[str, list[float]]] = {}
     steps: dict[str, list[str]] = {}
     for row in rows:

@@ -2,15 +2,15 @@
 
     python benchmarks/scan.py [ALBUM] [--device cuda] [--jobs N] [--runs N] [--only NAME…] [--json]
 
-Whole commands in processes of their own, with nothing remembered from before, in
-turns; times are medians. Without ALBUM it makes one of twelve mp3s of four
-minutes, and for the memory a mix of three hours; `--tracks` makes more of them: on
-a machine of many cores twelve are over before the model is loaded. Memory is that of
-all processes of a scan at once (Linux), shared pages counted once.
+Whole commands run in turns, with nothing remembered; times are medians. Without
+ALBUM it makes one of twelve four-minute mp3s, and a mix of three hours to
+measure memory with. `--tracks` makes more: a machine with many cores decodes
+twelve before the model is loaded. Memory is that of all processes of a scan at
+once (Linux), with shared pages counted once.
 
-What is measured, by name: all, floor (decoding and resampling alone, see
-floor.py), three (`--segments 3`), first (one track), help, version, usage,
-memory (the album's), mix (the memory of the three hours).
+NAME is one of: all, floor (decoding and resampling alone, see floor.py), three
+(`--segments 3`), first (one track), help, version, usage, memory (of the album), mix
+(the memory of three hours).
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ LABELS = {
     "first": "scan of one track",
     "help": "--help",
     "version": "--version",
-    "usage": "an option that there is not",
-    "memory": "scan, watched",
-    "mix": "scan of a mix of three hours, watched",
+    "usage": "an unknown option",
+    "memory": "scan, memory",
+    "mix": "scan of a mix of three hours, memory",
 }
 MIX_S = 3 * 3600.0
 
@@ -62,7 +62,9 @@ def main() -> None:
             music.mkdir()
             album.make(music, n_tracks=arguments.tracks)
         commands = commands_for(names, music, Path(folder), arguments.device, arguments.jobs)
-        run(Command([*MUSICTAG, "--version"]))  # so that no run compiles, or reads from a cold disk
+        run(
+            Command([*MUSICTAG, "--version"])
+        )  # so that no timed run compiles modules or reads from a cold disk
         timed = {name: commands[name] for name in TIMED if name in commands}
         runs = in_turns(timed, arguments.runs)
         runs |= {name: [run(commands[name], watched=True)] for name in WEIGHED if name in commands}
@@ -80,7 +82,7 @@ def main() -> None:
 def commands_for(
     names: Sequence[str], music: Path, folder: Path, device: str, jobs: int | None
 ) -> dict[str, Command]:
-    """Name → command; the mix is made if it is among them."""
+    """Name → command. Makes the mix if it is asked for."""
     n_jobs = ["--jobs", str(jobs)] if jobs else []
     scan = [*MUSICTAG, "scan", "--format", "jsonl", "--device", device, *n_jobs]
     a_track = next(str(path) for path in files.walk([music]) if isinstance(path, Path))
@@ -102,7 +104,7 @@ def commands_for(
 
 
 def music_s(runs: Mapping[str, Sequence[Run]]) -> dict[str, float]:
-    """Name → how much music was heard, or would have been if all had been."""
+    """Name → seconds of music in the files, whether or not all of it was heard."""
     seconds = {}
     for name in ("all", "first", "memory", "mix"):
         for each in runs.get(name, [])[:1]:
@@ -116,7 +118,7 @@ def music_s(runs: Mapping[str, Sequence[Run]]) -> dict[str, float]:
 def bounds(
     runs: Mapping[str, Sequence[Run]], seconds: Mapping[str, float], device: str
 ) -> list[Bound]:
-    """What is asked for, of what was measured."""
+    """Compare what was measured with what is asked for."""
     wall_s = {name: median(r.wall_s for r in rs) for name, rs in runs.items()}
     found = []
     if "all" in runs:

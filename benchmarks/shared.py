@@ -1,7 +1,4 @@
-"""What benchmarks share with the tests: `tests/support`, which is found from here.
-
-from shared import sounds
-"""
+"""What benchmarks share with the tests: finds `tests/support`, so `from shared import sounds`."""
 
 from __future__ import annotations
 

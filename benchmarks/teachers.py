@@ -1,10 +1,10 @@
-"""How good the taggers are that a data set's soft labels come from, against genres by people.
+"""How good the taggers are that made a data set's soft labels, against genres given by people.
 
     python benchmarks/teachers.py --dataset DIR
 
-The soft labels are judged as if a model had said them: thresholds chosen on
-validation, genres as they would be written. A model that learned from them is
-to be compared with this.
+The soft labels are judged like a model's output: thresholds are chosen on the validation
+split, genres are those that would be written. Compare a model that learned from
+the labels with these figures.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the benchmarks' figures rest on; how long things take is not tested."""
+"""The arithmetic behind the benchmarks' figures; how long things take is not tested."""
 
 from __future__ import annotations
 

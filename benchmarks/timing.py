@@ -1,4 +1,4 @@
-"""What benchmarks share: clocks that wait for a device, turns, what the machine is called."""
+"""Clocks that wait for a device, and what the machine is called."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 def timed(
     what: Mapping[str, Callable[[], object]], n_runs: int, device: str
 ) -> dict[str, list[float]]:
-    """Seconds of each, in turns, so that a slow moment of the machine slows all alike."""
+    """Seconds that each takes, run in turns: a slow moment of the machine slows all alike."""
     times: dict[str, list[float]] = {name: [] for name in what}
     for turn in range(n_runs + 1):
         for name, run in what.items():
@@ -29,7 +29,7 @@ def timed(
 
 
 def synchronise(device: str) -> None:
-    """Wait until a device has done all that it was told to do."""
+    """Wait until a device has finished its work."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
     elif device == "mps":
@@ -37,7 +37,7 @@ def synchronise(device: str) -> None:
 
 
 def peak_memory_gb() -> float:
-    """Of this process, on the CPU's side."""
+    """The most memory that this process has held, without that of a GPU."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**30 if sys.platform == "darwin" else 2**20)
 

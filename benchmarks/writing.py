@@ -1,12 +1,12 @@
-"""What a safe write costs: musictag's against mutagen's own, in place, for the same fields.
+"""What a safe write costs: musictag's write against mutagen's own, for the same fields.
 
     python benchmarks/writing.py              a 5 MB mp3 and a 40 MB flac, made here; medians of 7
 
-"in place" is what most taggers do: mutagen opens the file, sets the fields, saves. "safe" is
-`metadata.write`: a copy, the same by mutagen, everything read again and compared, the copy on the
-disk and in the file's place; "and sound" has the audio packets compared too, as a scan does. All
-in one run on one disk, in turns; first where the fields fit into the padding, then where the tag
-has to grow and all that follows it to move.
+"in place" is what most taggers do: mutagen opens the file, sets the fields and saves. "safe" is
+`metadata.write`: it copies the file, lets mutagen change the copy, reads everything again and
+compares it, flushes the copy to the disk and puts it in the file's place. "and sound" also
+compares the audio packets, as a scan does. All ways run in turns on one disk, first with a tag
+that has room for the fields, then with one that must grow, so that everything behind it moves.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FILES = {"mp3": 5_000_000, "flac": 40_000_000}
 
 @dataclass(frozen=True)
 class Row:
-    """Milliseconds, medians; the ratio is to mutagen in place."""
+    """Milliseconds, medians; ratios are to mutagen in place."""
 
     file: str
     megabytes: float
@@ -56,7 +56,7 @@ class Row:
 
 
 def in_place(path: Path) -> None:
-    """As mutagen's manual has it."""
+    """Write as mutagen's manual shows it."""
     file: mutagen.FileType = (mutagen.flac.FLAC if path.suffix == ".flac" else mutagen.mp3.MP3)(
         path
     )
@@ -93,7 +93,7 @@ WAYS: tuple[Callable[[Path], None], ...] = (in_place, in_place_to_disk, safe, sa
 
 
 def made(folder: Path, container: str, size: int, *, room: bool) -> Path:
-    """A file of about this size whose tag has room for the fields, or none."""
+    """A file of about this size whose tag has room for the fields, or has none."""
     piece = sounds.make(folder, container, seconds=30)
     seconds = 30 * size / piece.stat().st_size
     path: Path = sounds.make(folder, container, seconds=seconds)

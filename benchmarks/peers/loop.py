@@ -1,6 +1,6 @@
-"""The paper's system as one would write it down: librosa, kymatio, the network, segment by segment.
+"""The paper's system, written the plain way: librosa, kymatio and the network, segment by segment.
 
-Random weights: what they are changes no time.
+The weights are random: they do not change the time.
 """
 
 from __future__ import annotations

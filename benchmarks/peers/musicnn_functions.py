@@ -1,5 +1,8 @@
-"""musicnn's extractor on many files in one process, as a program that uses it would: run by the
-Python of an environment that has musicnn. Its command starts anew for every file."""
+"""musicnn's extractor on many files in one process, as a program would use it.
+
+Run it with the Python of an environment that has musicnn. musicnn's own command
+starts anew for every file.
+"""
 
 from __future__ import annotations
 
