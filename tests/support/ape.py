@@ -1,12 +1,12 @@
-"""Monkey's Audio files made by hand, because no library we have can write them.
+"""Monkey's Audio files made by hand, because none of our libraries can write them.
 
     data = ape.encode(samples, 16_000)      int16 (N, 1 or 2) -> the bytes of a .ape file
 
-The format's version 3.99 at its level "fast", which has two stages. A sign-LMS
-predictor guesses every sample from its past (and from the other channel), and
-what it gets wrong goes into a range coder whose model follows the errors' mean
-size. An encoder only has to run the decoder's arithmetic and write down what
-would correct it. It is slow (about 10 µs per sample): keep the music short.
+This is version 3.99 of the format at its level "fast", which has two stages. A sign-LMS
+predictor guesses every sample from its past and from the other channel, and a
+range coder, whose model follows the mean size of the errors, stores the errors.
+An encoder only has to run the decoder's arithmetic and write down the errors.
+It is slow (about 10 µs per sample), so keep the music short.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 VERSION = 3990
 LEVEL_FAST = 1000
 BLOCKS_PER_FRAME = 4096
-"""Others write 73,728; with fewer the range coder's integer stays short and encoding fast."""
+"""Samples in a frame. Other encoders write 73,728; fewer keep the range coder's integer short, and
+encoding fast."""
 
-# How many errors in 65,536 are 0, 1, 2 … times their mean: the format's constants.
+# How many errors in 65,536 are 0, 1, 2 … times their mean; these are constants of the format.
 _WIDTHS = [19_578, 16_582, 12_257, 7906, 4576, 2366, 1170, 536, 261, 119]
 _WIDTHS += [65, 31, 19, 10, 6, 3, 3, 2, 1, 1, 1]
 CUMULATIVE = [sum(_WIDTHS[:i]) for i in range(22)]
@@ -44,7 +45,7 @@ def encode(samples: NDArray[np.int16], rate_hz: int) -> bytes:
 
 
 def _frame(samples: NDArray[np.int16]) -> bytes:
-    """One frame: checksum, a byte that is ignored, the range coder's bytes; in swapped words."""
+    """One frame: a checksum, an ignored byte and the range coder's bytes, in byte-swapped words."""
     coder = _RangeCoder()
     if samples.shape[1] == 1:
         channels = [samples[:, 0].astype(int).tolist()]
@@ -68,7 +69,7 @@ def _frame(samples: NDArray[np.int16]) -> bytes:
 
 
 class _Predictor:
-    """Guess a sample from the last four of its channel and the last five of the other."""
+    """Guesses a sample from the last four of its channel and the last five of the other."""
 
     def __init__(self, *, uses_other: bool) -> None:
         self._uses_other = uses_other
@@ -98,14 +99,14 @@ class _Predictor:
 
 
 def _adapt(weights: list[int], inputs: list[int], error: int) -> None:
-    """Every weight one step in the direction that would have made the error smaller."""
+    """Move every weight one step in the direction that would have made the error smaller."""
     for i, x in enumerate(inputs):
         if x:
             weights[i] += 1 if (x > 0) == (error > 0) else -1
 
 
 class _ErrorModel:
-    """Errors as multiples of their running mean (modelled) and a rest (not modelled)."""
+    """Splits errors into a multiple of their running mean, which is modelled, and a rest."""
 
     def __init__(self) -> None:
         self._sum = 16_384
@@ -127,7 +128,7 @@ class _ErrorModel:
 
 
 class _RangeCoder:
-    """A range coder whose low end is one long integer: carries take care of themselves."""
+    """A range coder whose low end is one long integer, so that carries need no care."""
 
     def __init__(self) -> None:
         self._low, self._range, self._n_bits = 0, 1 << 31, 31
@@ -142,5 +143,5 @@ class _RangeCoder:
         self._range = step * width
 
     def finish(self) -> bytes:
-        """The low end itself, and zeros behind it for a decoder that reads ahead."""
+        """The low end, followed by zeros for a decoder that reads ahead."""
         return (self._low << 1).to_bytes((self._n_bits + 1) // 8, "big") + bytes(8)

@@ -1,10 +1,9 @@
-"""Every container that can be tagged, with nothing in its tags or with much.
+"""Every container that can be tagged, with empty tags or with full ones.
 
-`FAMILIES` is the table. Some of its files no encoder here can make.
-
-Monkey's Audio, Musepack, TAK, OptimFROG, DSF, DSDIFF and Speex: a header that
-names 44.1 kHz, two channels and some length, then bytes that stand for the
-music. Nobody could play them; their tags are real.
+`FAMILIES` is the table. For Monkey's Audio, Musepack, TAK, OptimFROG, DSF, DSDIFF and
+Speex there is no encoder here: their files are a header that names 44.1 kHz, two
+channels and some length, followed by bytes in place of music. They cannot be
+played, but their tags are real.
 """
 
 from __future__ import annotations
@@ -155,7 +154,7 @@ PICTURE = bytes(range(256)) * 9
 
 
 def decorate(path: Path) -> None:
-    """Give the file a title, a field of somebody else's and a picture or something like it."""
+    """Give the file a title, a field of another program and a picture or the like."""
     file = mutagen.File(path)
     if file.tags is None:
         file.add_tags()
@@ -215,7 +214,7 @@ def decorate(path: Path) -> None:
 
 
 def decorations(path: Path) -> Any:
-    """What mutagen finds there that is not ours."""
+    """Everything that mutagen finds in a file except our own fields."""
     file = mutagen.File(path)
     ours = {key.upper() for family in metadata.KEYS.values() for key in family.values()}
     found = [] if file.tags is None else list(file.tags.keys())
@@ -228,7 +227,7 @@ def decorations(path: Path) -> Any:
 
 
 def spelled_oddly(path: Path) -> None:
-    """Our fields as other programs write them: other cases, numbers, doubles, odd encodings."""
+    """Write our fields as other programs do: other cases, numbers, doubles, odd encodings."""
     file = mutagen.File(path)
     if file.tags is None:
         file.add_tags()
@@ -260,7 +259,7 @@ def spelled_oddly(path: Path) -> None:
 
 
 def id3(version: int, *frames: bytes, padding: int = 64, flags: int = 0) -> bytes:
-    """An ID3v2 tag of these frames; version 2, 3 or 4."""
+    """An ID3v2 tag with these frames; the version is 2, 3 or 4."""
     body = b"".join(frames) + bytes(padding)
     return b"ID3" + bytes([version, 0, flags]) + synchsafe(len(body)) + body
 
@@ -282,7 +281,7 @@ def synchsafe(size: int) -> bytes:
 
 
 def id3v1(*, genre: int = 17, title: bytes = b"Title", comment: bytes = b"a comment") -> bytes:
-    """ID3v1.1 with track number 5."""
+    """An ID3v1.1 tag with track number 5."""
     texts = title.ljust(30, b"\0") + b"Artist".ljust(30, b"\0") + b"Album".ljust(30, b"\0")
     return b"TAG" + texts + b"1999" + comment.ljust(28, b"\0") + b"\0\5" + bytes([genre])
 

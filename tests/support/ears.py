@@ -1,4 +1,4 @@
-"""What stands for a model where it is not the hearing that is tested."""
+"""A stand-in for a model, for tests of anything but hearing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class FakeEar:
-    """Checkpoint and Ear in one. `hear` says what it hears, and that is there at once."""
+    """Checkpoint and Ear in one; its results are there at once, and `hear` says what they are."""
 
     batch_size = CPU_BATCH
     thresholds: Mapping[str, float]
@@ -27,7 +27,7 @@ class FakeEar:
         return self
 
     def hear(self, segments: torch.Tensor) -> torch.Tensor:
-        """A half of everything, and there is one tag."""
+        """A probability of 0.5 for every segment; there is one tag."""
         return segments.new_full((len(segments), 1), 0.5)
 
     def begin(self, segments: torch.Tensor) -> Later:

@@ -1,4 +1,4 @@
-"""Folder data sets made on the spot, with or without sound."""
+"""Data sets in folders, made for tests, with or without sound."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ def write_audible(directory: Path) -> Path:
 
 
 def write_learnable(directory: Path) -> TrainSettings:
-    """A tiny data set without audio, with features that give the labels away.
+    """A tiny data set without audio, whose features give the labels away.
 
-    Coefficient k is high where tag k applies. That the features are believed
-    although there is no audio is how training on another machine works.
+    Coefficient k is high where tag k applies. Features are used although the audio is
+    missing, as when training on another machine.
     """
     rng = np.random.default_rng(5)
     C, T, n = 6, 9, 40

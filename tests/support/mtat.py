@@ -1,7 +1,7 @@
-"""MagnaTagATune in miniature: its tables, folders and archive, and a server that gives them.
+"""MagnaTagATune in miniature: its tables, folders and archive, and a server that hands them out.
 
-Twenty clips of made-up sound. Every one of the 50 tags is carried by two of
-the sixteen clips `plain(k)`, one in each folder; the others are the odd ones.
+There are twenty clips of made-up sound. Each of the 50 tags is carried by two of the
+sixteen clips `plain(k)`, which are in one folder each; the other clips are odd cases.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from musictag.training.magnatagatune import ANNOTATIONS, BROKEN, CLIP_INFO, PART
 FOLDERS = "0123456789abcdef"
 OTHERS = ("singer", "duet")
 COLUMNS = ("no voice", "singer", *(tag for tag in TAGS if tag != "no voice"), "duet")
-"""As there, in no order to rely on."""
+"""The tags as the original table has them, in no reliable order."""
 
 INFO_COLUMNS = (
     *("clip_id", "track_number", "title", "artist", "album", "url"),
@@ -36,16 +36,16 @@ KNOWN_BROKEN = sorted(BROKEN)[0]
 
 
 def plain(k: int) -> str:
-    """Clip k of the sixteen good ones: two and two of one song, but always in one split."""
+    """Clip k of the sixteen good ones."""
     return f"{FOLDERS[k]}/artist-album_{k}-01-song-{29 * k}-{29 * k + 29}.mp3"
 
 
 SECOND = "0/artist-album_0-01-song-59-88.mp3"
-"""Of the same song as plain(0)."""
+"""Another clip of the song that plain(0) is from."""
 
 
 def tags_of() -> dict[str, set[str]]:
-    """mp3_path → the tags it carries, in the order of the table."""
+    """mp3_path → its tags, in the order of the table."""
     carried = {plain(k): set(TAGS[k % 8 :: 8]) for k in range(16)}
     carried[plain(5)].add("singer")
     carried[SECOND] = set(TAGS[:3])
@@ -75,7 +75,7 @@ def write_tables(directory: Path, *, clip_info: bool = True) -> Path:
 
 @functools.cache
 def audio() -> dict[str, bytes]:
-    """mp3_path → the file."""
+    """mp3_path → the content of the file."""
     tones = [sounds.encode("mp3", sounds.tone(200.0 + 300 * k, 29.1, rate_hz=16_000, channels=1),
                            16_000, bit_rate=32_000) for k in range(2)]  # fmt: skip
     short = sounds.encode("mp3", sounds.tone(500, 8, rate_hz=16_000, channels=1), 16_000)
@@ -92,7 +92,7 @@ def write_audio(directory: Path) -> Path:
 
 
 def archive(**more: bytes) -> dict[str, bytes]:
-    """The three parts, by name: cut anywhere, as there. `more` are further members."""
+    """The three parts by name, cut at any byte as the original is. `more` are further members."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
         for path, content in {**audio(), **more}.items():
@@ -107,14 +107,16 @@ def archive(**more: bytes) -> dict[str, bytes]:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Gives `files` on 127.0.0.1, and breaks connections when told so."""
+    """Serves `files` on 127.0.0.1, and breaks connections when told to."""
 
     daemon_threads = True
 
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.files = files
-        self.cuts: list[int] = []  # bodies end after so many bytes, one answer each
+        self.cuts: list[
+            int
+        ] = []  # bytes after which the next bodies break off, one for each answer
         self.refusals: list[int] = []  # status codes of the next answers
         self.knows_ranges = True
         self.asked: list[tuple[str, str, str]] = []  # method, name, Range

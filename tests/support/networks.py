@@ -1,4 +1,4 @@
-"""Small networks whose every number is another one, as after training."""
+"""Small networks whose weights all differ, as after training."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ SIZES = {"n_coefficients": 6, "n_units": 4, "n_layers": 2, "n_tags": 3}
 
 
 def trained(**options: object) -> Tagger:
+    """A network with seeded random weights; `options` override SIZES."""
     model = Tagger(Architecture(**(SIZES | options))).eval()  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(8)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What each process of a torchrun does in test_ranks: trains with every settings of a pickle."""
+"""What each process does that test_ranks starts: a training run for each of the pickled settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from musictag.training.train import train
 
 
 def train_and_keep(settings: TrainSettings, ranks: Ranks = ALONE) -> None:
-    """As well as the model: what a run killed in epoch 3 would have left."""
+    """Train, and also keep the state that a run killed in epoch 3 would have left."""
 
     def keep(news: object) -> None:
         if isinstance(news, EpochResult) and news.epoch == 3:

@@ -1,4 +1,4 @@
-"""Outcomes to tell of, streams to tell them on, and a clock."""
+"""Outcomes to report, streams to report them on, and a clock."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Clock:
 
 
 def tally(*steps: tuple[float, Outcome]) -> Tally:
-    """Outcomes, each so many seconds after the one before."""
+    """A tally of outcomes, each with the seconds since the one before."""
     clock = Clock()
     result = Tally(clock)
     for wait_s, outcome in steps:

@@ -1,10 +1,10 @@
-"""Test audio, made on the spot: seeded sounds, and every container we can write them into.
+"""Audio made for tests: seeded sounds, in every container that we can write.
 
     path = sounds.make(tmp_path, "mp3", seconds=3)                     a chord in a file
     path = sounds.write(tmp_path / "a.flac", "flac", sounds.tone(440), 44_100)
 
-`CONTAINERS` is the one table: a new format is a new row there, and every test
-that goes over the table has it. Samples are float32 (N, channels) in -1…1.
+`CONTAINERS` is the one table: a new format is a new row, and every test that loops
+over the table covers it. Samples are float32 (N, channels) from -1 to 1.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ LAYOUTS = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
 
 @dataclass(frozen=True)
 class Container:
-    """One row: a kind of audio file and what writes it here."""
+    """A kind of audio file, and what writes it here."""
 
     suffix: str
     muxer: str
-    """PyAV's output format; "libsndfile" if soundfile writes this row, "ape.py" if we do."""
+    """PyAV's output format, or "libsndfile" or "ape.py" if one of those writes the file."""
     codec: str
     """PyAV's encoder, or soundfile's "FORMAT/SUBTYPE"."""
     sample_format: str = ""
     rates_hz: tuple[int, ...] = ANY_RATE_HZ
     max_channels: int = 8
     lossless: bool = False
-    """Decodes to the samples that went in, as 16-bit numbers."""
+    """Whether it decodes to the 16-bit samples that went in."""
     taggable: bool = True
-    """mutagen can write metadata into it."""
+    """Whether mutagen can write metadata into it."""
 
 
 CONTAINERS: dict[str, Container] = {
@@ -96,7 +96,7 @@ def tone(
     channels: int = 2,
     amplitude: float = 0.5,
 ) -> Samples:
-    """A sine, the same in all channels, starting at zero: (N, channels)."""
+    """A sine that starts at zero, the same in all channels: (N, channels)."""
     return _in_all_channels(amplitude * np.sin(2 * np.pi * hz * _times(seconds, rate_hz)), channels)
 
 
@@ -108,9 +108,9 @@ def chord(
     seed: int = 0,
     amplitude: float = 0.5,
 ) -> Samples:
-    """Four decaying notes, struck anew twice a second, and a little noise: something like music.
+    """Four decaying notes struck twice a second, and a little noise: something like music.
 
-    Every channel is different (levels and noise), so that a wrong downmix shows.
+    Levels and noise differ between channels, so that a wrong downmix shows.
     """
     random = np.random.default_rng(seed)
     times = _times(seconds, rate_hz)
@@ -151,9 +151,9 @@ def silence(seconds: float = 3.0, *, rate_hz: int = 44_100, channels: int = 2) -
 def staircase(
     seconds: float, *, rate_hz: int = 16_000, channels: int = 1, step_s: float = 1.0
 ) -> Samples:
-    """A tone that goes up 20 Hz every `step_s`, from 200 Hz: where we are is heard in the pitch.
+    """A tone that rises from 200 Hz by 20 Hz every `step_s`, so that its pitch tells the time.
 
-    Second t (steps of 1 s) sounds at 200 + 20·⌊t⌋ Hz, the phase is continuous.
+    With steps of 1 s, second t sounds at 200 + 20·⌊t⌋ Hz. The phase is continuous.
     """
     hz = 200.0 + 20.0 * np.floor(_times(seconds, rate_hz) / step_s)
     phase = 2 * np.pi * np.cumsum(hz) / rate_hz
@@ -181,10 +181,10 @@ def make(
     channels: int = 2,
     seed: int = 0,
 ) -> Path:
-    """A chord of `seconds` in a file of this row of CONTAINERS; the file's path.
+    """Write a chord of `seconds` into a file of this row of CONTAINERS; returns its path.
 
-    Named after the row (`mp3.mp3`) unless `name` is given (suffix included).
-    44.1 kHz where the codec has it, else its highest rate up to 48 kHz.
+    The file is named after the row (`mp3.mp3`) unless `name` is given, suffix included.
+    Its rate is 44.1 kHz where the codec has it, else the highest up to 48 kHz.
     """
     row = CONTAINERS[container]
     if rate_hz is None:
@@ -197,7 +197,7 @@ def make(
 
 @functools.lru_cache(maxsize=256)
 def _encoded_chord(container: str, seconds: float, rate_hz: int, channels: int, seed: int) -> bytes:
-    """Remembered, because many tests want the same file and encoding is slow."""
+    """An encoded chord, cached because many tests want the same one and encoding is slow."""
     samples = chord(seconds, rate_hz=rate_hz, channels=channels, seed=seed)
     return encode(container, samples, rate_hz)
 
@@ -205,13 +205,13 @@ def _encoded_chord(container: str, seconds: float, rate_hz: int, channels: int, 
 def write(
     path: Path, container: str, samples: Samples, rate_hz: int, *, bit_rate: int | None = None
 ) -> Path:
-    """Encode samples (N, channels) as this row of CONTAINERS says; the path again."""
+    """Encode samples (N, channels) as this row of CONTAINERS says; returns the path."""
     path.write_bytes(encode(container, samples, rate_hz, bit_rate=bit_rate))
     return path
 
 
 def encode(container: str, samples: Samples, rate_hz: int, *, bit_rate: int | None = None) -> bytes:
-    """Samples (N, channels) as the bytes of a file."""
+    """Encode samples (N, channels); returns the bytes of a file."""
     row = CONTAINERS[container]
     assert rate_hz in row.rates_hz, f"{container} cannot hold {rate_hz} Hz"
     assert samples.shape[1] <= row.max_channels, f"{container} has {row.max_channels} channels"
@@ -224,7 +224,9 @@ def encode(container: str, samples: Samples, rate_hz: int, *, bit_rate: int | No
         with soundfile.SoundFile(
             file, "w", rate_hz, samples.shape[1], format=kind, subtype=subtype
         ) as output:
-            for start in range(0, len(samples), 4096):  # libsndfile's Vorbis dies of one long write
+            for start in range(
+                0, len(samples), 4096
+            ):  # libsndfile's Vorbis encoder crashes on one long write
                 output.write(numbers[start : start + 4096])
         return file.getvalue()
     options = {"write_xing": "0"} if container == "mp3-no-xing" else {}
@@ -237,7 +239,7 @@ def encode(container: str, samples: Samples, rate_hz: int, *, bit_rate: int | No
         elif not row.lossless:
             stream.bit_rate = 64_000 * samples.shape[1]
         stream.codec_context.open()
-        # Interleaved first: PyAV cannot fill frames of eight planes from arrays.
+        # Interleaved first, because PyAV cannot fill frames of eight planes from arrays.
         numbers, packed = _as(row.sample_format, samples), row.sample_format.rstrip("p")
         convert = av.AudioResampler(row.sample_format, layout, rate_hz)
         block = stream.codec_context.frame_size or 4096
@@ -253,7 +255,7 @@ def encode(container: str, samples: Samples, rate_hz: int, *, bit_rate: int | No
 
 
 def _as(sample_format: str, samples: Samples) -> NDArray[Any]:
-    """The encoder's numbers: float32, or rounded to 16 bits; (N, channels) as before."""
+    """Samples as the encoder wants them: float32, or rounded to 16 bits; (N, channels)."""
     if sample_format.startswith("s16"):
         return np.clip(np.round(samples * 32_768), -32_768, 32_767).astype(np.int16)
     return samples

@@ -1,4 +1,4 @@
-"""The program in a process of its own, with streams as only a shell can make them."""
+"""The program in its own process, with streams that only a shell can make."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from waits import WAIT_S
 
 
 def start(*arguments: str | Path, script: str = "-m musictag") -> subprocess.Popen[bytes]:
+    """Start the program with pipes for all three streams."""
     return subprocess.Popen(
         [sys.executable, *script.split(maxsplit=1), *map(os.fspath, arguments)],
         stdin=subprocess.PIPE,
@@ -23,7 +24,7 @@ def start(*arguments: str | Path, script: str = "-m musictag") -> subprocess.Pop
 
 
 def shell(line: str, library: Path, unbuffered: str = "") -> Result:
-    """`musictag` and `$MUSIC` in a shell, with streams as only a shell can make them."""
+    """Run a line in a shell that knows `musictag` and `$MUSIC`."""
     line = f'musictag() {{ {shlex.quote(sys.executable)} -m musictag "$@"; }}\n{line}'
     environment = {**os.environ, "MUSIC": os.fspath(library), "PYTHONUNBUFFERED": unbuffered}
     ended = subprocess.run(

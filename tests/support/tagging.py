@@ -33,7 +33,7 @@ one_of_each_family = pytest.mark.parametrize("container", ["mp3", "flac", "m4a",
 
 
 def sound_of(path: Path) -> bytes:
-    """Digest of the packets; of a file nobody can play, the bytes that stand for its music."""
+    """The digest of a file's packets; of an unplayable file, the bytes in place of its music."""
     digest = hashlib.sha256()
     content = path.read_bytes()
     if containers.MUSIC[:2048] in content:
@@ -51,7 +51,7 @@ def fields(**values: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 
 
 def broken_versions(content: bytes) -> list[bytes]:
-    """Damage in each family's header that must be seen, not mended."""
+    """The content with damaged headers, which must be noticed and not repaired."""
     if b"ID3\x04" in content:
         tag = content.index(b"ID3\x04")
         frame_end = tag + 10 + content[tag:].index(b"TDRC") - 10
@@ -91,7 +91,7 @@ def broken_versions(content: bytes) -> list[bytes]:
 
 
 def raw(snapshot: metadata.Snapshot) -> tuple[Any, ...]:
-    """All of it, also what does not count when two are compared; padding may differ."""
+    """Everything in a snapshot, also what a comparison ignores; only padding may differ."""
     return dataclasses.astuple(dataclasses.replace(snapshot, size=0))
 
 
@@ -100,7 +100,7 @@ def mp3(folder: Path, *, before: bytes = b"", after: bytes = b"") -> Path:
 
 
 def raw_frames(path: Path) -> dict[str, bytes]:
-    """Frames of an ID3v2.3 or 2.4 tag with sizes below 128, by a parser of three lines."""
+    """Frames of an ID3v2.3 or 2.4 tag with sizes below 128, read by a parser of three lines."""
     content, place, found = path.read_bytes(), 10, {}
     while content[place : place + 4].strip(b"\0").isalnum():
         size = int.from_bytes(content[place + 4 : place + 8], "big")
@@ -130,7 +130,7 @@ def with_chunk(path: Path, name: bytes, data: bytes) -> Path:
 
 
 def frame_set(version: int) -> dict[str, bytes]:
-    """What listeners would miss, as frames of this version."""
+    """Frames that listeners would miss, in this version of ID3."""
     replay = "REPLAYGAIN_TRACK_GAIN\0-7.30 dB"
     return {
         "front cover": frame(version, "APIC", b"\0image/png\0\3front\0" + PICTURE[:99]),
