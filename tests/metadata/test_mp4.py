@@ -41,6 +41,18 @@ def test_what_listeners_would_miss_survives_in_mp4(tmp_path: Path) -> None:
     assert {key: after[key] for key in kept} == kept
 
 
+def put_chapters(path: Path, chapters: bytes) -> None:
+    """Put a list of chapters into an MP4 file that has user data already."""
+    content = path.read_bytes()
+    assert content.index(b"mdat") < content.index(b"moov")  # so nothing else moves
+    for name in (b"moov", b"udta"):
+        place = content.index(name) - 4
+        size = int.from_bytes(content[place : place + 4], "big") + len(chapters)
+        content = content[:place] + size.to_bytes(4, "big") + content[place + 4 :]
+    place = content.index(b"udta") + 4
+    path.write_bytes(content[:place] + chapters + content[place:])
+
+
 def test_chapters_of_mp4_survive(tmp_path: Path) -> None:
     """Of both kinds: a list, and a text track of its own."""
     path = track(tmp_path, "m4a")
@@ -51,13 +63,7 @@ def test_chapters_of_mp4_survive(tmp_path: Path) -> None:
         struct.pack(">QB", start, len(title)) + title for start, title in ((0, b"One"), (9, b"Two"))
     )
     chapters = rendered(b"chpl", b"\1" + bytes(7) + b"\2" + titles)
-    content = path.read_bytes()
-    for name in (b"moov", b"udta"):
-        place = content.index(name) - 4
-        size = int.from_bytes(content[place : place + 4], "big") + len(chapters)
-        content = content[:place] + size.to_bytes(4, "big") + content[place + 4 :]
-    place = content.index(b"udta") + 4
-    path.write_bytes(content[:place] + chapters + content[place:])
+    put_chapters(path, chapters)
     before = [(c.start, c.title) for c in mutagen.mp4.MP4(path).chapters]
     assert [title for _, title in before] == ["One", "Two"]
     metadata.write(path, FULL, payload_digest=payload_digest)
@@ -104,14 +110,7 @@ def test_odd_chapters_of_mp4_stay_and_do_not_matter(tmp_path: Path) -> None:
     mutagen_file["\xa9nam"] = ["Title"]
     mutagen_file.save()
     chapters = rendered(b"chpl", bytes(8) + b"\1" + bytes(8) + b"\2\xff\xfe")  # not UTF-8
-    content = path.read_bytes()
-    assert content.index(b"mdat") < content.index(b"moov")  # so nothing else moves
-    for name in (b"moov", b"udta"):
-        place = content.index(name) - 4
-        size = int.from_bytes(content[place : place + 4], "big") + len(chapters)
-        content = content[:place] + size.to_bytes(4, "big") + content[place + 4 :]
-    place = content.index(b"udta") + 4
-    path.write_bytes(content[:place] + chapters + content[place:])
+    put_chapters(path, chapters)
     metadata.write(path, FULL)
     assert metadata.read(path) == FULL
     assert chapters in path.read_bytes()

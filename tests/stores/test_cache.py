@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import logging
 import math
-import multiprocessing
 import os
 import sqlite3
 import threading
@@ -15,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from waits import WAIT_S, join
+from waits import join, start_together
 
 from musictag.stores import cache
 from musictag.stores.cache import Cache, StoredFields, StoredFile, StoredHearing
@@ -489,15 +488,7 @@ def remember_in_a_process(path: Path, process: int) -> None:
 
 def test_processes_that_start_together_share_a_new_cache(tmp_path: Path) -> None:
     path = tmp_path / "heard.sqlite"
-    context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=remember_in_a_process, args=(path, number)) for number in range(3)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(WAIT_S)
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+    start_together(remember_in_a_process, path)
     assert path.with_suffix(".log").read_text() == ""
     with Cache(path) as remembered:
         for process in range(3):

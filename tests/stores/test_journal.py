@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import shutil
 import sqlite3
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waits import WAIT_S
+from waits import start_together
 
 from musictag import __version__
 from musictag.errors import JournalError, UsageError
@@ -345,15 +344,7 @@ def write_in_a_process(path: Path, process: int) -> None:
 
 
 def test_processes_that_start_together_share_a_new_journal(path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=write_in_a_process, args=(path, number)) for number in range(3)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(WAIT_S)
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+    start_together(write_in_a_process, path)
     with Journal(path) as book:
         assert [run.n_files for run in book.runs()] == [20, 20, 20]
         for run in book.runs():

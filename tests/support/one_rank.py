@@ -1,4 +1,4 @@
-"""What each process does that test_ranks starts: a training run for each of the pickled settings."""
+"""What each process that test_ranks starts does: one training run for each pickled settings."""
 
 from __future__ import annotations
 
