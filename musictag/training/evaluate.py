@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musictag.decision import choose
 from musictag.errors import DataSetError, FileError, UsageError
+from musictag.training.by_people import judge_people
 from musictag.training.scores import (
     N_BINS,
     Mask,
@@ -44,12 +44,12 @@ from musictag.training.scores import (
     by_track,
     calibration_error,
     correlations,
+    interval,
     mean,
     merge_values,
     pr_aucs,
     precision_recall_f1,
-    ratio,
-    roc_auc,
+    resampled,
     roc_aucs,
     value_shares,
 )
@@ -90,7 +90,9 @@ class Evaluation:
     tags: Mapping[str, Mapping[str, Score]]
     values: Mapping[str, Mapping[str, float]]  # shown value → threshold, precision, recall …
     reliability: Sequence[Mapping[str, float]]  # one bin of probabilities each, all tags together
-    people: Mapping[str, Any] = field(default_factory=dict)  # against genres given by people
+    people: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # against what people said, see `by_people`
     left_out: Mapping[str, str] = field(default_factory=dict)  # id → why it could not be heard
 
     def to_json(self) -> dict[str, Any]:
@@ -122,12 +124,13 @@ def evaluate(
     """Hear the examples of one split as a scan would hear them, and judge what was heard.
 
     The model's tags and the data set's are matched by name, whatever their
-    order. Examples whose audio cannot be read are left out: look at `left_out`
+    order; the data set may have more. Examples whose audio cannot be read are left out: look at `left_out`
     before comparing scores. `tell` is called with how many examples are done
     and how many there are.
     """
     _check_level(level)
     _check_tags(checkpoint, dataset)
+    dataset = dataset.only([tag for tag in dataset.tags if tag in checkpoint.tags])
     rows = dataset.rows(split)
     if not rows:
         raise UsageError(f"the data set has no examples in its {split} split")
@@ -197,14 +200,13 @@ def judge(
     heard = np.asarray(probabilities, dtype=np.float64)
     labels = dataset.labels[list(rows)].astype(np.float64)
     tracks = [dataset.examples[row].track for row in rows]
-    genres = {dataset.examples[row].track: dataset.examples[row].genre for row in rows}
     track_table, names = by_track(heard, tracks)
     soft = not are_hard(dataset.labels)
     if level == "track":
         heard, labels, tracks = track_table, by_track(labels, tracks)[0], names
         labels = labels if soft else (labels >= 0.5).astype(np.float64)
     positive = binarise(labels, [dataset.shares[tag] for tag in dataset.tags])
-    tags, macro = _score_tags(heard, labels, positive, _resampled(tracks, n_resamples), soft=soft)
+    tags, macro = _score_tags(heard, labels, positive, resampled(tracks, n_resamples), soft=soft)
     values = _score_values(heard, labels, dataset, vocabulary)
     for name in ("precision", "recall", "f1"):
         macro[name] = Score(mean([scores[name] for scores in values.values()]))
@@ -218,13 +220,7 @@ def judge(
         tags=dict(zip(dataset.tags, tags, strict=True)),
         values=values,
         reliability=_reliability(heard, positive, labels if soft else None),
-        people=judge_genres(
-            track_table,
-            dataset.tags,
-            [genres[name] for name in names],
-            vocabulary,
-            n_resamples=n_resamples,
-        ),
+        people=judge_people(track_table, dataset, rows, vocabulary, n_resamples=n_resamples),
     )
 
 
@@ -235,7 +231,7 @@ def _check_level(level: str) -> None:
 
 def _check_tags(checkpoint: Checkpoint, dataset: DataSet) -> None:
     model, data = set(checkpoint.tags), set(dataset.tags)
-    if model != data:
+    if model - data:
         differences = [
             f"{', '.join(sorted(tags)[:5])}{' …' if len(tags) > 5 else ''} only in {where}"
             for tags, where in ((model - data, "the model"), (data - model, "the data set"))
@@ -244,16 +240,6 @@ def _check_tags(checkpoint: Checkpoint, dataset: DataSet) -> None:
         raise UsageError(
             f"{checkpoint.name} and the data set have different tags: {'; '.join(differences)}"
         )
-
-
-def _resampled(tracks: Sequence[str], n_resamples: int) -> Table:
-    """(1 + n_resamples, n): how often each row counts; once at first, then as drawn by track."""
-    names = {name: i for i, name in enumerate(dict.fromkeys(tracks))}
-    track_of = np.array([names[track] for track in tracks], dtype=np.intp)
-    generator = np.random.default_rng(0)
-    draws = generator.integers(len(names), size=(n_resamples, len(names)))
-    counts = [np.bincount(draw, minlength=len(names)) for draw in draws]
-    return np.array([np.ones(len(tracks)), *(count[track_of] for count in counts)])
 
 
 def _score_tags(
@@ -284,7 +270,7 @@ def _score_tags(
 
 def _score(values: Table) -> Score:
     """As found, and the interval of what was found in the resampled tracks."""
-    return Score(float(values[0]), *_interval(values[1:]))
+    return Score(float(values[0]), *interval(values[1:]))
 
 
 def _reliability(heard: Table, positive: Mask, soft: Table | None) -> list[dict[str, float]]:
@@ -328,81 +314,6 @@ def _score_values(
             **precision_recall_f1(chosen, positive[:, v]),
         }
     return result
-
-
-def judge_genres(
-    heard: Table,
-    tags: Sequence[str],
-    genres: Sequence[str],
-    vocabulary: Vocabulary,
-    *,
-    max_genres: int = 2,
-    n_resamples: int = N_RESAMPLES,
-) -> dict[str, Any]:
-    """Track-level genres as they would be written, against what people said.
-
-    Only tracks whose genre is a tag count. coverage: share of them for which a
-    genre is written; precision: share of written genres that are right or
-    compatible by the vocabulary, precision_first the same for the first one, each
-    with its interval over resampled tracks;
-    roc_auc: each genre's tag against the other tracks. `confusion` counts the
-    first genre written, "" for none.
-    """
-    known = [i for i, genre in enumerate(genres) if is_judged(genre, vocabulary)]
-    if not known:
-        return {}
-    confusion: dict[str, dict[str, int]] = {}
-    written, right, first_right = np.zeros((3, len(known)), dtype=np.intp)  # values per track
-    for n, i in enumerate(known):
-        chosen = choose(
-            dict(zip(tags, heard[i].tolist(), strict=True)),
-            vocabulary,
-            limits={"GENRE": max_genres},
-        )["GENRE"]
-        compatible = vocabulary.compatible(genres[i]) or frozenset()
-        first = chosen[0] if chosen else ""
-        counts = confusion.setdefault(genres[i], {})
-        counts[first] = counts.get(first, 0) + 1
-        written[n] = len(chosen)
-        right[n] = sum(genre in compatible for genre in chosen)
-        first_right[n] = first in compatible
-    weights = _resampled([str(i) for i in known], n_resamples)
-    n_tracks, n_with = weights.sum(axis=1), weights @ (written > 0)
-    shares = {
-        "coverage": ratio(n_with, n_tracks),
-        "precision": ratio(weights @ right, weights @ written),
-        "precision_first": ratio(weights @ first_right, n_with),
-    }
-    columns = {tag: k for k, tag in enumerate(tags)}
-    said = np.array([genres[i] for i in known])
-    auc = {
-        genre: roc_auc(heard[known, columns[genre]], said == genre)
-        for genre in sorted(set(said.tolist()))
-        if genre in columns
-    }
-    return {
-        "n_tracks": len(known),
-        **{name: float(values[0]) for name, values in shares.items()},
-        **{f"{name}_95": [*_interval(values[1:])] for name, values in shares.items()},
-        "roc_auc": auc,
-        "macro_roc_auc": mean(list(auc.values())),
-        "confusion": confusion,
-        "genres": [value.name for value in vocabulary.in_field("GENRE")],
-    }
-
-
-def is_judged(word: str, vocabulary: Vocabulary) -> bool:
-    """Whether a people's word says which genres are right: it has to be one itself."""
-    value = vocabulary.shown.get(word)
-    return value is not None and vocabulary.by_name[value].field == "GENRE"
-
-
-def _interval(values: Table) -> tuple[float, float]:
-    known = values[~np.isnan(values)]
-    if not known.size:
-        return math.nan, math.nan
-    low, high = np.quantile(known, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _plain(scores: Mapping[str, Score]) -> dict[str, Any]:

@@ -172,6 +172,25 @@ def precision_recall_f1(chosen: Mask, positive: Mask) -> dict[str, float]:
     }
 
 
+def resampled(tracks: Sequence[str], n_resamples: int) -> Table:
+    """(1 + n_resamples, n): how often each row counts; once at first, then as drawn by track."""
+    names = {name: i for i, name in enumerate(dict.fromkeys(tracks))}
+    track_of = np.array([names[track] for track in tracks], dtype=np.intp)
+    generator = np.random.default_rng(0)
+    draws = generator.integers(len(names), size=(n_resamples, len(names)))
+    counts = [np.bincount(draw, minlength=len(names)) for draw in draws]
+    return np.array([np.ones(len(tracks)), *(count[track_of] for count in counts)])
+
+
+def interval(values: Table) -> tuple[float, float]:
+    """What holds 95 % of the values that can be had."""
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return math.nan, math.nan
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def mean(values: Iterable[float]) -> float:
     """Over those that can be had."""
     known = [value for value in values if not math.isnan(value)]

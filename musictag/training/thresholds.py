@@ -1,8 +1,20 @@
-"""From which probability on a value is written, chosen where the model did not learn."""
+"""How sure a model has to be before a value is written, learned where it did not learn.
+
+People decide where they were asked: each value's probability is calibrated so
+that 0.7 means that seven of ten listeners would let the value stand, and each
+field gets the lowest threshold whose written values are right as often as
+wanted. Where nobody was asked, or said no more than a family, the data set's
+labels stand in for people.
+
+A validation split has a few tracks per genre, so nothing is learned from one
+value alone: a value's calibration starts from that of its whole field and moves
+as far as its own tracks carry it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,58 +22,296 @@ from numpy.typing import NDArray
 
 from musictag.decision import choose
 from musictag.training.dataset import DataSet
-from musictag.training.evaluate import is_judged
-from musictag.training.labels import Weights, hear_people
+from musictag.training.judgements import judgements
 from musictag.training.scores import Mask, Table, binarise, by_track, merge_values, value_shares
-from musictag.vocabulary import FIELDS, Vocabulary
+from musictag.vocabulary import FIELDS, Calibration, Vocabulary
 
-PRECISE, COVERED = 0.9, 0.75
-"""Of the genres written, so many are to be right or compatible where people gave the genre, and so
-many tracks are to get one. On other music both will be less; wanted there are 0.8 and 0.7."""
+PRECISION: Mapping[str, float] = {"GENRE": 0.8, "MOOD": 0.7, "INSTRUMENT": 0.7, "VOCALS": 0.9}
+"""Field → share of the written values that listeners should let stand."""
+LIMITS: Mapping[str, int] = {"GENRE": 2, "MOOD": 2, "INSTRUMENT": 4, "VOCALS": 2}
+"""Field → most values per track while thresholds are looked for; a scan's defaults."""
 ENOUGH_TRACKS = 20
-"""With fewer of those, they say nothing about a threshold."""
+"""Tracks with people's words that a field needs, before people decide about it."""
+CANDIDATES = np.arange(0.5, 0.951, 0.01)
+"""Thresholds that are tried. Below a half a value is likelier wrong than right."""
+N_FOLDS = 5
+"""Parts of the validation tracks, each judged by calibrations learned from the others."""
+SPEECH = 0.8
+"""Lowest threshold for what is not music: a skipped song is worse than a tagged sermon."""
 
-# Measured on the corpus's validation and training tracks, for genres: with these two, four of five
-# written were right or compatible. Where people gave no genres, and for other fields, they decide.
-SURE = 0.3  # a soft label this high is a yes, however common the word is in the data set
-LOWEST = 0.2  # no threshold is lower: what is likelier wrong than right is not written
+SLOPE_SPREAD, OFFSET_SPREAD = 0.3, 0.7
+"""Standard deviations of the values' calibrations around that of their field."""
+FLATTEST = 0.05
+"""Smallest slope of a calibration."""
+TINY = 1e-7
+"""Step of a calibration that is not worth another one."""
+SHRINKAGE = 10
+"""Tracks written with just the wanted precision that are added to those of each value."""
+SLACK = 0.05
+"""How far below the wanted precision one value may stay before its threshold is raised."""
+
+SURE = 0.3
+"""Label from which a track counts as yes, however common the value is in the data set."""
+SURE_OF: Mapping[str, float] = {"Instrumental": 0.5}
+"""Value → label from which a track counts as yes, where it is not SURE: of the tracks that state
+whether there is a voice, labels of 0.42 and more had none and 0.24 and less had one."""
+LOWEST = 0.2
+"""Lowest threshold where the labels decide."""
 
 
-def choose_thresholds(
+def fit(
     probabilities: NDArray[np.floating[Any]],
     dataset: DataSet,
     rows: Sequence[int],
     vocabulary: Vocabulary,
     *,
-    people: float = 0.0,
+    n_resamples: int = 100,
+) -> Vocabulary:
+    """The vocabulary with thresholds and calibration, from what was heard: (n rows, K).
+
+    Without people's words on enough tracks there is no calibration, and
+    thresholds are those of `by_labels`.
+    """
+    table, tracks = by_track(
+        np.asarray(probabilities, np.float64), [dataset.examples[row].track for row in rows]
+    )
+    evidence = _evidence(table, tracks, dataset, rows, vocabulary)
+    if evidence is None:
+        found = by_labels(probabilities, dataset, rows, vocabulary, n_resamples=n_resamples)
+        return vocabulary.with_thresholds(found)
+    calibration = _calibrations(evidence, vocabulary, np.ones(len(tracks), dtype=bool))
+    calibrated = vocabulary.with_calibration(calibration)
+    thresholds = _thresholds(table, dataset.tags, evidence, vocabulary, n_resamples)
+    heard = _agreement(evidence, calibrated)
+    found = {
+        name: round(_in_a_gap(thresholds[name], heard[:, v]), 5)
+        for v, name in enumerate(evidence.names)
+    }
+    speech = {value.name: SPEECH for value in vocabulary.not_music}
+    return calibrated.with_thresholds({**found, **speech})
+
+
+# ---------------------------------------------------------------- what is known
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What was heard and what is right: (n_tracks, n_values) each."""
+
+    names: tuple[str, ...]
+    heard: Table
+    known: Mask
+    right: Mask
+    by_people: frozenset[str]  # values about which people were asked
+
+
+def _evidence(
+    table: Table,
+    tracks: Sequence[str],
+    dataset: DataSet,
+    rows: Sequence[int],
+    vocabulary: Vocabulary,
+) -> _Evidence | None:
+    """None where people were asked too little to learn anything from them."""
+    said = judgements(dataset, rows, vocabulary)
+    assert list(said.tracks) == list(tracks)
+    heard, names = merge_values(table, dataset.tags, vocabulary)
+    columns = [said.names.index(name) for name in names]
+    asked, stands, left_open = (mask[:, columns] for mask in (said.asked, said.stands, said.open))
+    fields = np.array([vocabulary.by_name[name].field for name in names])
+    n_asked = {field: asked[:, fields == field].any(axis=1).sum() for field in FIELDS}
+    by_people = [field for field in FIELDS if n_asked[field] >= ENOUGH_TRACKS]
+    if not by_people:
+        return None
+    labels = by_track(
+        dataset.labels[list(rows)].astype(np.float64), [dataset.examples[row].track for row in rows]
+    )[0]
+    positive = _positives(labels, dataset, vocabulary)
+    people = np.isin(fields, by_people) & asked.any(axis=0)
+    return _Evidence(
+        tuple(names),
+        heard,
+        np.where(people, asked, True),
+        np.where(people & ~left_open, stands, positive),
+        frozenset(name for name, told in zip(names, people, strict=True) if told),
+    )
+
+
+def _positives(labels: Table, dataset: DataSet, vocabulary: Vocabulary) -> Mask:
+    """(n_tracks, K) labels -> (n_tracks, n_values): yes at each value's prevalence and wherever
+    the label is SURE, since a data set may hold more rock than the world."""
+    merged, names = merge_values(labels, dataset.tags, vocabulary)
+    shares = value_shares(dataset.shares, vocabulary)
+    sure = np.array([SURE_OF.get(name, SURE) for name in names])
+    return binarise(merged, [shares[name] for name in names]) | (merged >= sure)
+
+
+# ---------------------------------------------------------------- calibration
+
+
+def _calibrations(
+    evidence: _Evidence, vocabulary: Vocabulary, learned_from: Mask
+) -> dict[str, Calibration]:
+    """Value → calibration, learned from some of the tracks."""
+    groups: dict[tuple[str, bool], list[int]] = {}
+    for v, name in enumerate(evidence.names):
+        key = vocabulary.by_name[name].field, name in evidence.by_people
+        groups.setdefault(key, []).append(v)
+    logits = _logit(evidence.heard)
+    found: dict[str, Calibration] = {}
+    for columns in groups.values():
+        known = evidence.known[:, columns] & learned_from[:, None]
+        pooled = _logistic(
+            logits[:, columns][known], evidence.right[:, columns][known], Calibration(), (1.0, 10.0)
+        )
+        for v in columns:
+            some = evidence.known[:, v] & learned_from
+            found[evidence.names[v]] = _logistic(
+                logits[some, v], evidence.right[some, v], pooled, (SLOPE_SPREAD, OFFSET_SPREAD)
+            )
+    return found
+
+
+def _logistic(x: Table, y: Mask, start: Calibration, spread: tuple[float, float]) -> Calibration:
+    """The likeliest curve for logits x and answers y, if curves are normally distributed around
+    `start`: Newton's method, with steps halved until they lead downhill. The slope stays positive,
+    so that surer is never less."""
+    prior, precision = np.array([start.slope, start.offset]), 1 / np.square(spread)
+    design = np.stack([x, np.ones_like(x)], axis=1)
+
+    def loss(curve: Table) -> float:
+        z = design @ curve
+        likelihood = np.logaddexp(0.0, z).sum() - z @ y
+        return float(likelihood + precision @ (curve - prior) ** 2 / 2)
+
+    curve = prior.copy()
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-design @ curve))
+        gradient = design.T @ (p - y) + precision * (curve - prior)
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + np.diag(precision)
+        step = np.linalg.solve(hessian, gradient)
+        while loss(curve - step) > loss(curve) and np.abs(step).max() > TINY:
+            step /= 2
+        curve = curve - step
+        if np.abs(step).max() <= TINY:
+            break
+    return Calibration(round(max(float(curve[0]), FLATTEST), 5), round(float(curve[1]), 5))
+
+
+def _agreement(evidence: _Evidence, vocabulary: Vocabulary) -> Table:
+    """What was heard, calibrated."""
+    calibrate = [np.vectorize(vocabulary.by_name[name].calibrated) for name in evidence.names]
+    columns = [one(evidence.heard[:, v]) for v, one in enumerate(calibrate)]
+    return np.stack(columns, axis=1)
+
+
+def _logit(probabilities: Table) -> Table:
+    p = np.clip(probabilities, 1e-6, 1 - 1e-6)
+    logits: Table = np.log(p / (1 - p))
+    return logits
+
+
+# ---------------------------------------------------------------- thresholds
+
+
+def _thresholds(
+    table: Table,
+    tags: Sequence[str],
+    evidence: _Evidence,
+    vocabulary: Vocabulary,
+    n_resamples: int,
+) -> dict[str, float]:
+    """Value → threshold of its calibrated probability.
+
+    Every track is decided by calibrations that were learned without it. All
+    values of a field share the lowest threshold that is precise, the median over
+    resampled tracks; it is raised for a value that stays behind.
+    """
+    written = _written(table, tags, evidence, vocabulary)  # (n candidates, n_tracks, n_values)
+    right = written & evidence.right
+    generator = np.random.default_rng(0)
+    n_tracks = len(table)
+    draws = [
+        np.bincount(generator.integers(n_tracks, size=n_tracks), minlength=n_tracks)
+        for _ in range(n_resamples)
+    ]
+    found = {}
+    for field, wanted in PRECISION.items():
+        columns = [v for v, n in enumerate(evidence.names) if vocabulary.by_name[n].field == field]
+        all_written = written[:, :, columns].sum(axis=2)  # (n candidates, n_tracks)
+        all_right = right[:, :, columns].sum(axis=2)
+        lowest = [_lowest(all_right @ draw, all_written @ draw, wanted) for draw in draws]
+        shared = float(np.median(lowest)) if lowest else float(CANDIDATES[0])
+        for v in columns:
+            n_written = written[:, :, v].sum(axis=1) + SHRINKAGE
+            n_right = right[:, :, v].sum(axis=1) + SHRINKAGE * wanted
+            own = _lowest(n_right, n_written, wanted - SLACK)
+            found[evidence.names[v]] = max(shared, own)
+    return found
+
+
+def _lowest(right: Table, written: Table, wanted: float) -> float:
+    """The lowest candidate from which on at least so many of the written values are right; the
+    highest candidate where there is none."""
+    precise = right >= wanted * written
+    return float(CANDIDATES[int(np.argmax(precise))] if precise.any() else CANDIDATES[-1])
+
+
+def _written(
+    table: Table, tags: Sequence[str], evidence: _Evidence, vocabulary: Vocabulary
+) -> Mask:
+    """(n candidates, n_tracks, n_values): what would be written, where it is known to be right or
+    wrong."""
+    place = {name: v for v, name in enumerate(evidence.names)}
+    written = np.zeros((len(CANDIDATES), *evidence.heard.shape), dtype=bool)
+    fold_of = np.random.default_rng(1).permutation(len(table)) % N_FOLDS
+    for fold in range(N_FOLDS):
+        curves = _calibrations(evidence, vocabulary, fold_of != fold)
+        calibrated = vocabulary.with_calibration(curves)
+        for c, threshold in enumerate(CANDIDATES.tolist()):
+            one = calibrated.with_thresholds(dict.fromkeys(evidence.names, threshold))
+            for t in np.flatnonzero(fold_of == fold):
+                chosen = choose(dict(zip(tags, table[t].tolist(), strict=True)), one, limits=LIMITS)
+                for names in chosen.values():
+                    written[c, t, [place[name] for name in names]] = True
+    return written & evidence.known
+
+
+def _in_a_gap(threshold: float, heard: NDArray[np.float64], *, width: float = 0.01) -> float:
+    """The middle of the widest gap within `width` above the threshold, so that no rounding of the
+    weights moves a track across it."""
+    ends = (threshold, threshold + width)
+    inside = heard[(heard > ends[0]) & (heard < ends[1])]
+    points = np.sort(np.concatenate([inside, ends]))
+    widest = int(np.argmax(np.diff(points)))
+    return float(points[widest] + points[widest + 1]) / 2
+
+
+# ---------------------------------------------------------------- without people
+
+
+def by_labels(
+    probabilities: NDArray[np.floating[Any]],
+    dataset: DataSet,
+    rows: Sequence[int],
+    vocabulary: Vocabulary,
+    *,
     n_resamples: int = 100,
 ) -> dict[str, float]:
-    """Shown value → the probability from which it is written.
+    """Value → threshold of the probability as it is, for a data set without people's words.
 
     Chosen on tracks, since it is tracks that are decided, where F1 is highest
-    against the merged soft labels. Those count as yes at the value's prevalence
-    and wherever they are SURE: a data set may hold more rock than the world.
-    Genres given by people count by the weight `people`, as in training.
-    With a handful of yeses one track moves that maximum a lot, so it is looked
-    for in resampled sets of tracks and the median taken.
-
-    Never below LOWEST, nor below twice the prevalence (as far as 0.5): a word
-    that fits any track nearly as well says nothing about this one. At last each
-    threshold moves into a gap between two tracks, so that no rounding moves a
-    track across it.
-
-    Genres are what people look at first, and a wrong one is worse than none. Where
-    people gave enough of them, all genres share one threshold: the lowest that is
-    PRECISE, as long as enough tracks are COVERED. One number learned from some fifty
-    tracks holds for others, a number for each genre does not.
+    against the merged labels. With a handful of yeses one track moves that
+    maximum a lot, so it is looked for in resampled sets of tracks and the median
+    taken. Never below LOWEST, nor below twice the prevalence (as far as 0.5): a
+    word that fits any track nearly as well says nothing about this one.
     """
     tracks = [dataset.examples[row].track for row in rows]
-    heard, names = _merged(np.asarray(probabilities, np.float64), dataset, tracks, vocabulary)
-    weights = Weights(people=people, absence=people)
-    given = hear_people(dataset.labels[list(rows)], dataset, rows, weights, vocabulary)
-    labels, _ = _merged(given.astype(np.float64), dataset, tracks, vocabulary)
+    table = by_track(np.asarray(probabilities, np.float64), tracks)[0]
+    heard, names = merge_values(table, dataset.tags, vocabulary)
+    labels = by_track(dataset.labels[list(rows)].astype(np.float64), tracks)[0]
+    positive = _positives(labels, dataset, vocabulary)
     shares = value_shares(dataset.shares, vocabulary)
-    positive = binarise(labels, [shares[name] for name in names]) | (labels >= SURE)
     generator = np.random.default_rng(0)
     draws = [generator.integers(len(heard), size=len(heard)) for _ in range(n_resamples)]
     thresholds = {}
@@ -71,70 +321,22 @@ def choose_thresholds(
         best = float(np.median(known)) if known else 0.5
         lowest = max(best, LOWEST, min(2 * shares[name], 0.5))
         thresholds[name] = round(_in_a_gap(lowest, heard[:, v]), 5)
-    genres = [value.name for value in vocabulary.in_field("GENRE") if value.name in thresholds]
-    shared = _genre_threshold(probabilities, dataset, rows, vocabulary, n_resamples)
-    if shared is not None:
-        columns = [names.index(name) for name in genres]
-        shared = round(_in_a_gap(shared, heard[:, columns].ravel()), 5)
-        thresholds.update(dict.fromkeys(genres, shared))
     return thresholds
 
 
-def _genre_threshold(
-    probabilities: NDArray[np.floating[Any]],
-    dataset: DataSet,
-    rows: Sequence[int],
-    vocabulary: Vocabulary,
-    n_resamples: int,
-) -> float | None:
-    """The lowest that is PRECISE (the median over resampled tracks), or else the highest with
-    which enough tracks are COVERED; None with too few tracks."""
-    said = {
-        dataset.examples[row].track: dataset.examples[row].genre
-        for row in rows
-        if is_judged(dataset.examples[row].genre, vocabulary)
-    }
-    if len(said) < ENOUGH_TRACKS:
+def _best_threshold(heard: Table, positive: Mask) -> float | None:
+    """Where F1 is highest, midway to the next lower probability; None without positives."""
+    if not positive.any():
         return None
-    table, tracks = by_track(
-        np.asarray(probabilities, np.float64), [dataset.examples[row].track for row in rows]
-    )
-    heard = [dict(zip(dataset.tags, table[tracks.index(t)].tolist(), strict=True)) for t in said]
-    candidates = np.arange(LOWEST, 0.61, 0.01)
-    right = np.zeros((len(candidates), len(said)))
-    written = np.zeros_like(right)
-    genres = [value.name for value in vocabulary.in_field("GENRE")]
-    may_stand = [vocabulary.compatible(genre) or frozenset() for genre in said.values()]
-    for c, threshold in enumerate(candidates.tolist()):
-        one = vocabulary.with_thresholds(dict.fromkeys(genres, threshold))
-        for t, (probability, compatible) in enumerate(zip(heard, may_stand, strict=True)):
-            chosen = choose(probability, one, limits={"GENRE": 2})["GENRE"]
-            written[c, t] = len(chosen)
-            right[c, t] = sum(genre in compatible for genre in chosen)
-    generator = np.random.default_rng(0)
-    found = []
-    for _ in range(n_resamples):
-        draw = generator.integers(len(said), size=len(said))
-        precise = right[:, draw].sum(axis=1) >= PRECISE * written[:, draw].sum(axis=1)
-        found.append(candidates[int(np.argmax(precise))] if precise.any() else candidates[-1])
-    covered = candidates[(written > 0).mean(axis=1) >= COVERED]
-    return float(min(np.median(found), covered.max(initial=LOWEST)))
+    candidates, group, counts = np.unique(-heard, return_inverse=True, return_counts=True)
+    right = np.cumsum(np.bincount(group, weights=positive, minlength=counts.size))
+    f1 = 2 * right / (np.cumsum(counts) + positive.sum())
+    i = int(np.argmax(f1))
+    lower = -candidates[i + 1] if i + 1 < candidates.size else 0.0
+    return float((-candidates[i] + lower) / 2)
 
 
-def _in_a_gap(threshold: float, heard: NDArray[np.float64], *, width: float = 0.01) -> float:
-    """The middle of the widest gap within `width` above the threshold."""
-    ends = (threshold, threshold + width)
-    inside = heard[(heard > ends[0]) & (heard < ends[1])]
-    points = np.sort(np.concatenate([inside, ends]))
-    widest = int(np.argmax(np.diff(points)))
-    return float(points[widest] + points[widest + 1]) / 2
-
-
-def _merged(
-    table: Table, dataset: DataSet, tracks: Sequence[str], vocabulary: Vocabulary
-) -> tuple[Table, list[str]]:
-    """(n examples, K) -> (n tracks, shown values)"""
-    return merge_values(by_track(table, tracks)[0], dataset.tags, vocabulary)
+# ---------------------------------------------------------------- comparing
 
 
 def n_decided_otherwise(
@@ -156,15 +358,3 @@ def n_decided_otherwise(
         ]
 
     return sum(one != two for one, two in zip(decided(heard), decided(other), strict=True))
-
-
-def _best_threshold(heard: Table, positive: Mask) -> float | None:
-    """Where F1 is highest, midway to the next lower probability; None without positives."""
-    if not positive.any():
-        return None
-    candidates, group, counts = np.unique(-heard, return_inverse=True, return_counts=True)
-    right = np.cumsum(np.bincount(group, weights=positive, minlength=counts.size))
-    f1 = 2 * right / (np.cumsum(counts) + positive.sum())
-    i = int(np.argmax(f1))
-    lower = -candidates[i + 1] if i + 1 < candidates.size else 0.0
-    return float((-candidates[i] + lower) / 2)
