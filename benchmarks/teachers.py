@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from musictag.training.evaluate import judge_genres
+from musictag.training.by_people import judge_people
 from musictag.training.folder import read_folder
 from musictag.training.scores import by_track
-from musictag.training.settings import TrainSettings
-from musictag.training.thresholds import choose_thresholds
+from musictag.training.thresholds import fit
 from musictag.vocabulary import for_tags
 
 
@@ -27,18 +26,13 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, required=True)
     dataset = read_folder(parser.parse_args().dataset)
     validation = dataset.rows("validation")
-    vocabulary = for_tags(dataset.tags)
-    thresholds = choose_thresholds(
-        dataset.labels[validation], dataset, validation, vocabulary, people=TrainSettings.people
-    )
-    decided = vocabulary.with_thresholds(thresholds)
+    vocabulary = fit(dataset.labels[validation], dataset, validation, for_tags(dataset.tags))
     print("split        tracks   written   right   ROC-AUC")
     for split in ("validation", "test"):
-        examples = [dataset.examples[row] for row in dataset.rows(split)]
-        genres = {example.track: example.genre for example in examples}
-        labels = dataset.labels[dataset.rows(split)].astype(np.float64)
-        table, tracks = by_track(labels, [example.track for example in examples])
-        found = judge_genres(table, dataset.tags, [genres[track] for track in tracks], decided)
+        rows = dataset.rows(split)
+        labels = dataset.labels[rows].astype(np.float64)
+        table, _ = by_track(labels, [dataset.examples[row].track for row in rows])
+        found = judge_people(table, dataset, rows, vocabulary, n_resamples=1)
         print(
             f"{split:12} {found['n_tracks']:6} {found['coverage']:9.3f} {found['precision']:7.3f} "
             f"{found['macro_roc_auc']:9.3f}"

@@ -30,7 +30,7 @@ from musictag.training.evaluate import Evaluation, judge
 from musictag.training.features import prepare
 from musictag.training.folder import read_folder
 from musictag.training.settings import AUGMENTATIONS, TrainSettings
-from musictag.training.thresholds import choose_thresholds
+from musictag.training.thresholds import fit
 from musictag.training.train import train
 from musictag.vocabulary import for_tags
 
@@ -108,10 +108,8 @@ def judged(model: Path, settings: TrainSettings, dataset: DataSet) -> Evaluation
     ]
     examples = Examples(dataset, features, rows, torch.device("cpu"))
     heard = hear(found.network(), examples)
-    vocabulary = for_tags(dataset.tags)
-    thresholds = choose_thresholds(heard, dataset, rows, vocabulary, people=settings.people)
-    decided = vocabulary.with_thresholds(thresholds)
-    return judge(heard, dataset, rows, vocabulary=decided, n_resamples=1)
+    vocabulary = fit(heard, dataset, rows, for_tags(dataset.tags))
+    return judge(heard, dataset, rows, vocabulary=vocabulary, n_resamples=1)
 
 
 def line(name: str, evaluation: Evaluation) -> str:

@@ -19,6 +19,9 @@ Values = Mapping[str, Sequence[str]]
 
 POLICIES = ("keep", "merge", "replace")
 
+LIMITS: Mapping[str, int] = {"GENRE": 2, "MOOD": 2, "INSTRUMENT": 4, "VOCALS": 2}
+"""Field → most values of a track, unless a user says otherwise."""
+
 
 def track_probabilities(taggram: Sequence[Sequence[float]]) -> tuple[float, ...]:
     """Mean over the segments: (n_segments, K) -> (K,).

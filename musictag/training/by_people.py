@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from musictag.decision import choose
+from musictag.decision import LIMITS, choose
 from musictag.training.dataset import DataSet, Example
 from musictag.training.judgements import (
     genres_that_stand,
@@ -26,8 +26,6 @@ from musictag.training.judgements import (
 from musictag.training.scores import Mask, Table, interval, mean, ratio, resampled, roc_aucs
 from musictag.vocabulary import Vocabulary
 
-LIMITS: Mapping[str, int] = {"GENRE": 2, "MOOD": 2, "INSTRUMENT": 4, "VOCALS": 2}
-"""Field → most values per track; a scan's defaults."""
 ENOUGH_TRACKS = 5
 """Tracks that a genre needs to count in the macro average."""
 MOST_NAMED = 3
@@ -230,14 +228,18 @@ def _judge_values(
         found[value.name] = {
             "n_said": int(given.sum()),
             "n_written": n_written,
-            "precision": (written & asked & stands).sum() / n_written if n_written else math.nan,
-            "coverage": (written & given).sum() / given.sum() if given.any() else math.nan,
+            "precision": _share(written & asked & stands, written & asked),
+            "coverage": _share(written & given, given),
             "wrong_for": _commonest(
                 word for example in wrong for word in _words(example, value.field)
             ),
             "missed_for": _commonest(name for names in missed for name in names or ("",)),
         }
     return found
+
+
+def _share(some: Mask, of: Mask) -> float:
+    return float(some.sum() / of.sum()) if of.any() else math.nan
 
 
 def _words(example: Example, field: str) -> list[str]:

@@ -124,9 +124,9 @@ def evaluate(
     """Hear the examples of one split as a scan would hear them, and judge what was heard.
 
     The model's tags and the data set's are matched by name, whatever their
-    order; the data set may have more. Examples whose audio cannot be read are left out: look at `left_out`
-    before comparing scores. `tell` is called with how many examples are done
-    and how many there are.
+    order; the data set may have more. Examples whose audio cannot be read are left
+    out: look at `left_out` before comparing scores. `tell` is called with how
+    many examples are done and how many there are.
     """
     _check_level(level)
     _check_tags(checkpoint, dataset)

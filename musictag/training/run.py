@@ -38,7 +38,7 @@ from musictag.training.record import EpochResult, score
 from musictag.training.schedule import SCHEDULES
 from musictag.training.scores import binarise, correlation, mean, roc_auc
 from musictag.training.settings import TrainSettings
-from musictag.training.thresholds import choose_thresholds, n_decided_otherwise
+from musictag.training.thresholds import fit, n_decided_otherwise
 from musictag.vocabulary import Vocabulary, for_tags
 
 log = logging.getLogger(__name__)
@@ -335,20 +335,13 @@ class Run:
         self.average.load_state_dict(self.kept)
         flush_subnormals(self.average)
         heard = hear(self.average, self.validation)
-        thresholds = choose_thresholds(
-            heard,
-            self.dataset,
-            self.rows["validation"],
-            self.vocabulary,
-            people=self.settings.people,
-        )
-        vocabulary = self.vocabulary.with_thresholds(thresholds)
+        vocabulary = fit(heard, self.dataset, self.rows["validation"], self.vocabulary)
         half = self.settings.half and self._halved(heard, vocabulary)
         counts = [r for r in self.history if r.best or not self.settings.patience][-1]
         outcome = {
             "epoch": counts.epoch,
             "validation": {"roc_auc": counts.roc_auc, "correlation": counts.correlation},
-            "thresholds": thresholds,
+            "thresholds": vocabulary.thresholds,
         }
         directory = self.settings.output / "model"
         checkpoint.save(

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musictag.decision import choose
+from musictag.decision import LIMITS, choose
 from musictag.training.dataset import DataSet
 from musictag.training.judgements import judgements
 from musictag.training.scores import Mask, Table, binarise, by_track, merge_values, value_shares
@@ -28,8 +28,6 @@ from musictag.vocabulary import FIELDS, Calibration, Vocabulary
 
 PRECISION: Mapping[str, float] = {"GENRE": 0.8, "MOOD": 0.7, "INSTRUMENT": 0.7, "VOCALS": 0.9}
 """Field → share of the written values that listeners should let stand."""
-LIMITS: Mapping[str, int] = {"GENRE": 2, "MOOD": 2, "INSTRUMENT": 4, "VOCALS": 2}
-"""Field → most values per track while thresholds are looked for; a scan's defaults."""
 ENOUGH_TRACKS = 20
 """Tracks with people's words that a field needs, before people decide about it."""
 CANDIDATES = np.arange(0.5, 0.951, 0.01)
@@ -39,8 +37,9 @@ N_FOLDS = 5
 SPEECH = 0.8
 """Lowest threshold for what is not music: a skipped song is worse than a tagged sermon."""
 
-SLOPE_SPREAD, OFFSET_SPREAD = 0.3, 0.7
-"""Standard deviations of the values' calibrations around that of their field."""
+SLOPE_SPREAD, OFFSET_SPREAD = 0.5, 1.0
+"""Standard deviations of the values' calibrations around that of their field. Half or twice as much
+predicts validation tracks that were kept back no better."""
 FLATTEST = 0.05
 """Smallest slope of a calibration."""
 TINY = 1e-7
@@ -52,9 +51,21 @@ SLACK = 0.05
 
 SURE = 0.3
 """Label from which a track counts as yes, however common the value is in the data set."""
-SURE_OF: Mapping[str, float] = {"Instrumental": 0.5}
-"""Value → label from which a track counts as yes, where it is not SURE: of the tracks that state
-whether there is a voice, labels of 0.42 and more had none and 0.24 and less had one."""
+SURE_OF: Mapping[str, float] = {
+    "Instrumental": 0.5,
+    "Vocals": 0.1,
+    "Danceable": 0.5,
+    "Acoustic": 0.5,
+}
+"""Value → label from which a track counts as yes, where it is not SURE. Of 152 tracks that state
+whether there is a voice, those without one have labels from 0.42 for Instrumental (nine of ten of
+the others up to 0.24) and up to 0.03 for Vocals (nine of ten of the others from 0.06)."""
+CONFIRMED: Mapping[str, float] = {"VOCALS": 0.95}
+"""Field → share of the labels' yeses that people confirm: measured for voices; CONFIRMED_ELSEWHERE
+otherwise, so that nothing looks surer by labels than it does by people."""
+CONFIRMED_ELSEWHERE = 0.8
+MISSED = 0.05
+"""Share of the labels' noes that people would not confirm."""
 LOWEST = 0.2
 """Lowest threshold where the labels decide."""
 
@@ -76,9 +87,10 @@ def fit(
         np.asarray(probabilities, np.float64), [dataset.examples[row].track for row in rows]
     )
     evidence = _evidence(table, tracks, dataset, rows, vocabulary)
+    speech = {value.name: SPEECH for value in vocabulary.not_music}
     if evidence is None:
         found = by_labels(probabilities, dataset, rows, vocabulary, n_resamples=n_resamples)
-        return vocabulary.with_thresholds(found)
+        return vocabulary.with_thresholds({**found, **speech})
     calibration = _calibrations(evidence, vocabulary, np.ones(len(tracks), dtype=bool))
     calibrated = vocabulary.with_calibration(calibration)
     thresholds = _thresholds(table, dataset.tags, evidence, vocabulary, n_resamples)
@@ -87,7 +99,6 @@ def fit(
         name: round(_in_a_gap(thresholds[name], heard[:, v]), 5)
         for v, name in enumerate(evidence.names)
     }
-    speech = {value.name: SPEECH for value in vocabulary.not_music}
     return calibrated.with_thresholds({**found, **speech})
 
 
@@ -102,6 +113,7 @@ class _Evidence:
     heard: Table
     known: Mask
     right: Mask
+    target: Table  # how likely it is that a listener would agree
     by_people: frozenset[str]  # values about which people were asked
 
 
@@ -128,11 +140,14 @@ def _evidence(
     )[0]
     positive = _positives(labels, dataset, vocabulary)
     people = np.isin(fields, by_people) & asked.any(axis=0)
+    from_people = people & ~left_open
+    confirmed = np.array([CONFIRMED.get(field, CONFIRMED_ELSEWHERE) for field in fields])
     return _Evidence(
         tuple(names),
         heard,
         np.where(people, asked, True),
-        np.where(people & ~left_open, stands, positive),
+        np.where(from_people, stands, positive),
+        np.where(from_people, stands, np.where(positive, confirmed, MISSED)),
         frozenset(name for name, told in zip(names, people, strict=True) if told),
     )
 
@@ -162,17 +177,20 @@ def _calibrations(
     for columns in groups.values():
         known = evidence.known[:, columns] & learned_from[:, None]
         pooled = _logistic(
-            logits[:, columns][known], evidence.right[:, columns][known], Calibration(), (1.0, 10.0)
+            logits[:, columns][known],
+            evidence.target[:, columns][known],
+            Calibration(),
+            (1.0, 10.0),
         )
         for v in columns:
             some = evidence.known[:, v] & learned_from
             found[evidence.names[v]] = _logistic(
-                logits[some, v], evidence.right[some, v], pooled, (SLOPE_SPREAD, OFFSET_SPREAD)
+                logits[some, v], evidence.target[some, v], pooled, (SLOPE_SPREAD, OFFSET_SPREAD)
             )
     return found
 
 
-def _logistic(x: Table, y: Mask, start: Calibration, spread: tuple[float, float]) -> Calibration:
+def _logistic(x: Table, y: Table, start: Calibration, spread: tuple[float, float]) -> Calibration:
     """The likeliest curve for logits x and answers y, if curves are normally distributed around
     `start`: Newton's method, with steps halved until they lead downhill. The slope stays positive,
     so that surer is never less."""
@@ -351,9 +369,8 @@ def n_decided_otherwise(
 
     def decided(probabilities: NDArray[np.floating[Any]]) -> list[dict[str, tuple[str, ...]]]:
         table, _ = by_track(np.asarray(probabilities, np.float64), tracks)
-        limits = dict.fromkeys(FIELDS, len(vocabulary.values))
         return [
-            choose(dict(zip(dataset.tags, row.tolist(), strict=True)), vocabulary, limits=limits)
+            choose(dict(zip(dataset.tags, row.tolist(), strict=True)), vocabulary, limits=LIMITS)
             for row in table
         ]
 
