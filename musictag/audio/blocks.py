@@ -21,19 +21,19 @@ class Block(NamedTuple):
 
 
 class GaveUp(Exception):  # noqa: N818  (it is no error: the next door is asked)
-    """A door cannot read the file, or not further; `was_open` if it knew the container."""
+    """A door cannot read the file, or not further; `damaged` if the file is to blame for that."""
 
-    def __init__(self, reason: str, *, was_open: bool = False) -> None:
+    def __init__(self, reason: str, *, damaged: bool = False) -> None:
         super().__init__(reason)
-        self.was_open = was_open
+        self.damaged = damaged
 
 
 def check_sanity(rate_hz: int, n_channels: int) -> None:
     """Stop at headers that no music has: resampling from 1 Hz would fill any memory."""
     if not 2000 <= rate_hz <= 12_000_000:
-        raise GaveUp(f"a sample rate of {rate_hz} Hz", was_open=True)
+        raise GaveUp(f"a sample rate of {rate_hz} Hz", damaged=True)
     if not 1 <= n_channels <= 64:
-        raise GaveUp(f"{n_channels} channels", was_open=True)
+        raise GaveUp(f"{n_channels} channels", damaged=True)
 
 
 def mean(channels: NDArray[np.float32]) -> Samples:

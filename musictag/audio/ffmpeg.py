@@ -47,13 +47,17 @@ def opened(path: Path) -> Iterator[tuple[_Container, _Stream]]:
         except av.FFmpegError as error:
             raise GaveUp(_reason(error)) from error
         with container:
-            stream = container.streams.best("audio")
+            stream = container.streams.best("audio") or next(iter(container.streams.audio), None)
             if stream is None:
-                raise GaveUp("no audio in it", was_open=True)
-            if stream.codec_context is None:
-                raise GaveUp("an unknown codec", was_open=True)
+                raise GaveUp("no audio in it")
+            if stream.codec_context is None or not stream.codec_context.rate:
+                raise GaveUp(f"cannot decode its codec, {_codec_name(stream)}")
             stream.codec_context.thread_count = 1  # files run in parallel, not parts of one
             yield container, stream
+
+
+def _codec_name(stream: _Stream) -> str:
+    return str(stream.codec_context.name) if stream.codec_context is not None else "unknown to it"
 
 
 def seeks_exactly(container: _Container) -> bool:
@@ -99,7 +103,7 @@ def _from_ffmpeg(path: Path, start_s: float, *, seeking: bool) -> Iterator[Block
 def _frames(path: Path, container: _Container, stream: _Stream) -> Iterator[_Frame]:
     import av  # noqa: PLC0415
 
-    n_good = n_bad = n_holes = 0
+    n_good = n_bad = n_holes = n_unsupported = 0
     coming = packets(container, stream)
     while True:
         try:
@@ -107,13 +111,14 @@ def _frames(path: Path, container: _Container, stream: _Stream) -> Iterator[_Fra
         except StopIteration:
             break
         except av.FFmpegError as error:
-            raise GaveUp(_reason(error), was_open=True) from error
+            raise GaveUp(_reason(error), damaged=True) from error
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise
             n_bad += 1
+            n_unsupported += isinstance(error, av.error.PatchWelcomeError)
             if not n_good and n_bad >= 2000:
                 break
             continue
@@ -121,11 +126,33 @@ def _frames(path: Path, container: _Container, stream: _Stream) -> Iterator[_Fra
             n_holes += n_bad if n_good else 0  # bad ones at either end are tags or other junk
             n_good, n_bad = n_good + 1, 0
             yield from frames
+    codec = _codec_name(stream)
     if not n_good:
-        raise GaveUp("nothing in it could be decoded", was_open=True)
+        if n_unsupported:
+            raise GaveUp(f"does not implement what it uses of its codec, {codec}")
+        if codec in _HALF_KNOWN:
+            raise GaveUp(f"it is damaged, or uses parts of {codec} that are not implemented")
+        raise GaveUp("nothing in it could be decoded", damaged=True)
+    n_holes = max(n_holes, n_unsupported)
     if n_holes > 0.1 * (n_good + n_holes):
-        reason = f"{n_holes} of {n_good + n_holes} packets are damaged"
-        raise AudioError(path, "corrupt", reason, cure="copy or download it again")
+        of_all = f"{n_holes} of {n_good + n_holes} packets"
+        raise _hole_error(path, of_all, codec, is_unsupported=n_unsupported > n_holes / 2)
+
+
+_HALF_KNOWN = frozenset({"wmalossless", "wmapro", "wmavoice"})
+"""Codecs of which ffmpeg implements a part, and calls the rest invalid data."""
+
+
+def _hole_error(path: Path, of_all: str, codec: str, *, is_unsupported: bool) -> AudioError:
+    convert = "convert it with a program that plays it"
+    if is_unsupported:
+        reason = f"{of_all} use parts of their codec, {codec}, that ffmpeg does not implement"
+        return AudioError(path, "no_decoder", reason, cure=convert)
+    if codec in _HALF_KNOWN:
+        reason = f"{of_all} are damaged, or use parts of {codec} that ffmpeg does not implement"
+        return AudioError(path, "no_decoder", reason, cure=convert)
+    reason = f"{of_all} are damaged"
+    return AudioError(path, "corrupt", reason, cure="copy or download it again")
 
 
 def packets(container: _Container, stream: _Stream) -> Iterator[_Packet]:
@@ -135,7 +162,7 @@ def packets(container: _Container, stream: _Stream) -> Iterator[_Packet]:
     for packet in container.demux(stream):
         left -= packet.size + 1
         if left < 0:
-            raise GaveUp("it names more sound than it holds", was_open=True)
+            raise GaveUp("it names more sound than it holds", damaged=True)
         yield packet
 
 

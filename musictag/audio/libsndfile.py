@@ -29,7 +29,7 @@ def blocks(path: Path, start_s: float) -> Iterator[Block]:
                 yield from _from_libsndfile(sound, start_s)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.strip().rstrip(".").lower() or "unknown format"
-            raise GaveUp(reason, was_open=False) from error
+            raise GaveUp(reason) from error
 
 
 def _from_libsndfile(sound: Any, start_s: float) -> Iterator[Block]:
@@ -47,8 +47,8 @@ def _from_libsndfile(sound: Any, start_s: float) -> Iterator[Block]:
             yield Block(mean(frames.T), rate_hz, "libsndfile")
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip().rstrip(".").lower() or "damaged"
-        raise GaveUp(f"{reason} at {n_heard / rate_hz:.1f} s", was_open=True) from error
+        raise GaveUp(f"{reason} at {n_heard / rate_hz:.1f} s", damaged=True) from error
     # An mp3's length is an estimate, and one beyond all bounds means that it is not known.
     if sound.format != "MP3" and n_heard < n_frames < 2**48:
         reason = f"stopped at {n_heard / rate_hz:.1f} s of {n_frames / rate_hz:.1f} s"
-        raise GaveUp(reason, was_open=True)
+        raise GaveUp(reason, damaged=True)

@@ -50,7 +50,7 @@ def blocks(path: Path, start_s: float) -> Iterator[Block]:
         except MemoryError:
             raise
         except Exception as error:
-            raise GaveUp(str(error) or "damaged", was_open=True) from error
+            raise GaveUp(str(error) or "damaged", damaged=True) from error
 
 
 def _platforms_decoders() -> list[Any]:

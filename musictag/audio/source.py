@@ -67,7 +67,7 @@ class View(io.RawIOBase):
             except OSError as error:
                 if error.errno not in (errno.EINVAL, errno.EOVERFLOW):
                     raise
-        raise GaveUp("it points to outside of itself", was_open=True)
+        raise GaveUp("it points to outside of itself", damaged=True)
 
     def tell(self) -> int:
         return self._file.tell() - self.start
@@ -93,8 +93,14 @@ def check(path: Path) -> None:
         if not found.head and not found.start:
             raise AudioError(path, "empty", "the file is empty", cure="restore it or delete it")
         # keeps playlists away from decoders that would follow them
-        if _is_text(found.head[:1024]) and _is_text(read_at(file, found.start, MOST_TEXT)):
-            raise AudioError(path, "no_decoder", "it is text, not sound")
+        if _is_text(found.head[:1024]):
+            beginning = read_at(file, found.start, MOST_TEXT)
+            if _is_text(beginning):
+                goes_on = len(beginning) == MOST_TEXT
+                reason = (
+                    "a megabyte of text stands in front" if goes_on else "it is text, not sound"
+                )
+                raise AudioError(path, "no_decoder", reason)
 
 
 def _is_text(data: bytes) -> bool:

@@ -161,7 +161,7 @@ class Track:
                     yield block
             except GaveUp as gave_up:  # noqa: PERF203  (three doors at most)
                 refusals.append(f"{door.name}: {gave_up}")
-                damaged = damaged or gave_up.was_open
+                damaged = damaged or gave_up.damaged
             else:
                 refusals.clear()
                 break
