@@ -154,7 +154,7 @@ def _asf_promise_s(file: BinaryIO, start: int) -> float | None:
 
 def _ogg_promise_s(file: BinaryIO, start: int) -> float | None:
     """From the positions of its pages, if the last one is whole."""
-    return None if start or ogg.ends_inside_a_page(file) else ogg.duration_s(file)
+    return None if ogg.ends_inside_a_page(file) else ogg.duration_s(file, start)
 
 
 _READERS: dict[str, Callable[[BinaryIO, int], float | None]] = {
@@ -169,17 +169,18 @@ _READERS: dict[str, Callable[[BinaryIO, int], float | None]] = {
 def _ends_inside_a_page(path: Path) -> bool:
     """Whether an Ogg file's last page is incomplete."""
     with open_file(path) as file:
-        return read_at(file, 0, 4) == b"OggS" and ogg.ends_inside_a_page(file)
+        return recognised(file).head.startswith(b"OggS") and ogg.ends_inside_a_page(file)
 
 
 def _ends_inside_an_atom(path: Path) -> bool:
     """Whether an MP4 file stops before one of its atoms does (its index comes last)."""
     with open_file(path) as file:
-        if read_at(file, 4, 4) != b"ftyp":
+        found = recognised(file)
+        if found.head[4:8] != b"ftyp":
             return False
         size = end = size_of(file)
         with contextlib.suppress(ValueError):
-            for atom in islice(mp4.atoms(file, 0, size), MOST_ATOMS):
+            for atom in islice(mp4.atoms(file, found.start, size), MOST_ATOMS):
                 end = atom.end
             return end > size or 0 < size - end < 8
     return False

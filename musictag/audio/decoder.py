@@ -26,7 +26,7 @@ import os
 import signal
 import struct
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,14 @@ class Closed(Exception):  # noqa: N818  # no error: the scan is over
 
 
 class Decoder:
-    """A decoding process for one thread, exchanged for a new one whenever it dies."""
+    """A decoding process for one thread, exchanged for a new one whenever it dies.
 
-    def __init__(self) -> None:
+    `start` starts the process: another one in its place is how tests and other programs decide
+    what decodes.
+    """
+
+    def __init__(self, *, start: Callable[[], spawn.Spawned] | None = None) -> None:
+        self._start = start or spawn.spawned
         self._process: _Process | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -125,7 +130,7 @@ class Decoder:
             if self._closed:
                 raise Closed
             if self._process is None:
-                self._process = _Process()
+                self._process = _Process(self._start)
             return self._process
 
     def _drop(self) -> None:
@@ -183,14 +188,14 @@ class _Died(Exception):  # noqa: N818
 class _Process:
     """The parent's end."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: Callable[[], spawn.Spawned]) -> None:
         self.n_requests = 0
         self._waiting = False
         self._n_quiet_s = 0
         self._stalled = False
         self._over = threading.Event()
         try:
-            self._popen, shared = spawn.spawned()
+            self._popen, shared = start()
         except OSError as error:
             reason = system_trouble(error).reason
             raise MusictagError(f"cannot start a process to decode in: {reason}") from error

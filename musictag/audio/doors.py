@@ -42,6 +42,6 @@ def seekable(path: Path, door: Door) -> bool:
     """Whether starting in the middle gives the samples that reading up to there gives."""
     if door is LIBSNDFILE:
         return True
-    with contextlib.suppress(GaveUp), ffmpeg.opened(path) as (container, _):
-        return ffmpeg.seeks_exactly(container)
+    with contextlib.suppress(GaveUp), ffmpeg.opened(path) as (container, stream):
+        return ffmpeg.seeks_exactly(container, stream)
     return False

@@ -51,18 +51,22 @@ def opened(path: Path) -> Iterator[tuple[_Container, _Stream]]:
             if stream is None:
                 raise GaveUp("no audio in it")
             if stream.codec_context is None or not stream.codec_context.rate:
-                raise GaveUp(f"cannot decode its codec, {_codec_name(stream)}")
+                raise GaveUp(f"cannot decode its codec, {codec_name(stream)}")
             stream.codec_context.thread_count = 1  # files run in parallel, not parts of one
             yield container, stream
 
 
-def _codec_name(stream: _Stream) -> str:
+def codec_name(stream: _Stream) -> str:
     return str(stream.codec_context.name) if stream.codec_context is not None else "unknown to it"
 
 
-def seeks_exactly(container: _Container) -> bool:
+def seeks_exactly(container: _Container, stream: _Stream) -> bool:
+    """Whether starting in the middle gives the samples that reading up to there gives."""
     row = of_demuxer(container.format.name)
-    return row is not None and row.seeks_exactly
+    if row is None or not row.seeks_exactly:
+        return False
+    # an Ogg stream that begins late has other times after a seek than in its beginning
+    return "ogg" not in row.demuxers or not stream.start_time
 
 
 def blocks(path: Path, start_s: float) -> Iterator[Block]:
@@ -89,7 +93,7 @@ def _from_ffmpeg(path: Path, start_s: float, *, seeking: bool) -> Iterator[Block
 
     with opened(path) as (container, stream):
         origin_s = None
-        if seeking and seeks_exactly(container):
+        if seeking and seeks_exactly(container, stream):
             origin_s = float((stream.start_time or 0) * stream.time_base)
             # From a second before: codecs predict from their past, and Ogg's pages are coarse.
             target = int((origin_s + max(start_s - 1.0, 0.0)) / stream.time_base)
@@ -126,7 +130,7 @@ def _frames(path: Path, container: _Container, stream: _Stream) -> Iterator[_Fra
             n_holes += n_bad if n_good else 0  # bad ones at either end are tags or other junk
             n_good, n_bad = n_good + 1, 0
             yield from frames
-    codec = _codec_name(stream)
+    codec = codec_name(stream)
     if not n_good:
         if n_unsupported:
             raise GaveUp(f"does not implement what it uses of its codec, {codec}")

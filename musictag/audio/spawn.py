@@ -64,14 +64,14 @@ def _spawn() -> Spawned:
         }
     else:
         options = {"start_new_session": True}  # Ctrl-C is for us alone
-    command = _command()
-    shared = _shared_memory()
+    words = command()
+    shared = shared_memory()
     if shared is not None:
-        command.append(str(shared))
+        words.append(str(shared))
         options["pass_fds"] = (shared,)
     try:
         popen = subprocess.Popen(
-            command,
+            words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # libraries' remarks on what is in the files
@@ -86,7 +86,7 @@ def _spawn() -> Spawned:
     return Spawned(popen, shared)
 
 
-def _command() -> list[str]:
+def command() -> list[str]:
     """What starts the process: isolated, so that nothing in the current folder or environment is
     imported that this program would not import itself."""
     folders = [folder for folder in sys.path if isinstance(folder, str)]
@@ -94,7 +94,7 @@ def _command() -> list[str]:
     return [sys.executable, "-I", "-c", f"import sys; sys.path[:] = {folders!a}; {start}"]
 
 
-def _shared_memory() -> int | None:
+def shared_memory() -> int | None:
     """A descriptor of memory without a name, which is gone with the processes that have it; None
     where the system has none to give."""
     if sys.platform != "linux":

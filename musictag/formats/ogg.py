@@ -28,27 +28,27 @@ def ends_inside_a_page(file: IO[bytes]) -> bool:
     return len(rest) < 27 + rest[26] + sum(rest[27 : 27 + rest[26]])
 
 
-def duration_s(file: IO[bytes]) -> float | None:
+def duration_s(file: IO[bytes], start: int = 0) -> float | None:
     """How long the sound lasts, by its pages' positions; None where they do not tell.
 
     Of one stream its first pages and its last one are read, of a chained file all headers.
     """
-    if not (links := _links(file)):
+    if not (links := _links(file, start)):
         return None
     durations = [link.duration_s for link in links]
     return sum(duration for duration in durations if duration is not None) or None
 
 
-def _links(file: IO[bytes]) -> list[Stream]:
+def _links(file: IO[bytes], start: int) -> list[Stream]:
     """The streams of sound, behind each other."""
-    first = _beginning(file)
+    first = _beginning(file, start)
     if first.stream is None:
         return []
     last = _last_positions(file, first.serials)
     if last is not None and (position := last.get(first.stream.serial)):
         first.stream.position = position
         return [first.stream]
-    return _all_links(file)
+    return _all_links(file, start)
 
 
 class _Link:
@@ -64,10 +64,10 @@ class _Link:
             self.stream = stream_of(page.serial, read_at(file, page.start, sum(page.lacing)))
 
 
-def _beginning(file: IO[bytes]) -> _Link:
+def _beginning(file: IO[bytes], start: int) -> _Link:
     """The first link, read until its stream's start is known."""
     link = _Link()
-    for page in pages(file):
+    for page in pages(file, start):
         if page.is_first:
             link.begin(file, page)
         elif link.stream is None or (
@@ -95,11 +95,11 @@ def _last_positions(file: IO[bytes], serials: set[int]) -> dict[int, int] | None
     return found
 
 
-def _all_links(file: IO[bytes]) -> list[Stream]:
+def _all_links(file: IO[bytes], start: int) -> list[Stream]:
     """Every link of a chained file: all page headers are read."""
     links: list[_Link] = []
     beginning = False
-    for page in pages(file):
+    for page in pages(file, start):
         if page.is_first and not beginning:
             links.append(_Link())
         beginning = page.is_first
