@@ -1,11 +1,11 @@
-"""Which files, in what order.
+"""Finding music files, in a stable order.
 
     for found in walk([Path("Music")], exclude=["Podcasts", "*/live/*"]):
         ...                       # a Path, or a FileError for a folder that cannot be listed
 
-In the order of their names' bytes, so that two runs agree on every machine;
-one folder level in memory at a time, so that half a million files are no
-problem; each file once, however the roots overlap and wherever links lead.
+Files are sorted by the bytes of their names, so that two runs agree on every machine. One folder
+level is in memory at a time, so half a million files are no problem. Each file comes once, however
+the roots overlap and wherever links lead.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from musictag.errors import FileError, UsageError
 from musictag.formats.table import FORMATS
 
 EXTENSIONS = frozenset(suffix for row in FORMATS for suffix in row.suffixes)
-"""What a walk looks for. Containers that mostly hold films (.mp4, .mkv) are heard when named."""
+"""File name extensions that a walk looks for. Formats that mostly hold films (.mp4, .mkv) are heard
+only when named."""
 
 MARKER = ".nomusictag"
-"""A file of this name in a folder: neither the folder nor anything below it is ours."""
+"""Name of a file that keeps musictag out of its folder and everything below."""
 
-# What file servers, systems and archives leave among the music; compared in lower case.
+# Folders that file servers, systems and archives leave among the music; compared in lower case.
 SYSTEM = frozenset(
     {"@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot", "lost+found"}
     | {"$recycle.bin", "recycler", "system volume information", "__macosx"}
@@ -34,29 +35,28 @@ SYSTEM = frozenset(
 
 
 def check_roots(roots: Iterable[Path]) -> None:
-    """Raise UsageError for the first root that does not exist; the rest is no use then."""
+    """Raise UsageError for the first root that does not exist."""
     for root in roots:
         try:
             root.stat()
         except (FileNotFoundError, NotADirectoryError):  # noqa: PERF203  (few roots)
             raise UsageError(f"{root}: no such file or folder") from None
         except OSError:
-            pass  # it is there; what is wrong with it, the walk will say
+            pass  # it exists; the walk will say what is wrong with it
 
 
 def walk(roots: Iterable[Path], *, exclude: Sequence[str] = ()) -> Iterator[Path | FileError]:
     """Music files below these roots, each once; raises UsageError at once if a root is missing.
 
-    Skipped are hidden names, system folders, folders with a `.nomusictag` in
-    them, and what `exclude` matches. A pattern without a slash is compared with
-    the name of each file and folder at any depth, a pattern with one with the
-    whole path from the root on (`*` matches slashes too); upper and lower case
-    differ. What is below an excluded folder is not looked at.
+    The walk skips hidden names, system folders, folders that contain `.nomusictag`, and whatever
+    `exclude` matches. A pattern without a slash is compared with the name of each file and folder
+    at any depth, a pattern with a slash with the whole path below the root (`*` matches slashes,
+    too). Case matters. Excluded folders are not entered.
 
-    A root that is a file is taken whatever it is called, unless excluded. Links
-    are followed; a file that the walk also meets directly is not given twice.
-    Hard links are files of their own. Whatever has one of EXTENSIONS and is no
-    folder is given, so that a broken link is reported when it is opened.
+    A root that is a file is taken whatever its name, unless excluded. Links are followed, but a
+    file that the walk also meets directly comes only once. Hard links count as separate files.
+    Everything with one of EXTENSIONS that is not a folder is yielded, so that a broken link is
+    reported when it is opened.
     """
     roots = list(roots)
     check_roots(roots)
@@ -64,10 +64,10 @@ def walk(roots: Iterable[Path], *, exclude: Sequence[str] = ()) -> Iterator[Path
 
 
 def excluded(path: Path, exclude: Sequence[str]) -> bool:
-    """Whether a pattern matches this file, or a folder that its path names: `walk`'s rule.
+    """Whether a pattern matches this file or one of the folders in its path, by the rule of `walk`.
 
-    For files that were listed and not found below a root: the pattern with a
-    slash is compared with the path as it was listed, from its beginning.
+    For files that come from a list instead of a walk: a pattern with a slash is compared with the
+    path as listed, from its beginning.
     """
     names = [name for name in path.parts if name != path.anchor]
     return any(_matches(name, "/".join(names[: i + 1]), exclude) for i, name in enumerate(names))
@@ -79,11 +79,10 @@ def _matches(name: str, relative: str, exclude: Sequence[str]) -> bool:
 
 
 def read_list(stream: BinaryIO, *, null: bool) -> Iterator[Path]:
-    """Paths from a list, as they come: one per line, or (`null`) with a zero byte after each.
+    """Paths from a list, as they arrive: one per line or, with `null`, each ended by a zero byte.
 
-    Empty entries are ignored. In lines, a carriage return before the line's end
-    and a byte order mark at the start are Windows' and not the name's; a name
-    with a line break in it needs zero bytes.
+    Empty entries are ignored. In lines, a carriage return at the end and a byte order mark at the
+    start belong to Windows and not to the name. A name with a line break needs zero bytes.
     """
     for i, entry in enumerate(_until_zeros(stream) if null else stream):
         name = entry
@@ -95,7 +94,7 @@ def read_list(stream: BinaryIO, *, null: bool) -> Iterator[Path]:
 
 
 def _until_zeros(stream: BinaryIO) -> Iterator[bytes]:
-    read = getattr(stream, "read1", stream.read)  # read1 gives what is there, without waiting
+    read = getattr(stream, "read1", stream.read)  # read1 returns what has arrived, without waiting
     rest = b""
     while block := read(65_536):
         *entries, rest = (rest + block).split(b"\0")
@@ -104,25 +103,25 @@ def _until_zeros(stream: BinaryIO) -> Iterator[bytes]:
 
 
 class _Walk:
-    """The memory of one walk: one entry per folder and per link to a file, none per file."""
+    """What one walk remembers: an entry per folder and per link to a file, none per file."""
 
     def __init__(self, exclude: Sequence[str]) -> None:
         self._exclude = exclude
         self._walked: dict[tuple[int, int], str | None] = {}
-        """Folders seen, by device and inode: their path from the root; None if not listed."""
+        """(device, inode) of each folder seen → its path below the root; None if not listed."""
         self._taken: set[str] = set()
-        """Real paths of files given out of turn: as a root, or by a link from elsewhere."""
+        """Real paths of files yielded out of turn: as a root, or through a link from elsewhere."""
 
     def over(self, roots: Iterable[Path]) -> Iterator[Path | FileError]:
         for root in roots:
-            if not os.path.isdir(root):  # noqa: PTH112  (Path.is_dir raises where it may not look)
+            if not os.path.isdir(root):  # noqa: PTH112  (Path.is_dir raises without permission)
                 if not excluded(Path(root.name), self._exclude) and self._takes(root):
                     yield root
             else:
                 yield from self._folder(root)
 
     def _folder(self, root: Path) -> Iterator[Path | FileError]:
-        """Depth first, folders among files by name. The stack holds what is left of each level."""
+        """Depth first, folders sorted among files. The stack holds the rest of each level."""
         levels: list[_Level] = []
         found = self._level(root, "")
         while True:
@@ -147,7 +146,7 @@ class _Walk:
                 yield path
 
     def _level(self, folder: Path, relative: str) -> _Level | FileError | None:
-        """A folder's entries that matter, or why it cannot be listed; None if it is not ours."""
+        """A folder's entries that matter, or why it cannot be listed; None to skip it."""
         try:
             status = folder.stat()
             identity = (status.st_dev, status.st_ino)
@@ -176,10 +175,10 @@ class _Walk:
         return os.path.splitext(name)[1].lower() in EXTENSIONS  # noqa: PTH122  (a million times)
 
     def _takes(self, path: Path) -> bool:
-        """Whether to give this file, met as a root or by a link: not if the walk met it or will."""
+        """Whether to yield a file met as a root or through a link: not if the walk meets it too."""
         real = os.path.realpath(path)
-        if not os.path.exists(real):  # noqa: PTH110  # broken, or round in a circle: whoever
-            return True  # opens it will say so
+        if not os.path.exists(real):  # noqa: PTH110  # broken, or leading round in a circle:
+            return True  # opening it will say so
         if real in self._taken:
             return False
         folder, name = os.path.split(real)
@@ -195,7 +194,7 @@ class _Walk:
 
 
 class _Level:
-    """A folder in the middle of being walked."""
+    """A folder that is being walked."""
 
     def __init__(self, path: Path, relative: str, left: list[tuple[str, bool, bool]]) -> None:
         self.path = path
@@ -206,14 +205,14 @@ class _Level:
 
 
 def _hidden(name: str) -> bool:
-    """Names with a dot in front; with several it is an ellipsis, as albums have it."""
+    """Whether a name starts with a single dot. Several dots are an ellipsis, as in album titles."""
     return name.startswith(".") and (not name.startswith("..") or ".musictag-" in name)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads round in a circle, or where we may not look
+    except OSError:  # a link that leads round in a circle, or to a place without permission
         return False
 
 

@@ -1,4 +1,4 @@
-"""What a decoder gives: mono samples at the file's own rate, block by block."""
+"""What every decoder yields: blocks of mono samples at the file's own rate."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from numpy.typing import NDArray
 from musictag.audio.samples import Samples
 
 BLOCK = 65_536
-"""Frames per step. From 16,384 up libsndfile and soxr run at full speed (at 4096, half)."""
+"""Length of a block, in samples. libsndfile and soxr run at full speed from 16,384 up, at half with
+4096."""
 
 
 class Block(NamedTuple):
+    """A stretch of decoded sound."""
+
     samples: Samples
-    """Mono; valid until the next block is asked for."""
+    """Mono; valid only until the next block is requested."""
     rate_hz: int
     decoder: str
+    """Name of the decoder."""
 
 
-class GaveUp(Exception):  # noqa: N818  (it is no error: the next door is asked)
-    """A door cannot read the file, or not further; `damaged` if the file is to blame for that."""
+class GaveUp(Exception):  # noqa: N818  (not an error: the next decoder is asked)
+    """A decoder cannot read the file, or cannot read on; the next one is asked.
+
+    `damaged` says that the file is to blame, and not the decoder's abilities.
+    """
 
     def __init__(self, reason: str, *, damaged: bool = False) -> None:
         super().__init__(reason)
@@ -29,7 +36,7 @@ class GaveUp(Exception):  # noqa: N818  (it is no error: the next door is asked)
 
 
 def check_sanity(rate_hz: int, n_channels: int) -> None:
-    """Stop at headers that no music has: resampling from 1 Hz would fill any memory."""
+    """Refuse rates and channels that no music has: resampling from 1 Hz would fill any memory."""
     if not 2000 <= rate_hz <= 12_000_000:
         raise GaveUp(f"a sample rate of {rate_hz} Hz", damaged=True)
     if not 1 <= n_channels <= 64:
@@ -37,7 +44,7 @@ def check_sanity(rate_hz: int, n_channels: int) -> None:
 
 
 def mean(channels: NDArray[np.float32]) -> Samples:
-    """Plain mean over channels: (C, N) -> (N,). numpy's own is 20 times slower on this shape."""
+    """Mean over channels: (C, N) -> (N,). numpy's own is 20 times slower on this shape."""
     mono: Samples = channels[0].copy()
     with np.errstate(invalid="ignore", over="ignore"):  # float files; see without_damage
         for channel in channels[1:]:

@@ -1,4 +1,4 @@
-"""What headers promise, compared with what was heard."""
+"""The duration that headers promise, compared with what was heard."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from musictag.formats import mp4, ogg
 from musictag.formats.reading import read_at, size_of
 from musictag.formats.table import of_demuxer, recognised
 
-# How much may be missing of what the header promises: encoders round, count their padding, and
-# cutters leave old headers behind. A download broken off lacks more.
+# Less than promised may be there: encoders round, count their padding, and cutters leave old
+# headers behind. A broken download lacks more than this.
 MISSING_S = 1.0
 MISSING_SHARE = 0.01
 
@@ -27,7 +27,7 @@ MOST_ATOMS = 1000
 
 
 def judge(path: Path, heard_s: float, refusals: Sequence[str], damaged: bool) -> None:
-    """Raise AudioError unless what was heard is what the file holds."""
+    """Raise AudioError unless the file was heard to the end that it promises."""
     cure = "copy or download it again"
     if refusals and not heard_s:
         if _ends_inside_an_atom(path):
@@ -46,7 +46,7 @@ def judge(path: Path, heard_s: float, refusals: Sequence[str], damaged: bool) ->
 
 
 def promise_s(path: Path) -> float | None:
-    """The duration that the container states, where it is a statement and not a guess."""
+    """The duration that the file states; None where it could only be guessed."""
     with open_file(path) as file:
         found = recognised(file)
         if found.format is not None:
@@ -67,7 +67,7 @@ def promise_s(path: Path) -> float | None:
 
 
 def demuxed_s(path: Path) -> float | None:
-    """The duration by counting packets, for containers that state none."""
+    """The duration by counting packets, for files that state none."""
     import av  # noqa: PLC0415
 
     duration = 0
@@ -105,10 +105,11 @@ def _mp3_promise_s(file: BinaryIO, start: int) -> float | None:
 
 
 def _wav_promise_s(file: BinaryIO, start: int) -> float | None:
-    """From the size of the data chunk, unless it is one that streaming programs put there.
+    """From the size of the data chunk, unless it is a placeholder of a streaming program.
 
-    The byte rate in the header is nobody's guide and often wrong. Of compressed sound a size
-    says nothing: if the chunk is whole, so is the sound, else the fact chunk counts its samples.
+    The byte rate in the header is often wrong and not used. The size says nothing about
+    compressed sound: if the chunk is whole, so is the sound; if not, the fact chunk counts its
+    samples.
     """
     position, rate_hz, bytes_per_sample, n_samples = start + 12, 0, 0, 0
     end = size_of(file)
@@ -142,7 +143,7 @@ _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 def _asf_promise_s(file: BinaryIO, start: int) -> float | None:
-    """From the file properties: play time in units of 100 ns, with the lead-in in ms."""
+    """From the file properties: play time in units of 100 ns less the lead-in in ms."""
     head = read_at(file, start, 1 << 20)  # a cover can come first
     start = head.find(_ASF_FILE_PROPERTIES)
     if start < 0 or len(head) < start + 92:
@@ -153,7 +154,7 @@ def _asf_promise_s(file: BinaryIO, start: int) -> float | None:
 
 
 def _ogg_promise_s(file: BinaryIO, start: int) -> float | None:
-    """From the positions of its pages, if the last one is whole."""
+    """From the positions of the pages, if the last page is whole."""
     return None if ogg.ends_inside_a_page(file) else ogg.duration_s(file, start)
 
 
@@ -163,7 +164,8 @@ _READERS: dict[str, Callable[[BinaryIO, int], float | None]] = {
     "ogg": _ogg_promise_s,
     "wav": _wav_promise_s,
 }
-"""ffmpeg's demuxer → what reads its files' duration better than ffmpeg, from a file and a place."""
+"""Demuxer of ffmpeg → reader of the duration, from an open file and where its format begins. They
+know better than ffmpeg."""
 
 
 def _ends_inside_a_page(path: Path) -> bool:

@@ -1,20 +1,18 @@
-"""Decoding in a process of its own: what a file does to a decoder costs that file and nothing else.
+"""Decoding in a separate process, so that a file that crashes a decoder costs only itself.
 
     with Decoder() as decoder:
         digest = decoder.payload_digest(path)          # as digest.payload_digest
         for segment in decoder.track(path).segments(): # as track.Track
 
-Demuxers and decoders are C, fed with other people's files. Their process is
-started when the first file comes, stays for the next ones, and may die: of a
-crash, of a minute's work without getting further, of memory. Then the file
-fails with a reason and another process takes the next. It is bounded (memory,
-time, no file that it could write), speaks in numbers and JSON over two pipes,
-and ends when its parent does, however that ends. It does not keep out an
-attacker who takes it over: it runs with the user's rights.
+Demuxers and decoders are C code fed with other people's files. Their process is started with the
+first file and stays for the next ones. If it dies (of a crash, of a minute's work without
+progress, of memory), the file fails with a reason and a new process takes the next file. The
+process is limited in memory and time, cannot write files, speaks in numbers and JSON over two
+pipes, and ends when its parent does, however that ends. It is no sandbox: an attacker who takes it
+over has the user's rights.
 
-Segments cross in shared memory where there is such (Linux), else in the pipe,
-which costs a tenth of the time that it takes to decode them, and stops the
-decoder while this program is busy.
+Segments come in shared memory on Linux, elsewhere through the pipe, which costs a tenth of the
+time of decoding and stops the decoder while this program is busy.
 """
 
 from __future__ import annotations
@@ -37,24 +35,23 @@ from musictag.audio.samples import Samples
 from musictag.errors import AudioError, MusictagError, system_trouble
 
 FATAL = frozenset({"crashed", "hung", "too_big"})
-"""What a file can do to its decoder, as error codes: the same file would do it again."""
+"""Error codes for what a file does to its decoder. The same file would do it again."""
 
 STALLED_S = 600
-"""So long without a sign of life, and a decoder is given up that uses no processor time, or on a
-system that does not bound it."""
+"""Time without a sign of life, in seconds, after which a decoder is given up. It catches those that
+use no processor time, and systems that do not limit it."""
 MOST_REQUESTS = 10_000
-"""After so many a process is exchanged for a new one: what libraries leak stays bounded."""
+"""Number of requests after which a process is replaced, so that leaks of libraries stay small."""
 
 
-class Closed(Exception):  # noqa: N818  # no error: the scan is over
+class Closed(Exception):  # noqa: N818  # not an error: the scan is over
     """The decoder was ended from another thread."""
 
 
 class Decoder:
-    """A decoding process for one thread, exchanged for a new one whenever it dies.
+    """A decoding process for one thread, replaced by a new one whenever it dies.
 
-    `start` starts the process: another one in its place is how tests and other programs decide
-    what decodes.
+    `start` starts the process; pass another function to decode with something else.
     """
 
     def __init__(self, *, start: Callable[[], spawn.Spawned] | None = None) -> None:
@@ -64,7 +61,7 @@ class Decoder:
         self._closed = False
 
     def payload_digest(self, path: Path) -> bytes:
-        """See digest.payload_digest. AudioError with one of the FATAL codes if nobody could."""
+        """See `digest.payload_digest`. AudioError with a code of FATAL if the process dies."""
         with contextlib.closing(self._answers(path, {"what": "digest"})) as answers:
             (answer,) = answers
         if isinstance(answer, wire.End):
@@ -75,14 +72,14 @@ class Decoder:
         return IsolatedTrack(self, path, n_segments)
 
     def kill(self) -> None:
-        """End it from any thread; the thread that waits for it is told by Closed."""
+        """End the process from any thread; the thread that waits for it gets Closed."""
         with self._lock:
             self._closed = True
             if self._process is not None:
                 self._process.kill()
 
     def close(self) -> None:
-        """End it, from the thread that uses it."""
+        """End the process, from the thread that uses it."""
         self.kill()
         self._drop()
 
@@ -93,11 +90,11 @@ class Decoder:
         self.close()
 
     def _answers(self, path: Path, request: dict[str, Any]) -> _Answers:
-        """What the process says to a request.
+        """The process's answers to a request.
 
-        One that dies may have been ill from an earlier file: only a new one's
-        death is this file's fault. The same bytes decode to the same segments,
-        so the second attempt goes on where the first one ended.
+        A process that dies may have been damaged by an earlier file: only the death of a new
+        process is this file's fault. The same bytes decode to the same segments, so the second
+        attempt goes on where the first one ended.
         """
         n_given = 0
         finished = False
@@ -117,10 +114,10 @@ class Decoder:
                     self._drop()
                     if self._closed:
                         raise Closed from None
-                    if was_new or died.code in ("hung", "stalled"):  # once is long enough
+                    if was_new or died.code in ("hung", "stalled"):  # do not wait that long twice
                         raise AudioError(path, died.code, died.reason) from None
         finally:
-            if not finished:  # the rest is not wanted, and would be taken for the next answer
+            if not finished:  # else the rest would be taken for the next answer
                 self._drop()
 
     def _ready(self) -> _Process:
@@ -141,7 +138,7 @@ class Decoder:
 
 
 class IsolatedTrack:
-    """An track.Track whose segments are decoded by another process."""
+    """A `track.Track` whose segments are decoded by another process."""
 
     def __init__(self, decoder: Decoder, path: Path, n_segments: int | None) -> None:
         self._decoder = decoder
@@ -150,16 +147,16 @@ class IsolatedTrack:
         self.duration_s: float | None = None
         self.decoder = ""
         self.taggram: Sequence[list[float]] = ()
-        """What was heard already: nothing, here it is only decoded."""
+        """Probabilities heard already: none, here a track is only decoded."""
 
     def segments(self, *, most: int | None = None) -> Iterator[Samples]:
-        """See track.Track.segments; at `most` so many, then the process is free for the next."""
+        """See `Track.segments`. After `most` segments the process is free for the next request."""
         request = {"what": "segments", "n_segments": self.n_segments, "most": most}
         for answer in self._decoded(request):
             yield np.frombuffer(answer, dtype=np.float32)
 
     def timed_segments(self) -> Iterator[tuple[float, Samples]]:
-        """See track.Track.timed_segments."""
+        """See `Track.timed_segments`."""
         for answer in self._decoded({"what": "timed segments"}):
             (start_s,) = wire.START.unpack_from(answer)
             yield start_s, np.frombuffer(answer, dtype=np.float32, offset=wire.START.size)
@@ -186,7 +183,7 @@ class _Died(Exception):  # noqa: N818
 
 
 class _Process:
-    """The parent's end."""
+    """The parent's end of the connection."""
 
     def __init__(self, start: Callable[[], spawn.Spawned]) -> None:
         self.n_requests = 0
@@ -218,8 +215,8 @@ class _Process:
             raise self._death() from None
 
     def answers(self, path: Path, wanted: bytes) -> _Answers:
-        """Segments and then how it ended, or a digest. The process is not believed: a decoder that
-        went astray in its memory may say anything."""
+        """Segments and then how the track ended, or a digest. Every message is checked: a decoder
+        with corrupted memory may send anything."""
         while True:
             kind, size = wire.HEAD.unpack(self._read(wire.HEAD.size))
             if size > wire.LONGEST.get(kind, -1):
@@ -256,7 +253,7 @@ class _Process:
         return _Died("crashed", "its decoder went astray")
 
     def _read(self, size: int) -> bytearray:
-        """So many bytes; _Died when there are no more."""
+        """Exactly `size` bytes; _Died if the process ends before."""
         content = bytearray(size)
         view = memoryview(content)
         stream: Any = self._popen.stdout
@@ -273,7 +270,7 @@ class _Process:
         return content
 
     def _death(self) -> _Died:
-        """What the process died of."""
+        """Why the process died."""
         code = self._popen.wait()
         if self._stalled:
             return _Died("stalled", f"nothing came of it for {STALLED_S // 60} minutes")
@@ -291,7 +288,7 @@ class _Process:
         self._popen.kill()
 
     def end(self) -> None:
-        """Kill it, if need be, and clear up."""
+        """Kill the process if it still runs, and clean up."""
         self._over.set()
         self._popen.kill()
         self._popen.wait()
@@ -301,7 +298,7 @@ class _Process:
         self._watch.join()
 
     def _kill_if_stalled(self) -> None:
-        """Seconds are counted one by one: those in which this program was asleep too are none."""
+        """Count quiet seconds one by one, so that time asleep does not count."""
         while not self._over.wait(1.0):
             if self._waiting:
                 self._n_quiet_s += 1
@@ -311,7 +308,7 @@ class _Process:
 
 
 def _named(code: int) -> str:
-    """Of an exit code: the signal's name, where it was one."""
+    """The name of the signal behind an exit code, or the code."""
     with contextlib.suppress(ValueError):
         return signal.Signals(-code).name
     return f"exit code {code}"

@@ -1,4 +1,4 @@
-"""Digests of a file's sound, which a change of its metadata leaves alone."""
+"""Digests that identify a file's sound, whatever its metadata."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from musictag.formats.table import recognised
 
 
 def payload_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -> bytes:
-    """Digest of the audio packets alone: the same before and after a change of metadata.
+    """Digest of the audio packets alone: a change of metadata leaves it the same.
 
-    Over the bytes of the stream that would be heard, in order, and its codec,
-    rate and channels; nothing is decoded. An mp3, which is such a stream between
-    tags, is digested as it lies there, in a fifth of the time. A file that
-    ffmpeg cannot take apart is digested whole: still an identity, but one that
-    any edit changes. `progress` is called now and then, as in Track.
+    It covers the packets of the stream that would be heard, in order, with its codec, rate and
+    number of channels; nothing is decoded. An mp3 is digested as it lies between its tags, which
+    takes a fifth of the time. A file that ffmpeg cannot take apart is digested whole: that still
+    identifies it, but any edit changes it. `progress` is called now and then, as in `Track`.
     """
     import av  # noqa: PLC0415  (lazy: importing musictag must not load decoders)
 
@@ -45,7 +44,7 @@ def payload_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -
 
 
 def file_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -> bytes:
-    """Digest of all bytes, for a file that cannot or had better not be taken apart."""
+    """Digest of all bytes, for a file that cannot or should not be taken apart."""
     with open_file(path) as file:
         return _digest_of(file, 0, None, b"whole file ", progress)
 
@@ -53,7 +52,7 @@ def file_digest(path: Path, *, progress: Callable[[], None] = lambda: None) -> b
 def _digest_of(
     file: BinaryIO, start: int, end: int | None, kind: bytes, progress: Callable[[], None]
 ) -> bytes:
-    """Of the bytes between two places; without an end, to the end."""
+    """Digest of the bytes between two places; `end` None is the end of the file."""
     digest = hashlib.blake2b(kind, digest_size=32)
     file.seek(start)
     most = 1 << 20
@@ -64,8 +63,8 @@ def _digest_of(
 
 
 def _bare_stream(file: BinaryIO) -> tuple[int, int]:
-    """Where a stream of MPEG audio frames (mp3, ADTS) begins and ends between tags; nothing of a
-    file that is none."""
+    """Where a bare stream of frames (mp3, ADTS) begins and ends between tags; (0, 0) if the file is
+    something else."""
     found = recognised(file)
     if len(found.head) < 2 or found.head[0] != 0xFF or found.head[1] < 0xE0:
         return 0, 0

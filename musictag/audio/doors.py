@@ -1,4 +1,4 @@
-"""The decoders to try, in turn."""
+"""The decoders and the order in which they are tried on a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from musictag.formats.table import recognised
 
 
 class Door(NamedTuple):
-    """A way to the samples: its name, and what gives a file's blocks from a second on."""
+    """A decoder: its name, and the function that yields a file's blocks from a given second on."""
 
     name: str
     blocks: Callable[[Path, float], Iterator[Block]]
@@ -26,10 +26,10 @@ AUDIOREAD = Door("audioread", platforms.blocks)
 
 
 def to_try(path: Path) -> tuple[Door, ...]:
-    """The doors to try, by what the file is and not by what it is called.
+    """The decoders to try on this file, in order. Its content decides, not its name.
 
-    mp3 is ffmpeg's although libsndfile is as fast: its mpg123 stops at the first junk between
-    two frames, often without an error, and prints what it thinks of the file on stderr.
+    ffmpeg comes first for mp3 although libsndfile is as fast: libsndfile's mpg123 stops at the
+    first junk between two frames, often without an error, and prints remarks on stderr.
     """
     with open_file(path) as file:
         found = recognised(file)
@@ -39,7 +39,7 @@ def to_try(path: Path) -> tuple[Door, ...]:
 
 
 def seekable(path: Path, door: Door) -> bool:
-    """Whether starting in the middle gives the samples that reading up to there gives."""
+    """Whether decoding from the middle gives the same samples as decoding from the start."""
     if door is LIBSNDFILE:
         return True
     with contextlib.suppress(GaveUp), ffmpeg.opened(path) as (container, stream):

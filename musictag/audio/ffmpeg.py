@@ -1,4 +1,4 @@
-"""ffmpeg's libraries, by PyAV: demuxers and decoders for nearly everything."""
+"""ffmpeg's libraries, through PyAV: they read nearly everything. The one door to PyAV."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NUMBERS: dict[str, type[np.generic]] = {
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[tuple[_Container, _Stream]]:
-    """The container and its best audio stream; pictures and video are never looked at."""
+    """The opened file and its best audio stream. Pictures and video are never decoded."""
     import av  # noqa: PLC0415
 
     with open_file(path) as file:
@@ -41,7 +41,7 @@ def opened(path: Path) -> Iterator[tuple[_Container, _Stream]]:
             container = av.open(
                 View(file),
                 options={"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": ""},
-                # PyAV raised for text that is not UTF-8 unless told, until 19 decoded it kindly
+                # before version 19, PyAV raises for text that is not UTF-8 unless told otherwise
                 **({"metadata_errors": "replace"} if _major(av) < 19 else {}),
             )
         except av.FFmpegError as error:
@@ -70,10 +70,10 @@ def seeks_exactly(container: _Container, stream: _Stream) -> bool:
 
 
 def blocks(path: Path, start_s: float) -> Iterator[Block]:
-    """ffmpeg's samples from `start_s` on: sought, or read up to there where seeking goes wrong.
+    """Samples from `start_s` on: sought, or read up to there where seeking fails.
 
-    Packets that do not decode are skipped: radio rips and old mp3s are full of
-    them. One in ten between good ones is too many: then the file is corrupt.
+    Packets that do not decode are skipped, because radio rips and old mp3s are full of them. If
+    more than one in ten is bad between good ones, the file is corrupt.
     """
     if start_s:
         try:
@@ -84,7 +84,7 @@ def blocks(path: Path, start_s: float) -> Iterator[Block]:
     yield from _from_ffmpeg(path, start_s, seeking=False)
 
 
-class _LandedElsewhere(Exception):  # noqa: N818  (nothing has been given yet: begin anew)
+class _LandedElsewhere(Exception):  # noqa: N818  (nothing has been yielded yet: start over)
     pass
 
 
@@ -95,7 +95,7 @@ def _from_ffmpeg(path: Path, start_s: float, *, seeking: bool) -> Iterator[Block
         origin_s = None
         if seeking and seeks_exactly(container, stream):
             origin_s = float((stream.start_time or 0) * stream.time_base)
-            # From a second before: codecs predict from their past, and Ogg's pages are coarse.
+            # Start a second earlier: codecs predict from their past, and Ogg's pages are coarse.
             target = int((origin_s + max(start_s - 1.0, 0.0)) / stream.time_base)
             try:
                 container.seek(target, stream=stream, backward=True)
@@ -127,7 +127,7 @@ def _frames(path: Path, container: _Container, stream: _Stream) -> Iterator[_Fra
                 break
             continue
         if frames:
-            n_holes += n_bad if n_good else 0  # bad ones at either end are tags or other junk
+            n_holes += n_bad if n_good else 0  # bad packets at either end are tags or other junk
             n_good, n_bad = n_good + 1, 0
             yield from frames
     codec = codec_name(stream)
@@ -160,8 +160,8 @@ def _hole_error(path: Path, of_all: str, codec: str, *, is_unsupported: bool) ->
 
 
 def packets(container: _Container, stream: _Stream) -> Iterator[_Packet]:
-    """The stream's packets, as long as they can all be in the file: tables in its header may name
-    the same bytes over and over."""
+    """The stream's packets, up to what fits into the file: tables in its header may name the same
+    bytes over and over."""
     left = 8 * container.size + (1 << 20)
     for packet in container.demux(stream):
         left -= packet.size + 1
@@ -173,9 +173,8 @@ def packets(container: _Container, stream: _Stream) -> Iterator[_Packet]:
 def _from(
     start_s: float, origin_s: float | None, frames: Iterator[_Frame]
 ) -> Iterator[tuple[_Frame, int]]:
-    """Each frame and how many of its first samples to leave out (it may be all), so that the music
-    starts at `start_s`: by the frames' own times where a seek came before, by counting where it
-    did not."""
+    """Each frame, and how many of its first samples (perhaps all) to drop so that the sound starts
+    at `start_s`. After a seek the frames' own times decide, otherwise samples are counted."""
     position_s = 0.0
     wanted = start_s > 0
     for frame in frames:
@@ -194,8 +193,8 @@ def _from(
 def _mixed(frames: Iterator[tuple[_Frame, int]]) -> Iterator[Block]:
     """ffmpeg's frames, often no longer than 1152 samples, mixed into larger mono blocks.
 
-    What is done per frame is done in numpy on whole planes and kept short: Python's lock is
-    held meanwhile, and other threads decode too.
+    The work per frame is done by numpy on whole planes and kept short, because it holds Python's
+    lock while other threads decode, too.
     """
     mono = np.empty(BLOCK, dtype=np.float32)
     filled = 0
@@ -204,7 +203,7 @@ def _mixed(frames: Iterator[tuple[_Frame, int]]) -> Iterator[Block]:
         for number, (frame, skip) in enumerate(frames):
             n = frame.samples - skip
             if n == 0:
-                if number % 1024 == 0:  # it takes long, and yet it goes on
+                if number % 1024 == 0:  # a sign of life while nothing is yielded
                     yield Block(mono[:0], RATE_HZ, "ffmpeg")
                 continue
             this = (frame.format.name, frame.layout.nb_channels, frame.sample_rate)
@@ -223,11 +222,11 @@ def _mixed(frames: Iterator[tuple[_Frame, int]]) -> Iterator[Block]:
 
 
 def _sum(frame: _Frame, skip: int, mono: Samples) -> None:
-    """Sum of the frame's channels without its first `skip` samples, in the decoder's numbers."""
+    """Sum the frame's channels without its first `skip` samples, in the decoder's numbers."""
     n_channels = frame.layout.nb_channels
     if frame.format.is_planar and n_channels >= 8:
-        # PyAV 18.1 counts planes up to the first null pointer, and after eight there is none: it
-        # reads on into other memory. Interleaved there is one plane.
+        # PyAV 18.1 counts planes up to the first null pointer. After eight there is none, and it
+        # reads on into other memory. Interleaved samples have one plane.
         frame = _interleaved(frame)
     numbers = _NUMBERS[frame.format.packed.name]
     if frame.format.is_planar:
@@ -253,7 +252,7 @@ def _interleaved(frame: _Frame) -> _Frame:
 
 
 def _scaled(total: Samples, kind: tuple[str, int, int]) -> Block:
-    """The mean of the channels in -1…1, from their sum."""
+    """The mean of the channels, between -1 and 1, from their sum."""
     sample_format, n_channels, rate_hz = kind
     numbers = sample_format.rstrip("p")
     if numbers == "u8":

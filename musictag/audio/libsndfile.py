@@ -1,4 +1,4 @@
-"""libsndfile: the faster decoder of what is not compressed, and of FLAC."""
+"""libsndfile, the faster decoder of FLAC and of uncompressed sound. The one door to soundfile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def blocks(path: Path, start_s: float) -> Iterator[Block]:
 
     with open_file(path) as file:
         view = View(file)
-        # By descriptor, so that every name can be opened; Windows' C libraries do not share those.
+        # A descriptor opens files of any name; Windows' C libraries do not share descriptors.
         source: Any = view
         if os.name == "posix" and not view.start:
             file.seek(0)
@@ -48,7 +48,7 @@ def _from_libsndfile(sound: Any, start_s: float) -> Iterator[Block]:
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip().rstrip(".").lower() or "damaged"
         raise GaveUp(f"{reason} at {n_heard / rate_hz:.1f} s", damaged=True) from error
-    # An mp3's length is an estimate, and one beyond all bounds means that it is not known.
+    # The length of an mp3 is an estimate; an absurdly large length means unknown.
     if sound.format != "MP3" and n_heard < n_frames < 2**48:
         reason = f"stopped at {n_heard / rate_hz:.1f} s of {n_frames / rate_hz:.1f} s"
         raise GaveUp(reason, damaged=True)

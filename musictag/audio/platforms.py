@@ -1,4 +1,4 @@
-"""audioread: whatever decoder the platform brings along."""
+"""Decoders that the platform brings along, by audioread: the last resort."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from musictag.audio.blocks import Block, GaveUp, check_sanity, mean
 
 
 def blocks(path: Path, start_s: float) -> Iterator[Block]:
-    """Whatever decoder the platform has (Core Audio, MAD), but no ffmpeg program and no GStreamer:
-    given a playlist in disguise they open what it names, and PyAV reads what they read."""
+    """Samples from `start_s` on by a decoder of the platform (Core Audio, MAD).
+
+    Not by the ffmpeg program or GStreamer: they follow a playlist in disguise, and PyAV reads
+    whatever they read.
+    """
     import audioread  # noqa: PLC0415
 
     refusal = ""
     with warnings.catch_warnings():
-        # It imports modules that Python retires, and leaves files open for the collector.
+        # audioread imports modules that Python retires, and leaves files open.
         warnings.simplefilter("ignore")
         try:
             source = audioread.audio_open(os.fspath(path.absolute()), _platforms_decoders())
@@ -32,7 +35,7 @@ def blocks(path: Path, start_s: float) -> Iterator[Block]:
             refusal = f"does not run here: {error}"
         except MemoryError:
             raise
-        except Exception as error:  # Python's wave and aifc raise whatever comes of a damaged file
+        except Exception as error:  # on a damaged file Python's wave and aifc raise anything
             refusal = str(error) or "unknown format"
     if refusal:
         raise GaveUp(refusal)
@@ -54,7 +57,7 @@ def blocks(path: Path, start_s: float) -> Iterator[Block]:
 
 
 def _platforms_decoders() -> list[Any]:
-    """As audioread finds them, without its looking for them: it starts a compiler for that."""
+    """The decoders that audioread would find; its own search starts a compiler."""
     from audioread import rawread  # noqa: PLC0415
 
     found = [rawread.RawAudioFile]

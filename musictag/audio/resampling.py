@@ -1,4 +1,4 @@
-"""From blocks at any rate to 16 kHz."""
+"""Resampling blocks of any rate to 16 kHz."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from musictag.audio.blocks import Block
 from musictag.audio.samples import RATE_HZ, Samples
 
 LOUDEST = 1e6
-"""120 dB over full scale: beyond it, as with NaN, a float file holds damage, heard as silence."""
+"""Amplitude (120 dB over full scale) above which a float file's sample is damage and becomes 0."""
 
 
 def at_16_khz(blocks: Iterable[Block]) -> Iterator[Samples]:
-    """Resample, anew wherever the rate changes; music at 16 kHz passes untouched.
+    """Resample to 16 kHz, starting afresh wherever the rate changes. 16 kHz passes untouched.
 
-    soxr's HQ passes everything up to 7.3 kHz and lets nothing alias (below -100 dB),
-    which is more than 16-bit music holds; MQ costs the same, VHQ half as much again.
+    soxr's quality HQ passes everything up to 7.3 kHz and keeps aliases below -100 dB, which is
+    more than 16-bit music holds. MQ costs the same, VHQ half as much again.
     """
     import soxr  # noqa: PLC0415
 
@@ -38,7 +38,7 @@ def at_16_khz(blocks: Iterable[Block]) -> Iterator[Samples]:
 
 
 def without_damage(samples: Samples) -> Samples:
-    """NaN, infinities and absurdly large numbers, which float files can hold, become zeros."""
+    """Replace NaN, infinities and absurdly large numbers, which float files can hold, by zeros."""
     loudness = np.abs(samples)
     if loudness.max(initial=0.0) <= LOUDEST:  # False for NaN too
         return samples

@@ -1,4 +1,4 @@
-"""What music is made of here: mono float32 samples, 16,000 a second, in segments of 29 s."""
+"""The unit of work: mono float32 samples at 16 kHz, cut into segments of 29 s."""
 
 from __future__ import annotations
 
@@ -7,5 +7,8 @@ from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
 RATE_HZ = 16_000
+"""Sample rate of everything the model hears, in Hz."""
 SEGMENT_S = 29
+"""Length of a segment, in seconds."""
 SEGMENT_LENGTH = RATE_HZ * SEGMENT_S
+"""Length of a segment, in samples."""

@@ -1,4 +1,4 @@
-"""From a stream of 16 kHz samples to segments of 29 s."""
+"""Cutting a stream of 16 kHz samples into segments of 29 s."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from musictag.audio.blocks import GaveUp
 from musictag.audio.samples import RATE_HZ, SEGMENT_LENGTH, SEGMENT_S, Samples
 
 SILENT_PEAK = 1e-4
-"""-80 dBFS: a segment that never gets louder is silence."""
+"""Peak amplitude below which a segment counts as silence: -80 dBFS."""
 PADDING_S = 0.15
-"""A rest this short after the last full segment is an encoder's padding (one mp3 frame lasts
-0.144 s at 8 kHz) and makes no segment of its own."""
+"""Longest rest after the last full segment, in seconds, that counts as an encoder's padding and
+makes no segment of its own. (One mp3 frame lasts 0.144 s at 8 kHz.)"""
 
 
 def cut(blocks: Iterable[Samples]) -> Iterator[Samples]:
@@ -44,18 +44,17 @@ def cut(blocks: Iterable[Samples]) -> Iterator[Samples]:
 
 
 def evenly_spaced(duration_s: float, n_segments: int) -> list[int]:
-    """Starts, in whole seconds, of segments whose centres lie at (i + ½)/N of the track."""
+    """Start times of N segments, in whole seconds, with their centres at (i + ½)/N of the track."""
     return [
         math.floor((i + 0.5) * duration_s / n_segments - SEGMENT_S / 2) for i in range(n_segments)
     ]
 
 
 def pick(blocks: Iterable[Samples], starts_s: Sequence[int]) -> Iterator[Samples]:
-    """The segments starting at these seconds of a 16 kHz stream, which is read no further.
+    """The segments that start at these seconds of a 16 kHz stream, which is read no further.
 
-    Headers may promise more than there is. Where the music ends before a
-    segment does, that one is moved back to end there, or padded, as `cut`
-    does; those after it, of which there is nothing, are not given.
+    Headers may promise more music than there is. A segment that would end after the music is
+    moved back to end with it, or padded, as in `cut`. Segments after that one are not given.
     """
     ends = [start_s * RATE_HZ + SEGMENT_LENGTH for start_s in starts_s]
     recent: deque[Samples] = deque()
@@ -76,8 +75,11 @@ def pick(blocks: Iterable[Samples], starts_s: Sequence[int]) -> Iterator[Samples
 
 
 def unending(blocks: Iterable[Samples]) -> Iterator[Samples]:
-    """The same blocks, and more is expected: of a stream that was sought, the end proves nothing
-    about the track, and the past that a segment could be moved back into is missing."""
+    """The same blocks; GaveUp if they end.
+
+    After a seek, an early end proves nothing about the track, and the samples are missing into
+    which a segment could be moved back.
+    """
     yield from blocks
     raise GaveUp("the music ends before the header says")
 

@@ -1,7 +1,7 @@
-"""Starting the processes that decode, and one of them ahead of time.
+"""Starting decoding processes, one of them ahead of time.
 
-Apart from `decoder`, which talks to them: such a process needs as long to be
-ready as this program needs to import its libraries, and this module needs none.
+`decoder` talks to them. This module is separate because it imports no library: a process can be
+started at once, and gets ready while the program imports its libraries.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 SHARED_BYTES = 2**23
-"""Of memory that a process shares with us: what is not used of it takes none."""
+"""Size of the memory shared with a process, in bytes. Unused parts take no memory."""
 
 
 class Spawned(NamedTuple):
-    """A process, and the descriptor of memory that it shares with us, if there is such memory."""
+    """A decoding process, and the descriptor of the memory it shares with us, if any."""
 
     popen: subprocess.Popen[bytes]
     shared: int | None
 
     def discard(self) -> None:
-        """End it, when nobody has asked it for anything."""
+        """End a process that was not used."""
         self.popen.kill()
         self.popen.wait()
         for stream in (self.popen.stdin, self.popen.stdout):
@@ -39,8 +39,8 @@ _ahead: list[Spawned] = []
 
 @contextlib.contextmanager
 def ahead() -> Iterator[None]:
-    """The first process that is wanted in this block is on its way already."""
-    with contextlib.suppress(OSError):  # who wants it will see
+    """Start a process now; it is the first one that `spawned` returns in this block."""
+    with contextlib.suppress(OSError):  # whoever needs a process will get the error
         _ahead.append(_spawn())
     try:
         yield
@@ -50,7 +50,7 @@ def ahead() -> Iterator[None]:
 
 
 def spawned() -> Spawned:
-    """A process for the caller, who ends it. OSError when none can be started."""
+    """A process, which the caller has to end. OSError if none can be started."""
     with contextlib.suppress(IndexError):
         return _ahead.pop()
     return _spawn()
@@ -63,7 +63,7 @@ def _spawn() -> Spawned:
             "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
         }
     else:
-        options = {"start_new_session": True}  # Ctrl-C is for us alone
+        options = {"start_new_session": True}  # Ctrl-C must not reach it
     words = command()
     shared = shared_memory()
     if shared is not None:
@@ -74,7 +74,7 @@ def _spawn() -> Spawned:
             words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # libraries' remarks on what is in the files
+            stderr=subprocess.DEVNULL,  # where libraries comment on files
             bufsize=0,
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             **options,
@@ -87,16 +87,16 @@ def _spawn() -> Spawned:
 
 
 def command() -> list[str]:
-    """What starts the process: isolated, so that nothing in the current folder or environment is
-    imported that this program would not import itself."""
+    """The command that starts the process. It is isolated: it imports nothing from the current
+    folder or environment that this program would not import itself."""
     folders = [folder for folder in sys.path if isinstance(folder, str)]
     start = "from musictag.audio import worker; worker.work()"
     return [sys.executable, "-I", "-c", f"import sys; sys.path[:] = {folders!a}; {start}"]
 
 
 def shared_memory() -> int | None:
-    """A descriptor of memory without a name, which is gone with the processes that have it; None
-    where the system has none to give."""
+    """The descriptor of new memory without a name, which vanishes with the processes that hold it;
+    None where the system offers none."""
     if sys.platform != "linux":
         return None
     try:

@@ -2,17 +2,15 @@
 
     for segment in Track(path).segments():     # each (464000,) float32
 
-Three doors lead to the samples, tried in turn: libsndfile where it is the
-faster one (wav, aiff, flac, au, caf), ffmpeg's libraries (PyAV) for everything
-else and as second try, audioread with whatever the platform has. All three
-give the same samples: floating point from the decoder to the end, channels
-mixed by their plain mean, encoder delay and padding cut off where the file
-states them, one resampler. Everything streams; memory does not grow with the
-track.
+Three decoders are tried in turn: libsndfile where it is the fastest (wav, aiff, flac, au,
+caf), ffmpeg's libraries through PyAV for everything else, and audioread with whatever the
+platform has. All three give the same samples: floating point throughout, the mean of the
+channels, encoder delay and padding removed where the file states them, one resampler. Everything
+streams, so memory does not grow with the length of the track.
 
-Files are not trusted. ffmpeg is given an open file and the demuxers of sound
-alone, so that a playlist in disguise opens nothing else; sizes in headers are
-compared with what was heard and never allocated.
+Files are not trusted. ffmpeg gets an open file and only the demuxers of sound, so that a playlist
+in disguise cannot open anything else. Sizes in headers are compared with what was heard and never
+allocated.
 """
 
 from __future__ import annotations
@@ -31,18 +29,17 @@ from musictag.audio.source import check
 from musictag.errors import AudioError
 
 SHORTEST_S = 1.0
-"""Less music than this is not tagged."""
+"""Least music that is worth tagging, in seconds."""
 LONGEST_S = 100 * 3600
-"""No track is longer; a file that goes on is a trap, which holds days of silence in no space."""
+"""Longest track, in seconds. A file that goes on is a trap: days of silence take no space."""
 
 
 class Track:
     """One audio file's music, decoded front to back, as a stream of segments.
 
-    With `n_segments` only so many are heard, evenly spaced: their centres lie
-    at (i + ½)/N of the track, their starts on whole seconds. They are sought
-    where the container allows, so that most of the file is not decoded. A
-    track no longer than N segments is heard whole.
+    With `n_segments`, only that many are heard, evenly spaced: their centres lie at (i + ½)/N of
+    the track, their starts on whole seconds. Where the format allows it they are sought, so that
+    most of the file is not decoded. A track no longer than N segments is heard whole.
     """
 
     def __init__(
@@ -55,24 +52,24 @@ class Track:
         if n_segments is not None and n_segments < 1:
             raise ValueError("n_segments must be at least 1")
         self._progress = progress
-        """Called whenever a block has been decoded, so that somebody can tell work from a hang."""
+        """Called after every decoded block, so that the caller can tell work from a hang."""
         self.path = path
         self.n_segments = n_segments
         self.duration_s: float | None = None
-        """The music heard; with `n_segments` the container's claim. None until that is known."""
+        """Length of the music heard (with `n_segments`: stated by the file). None until known."""
         self.decoder = ""
-        """Which door gave the music: "libsndfile", "ffmpeg" or "audioread:…"."""
+        """Name of the decoder that was used: "libsndfile", "ffmpeg" or "audioread:…"."""
 
     def segments(self) -> Iterator[Samples]:
-        """Segments in order, each (464000,) float32 and the caller's own.
+        """Segments in order, each (464000,) float32 and owned by the caller.
 
-        The last one is moved back to end where the music ends, so every second
-        is heard and none is padding; only a track shorter than one segment is
-        padded with zeros on the right. Silent segments are left out; where all of
-        the N are silent, the first N that are not are given instead.
+        The last segment is moved back to end where the music ends, so every second is heard and
+        none is padding; only a track shorter than one segment is padded with zeros on the right.
+        Silent segments are left out. If all of the N are silent, the first N that are not silent
+        are given instead.
 
-        Raises AudioError where the file turns out bad, which may be after
-        segments were given: only a run to the end says that all is well.
+        Raises AudioError if the file turns out to be bad, perhaps after some segments: only a run
+        to the end shows that all is well.
         """
         check(self.path)
         silent = True
@@ -80,7 +77,7 @@ class Track:
             for segment in filter(is_loud, self._sought(starts_s)):
                 silent = False
                 yield segment
-        if silent:  # or sought in N rests; reading tells
+        if silent:  # perhaps all N lie in rests: read the whole track
             for segment in islice(filter(is_loud, cut(self.samples())), self.n_segments):
                 silent = False
                 yield segment
@@ -88,23 +85,23 @@ class Track:
             raise _silent(self.path)
 
     def timed_segments(self) -> Iterator[tuple[float, Samples]]:
-        """The segments of the whole track, each with the second at which it starts.
+        """The segments of the whole track, each with its start in seconds; see `segments`.
 
-        As `segments`, `n_segments` aside.
+        `n_segments` is ignored.
         """
         check(self.path)
         silent = True
         for n, segment in enumerate(cut(self.samples())):
             if is_loud(segment):
                 silent = False
-                # The duration is known when the last one comes, which is the one moved back.
+                # The last segment is the one moved back; when it comes, the duration is known.
                 latest_s = math.inf if self.duration_s is None else self.duration_s - SEGMENT_S
                 yield max(0.0, min(float(n * SEGMENT_S), latest_s)), segment
         if silent:
             raise _silent(self.path)
 
     def _starts_s(self) -> list[int] | None:
-        """Where the N segments start, in seconds; None: hear everything."""
+        """Start times of the N segments, in seconds; None to hear everything."""
         if self.n_segments is None:
             return None
         duration_s = claims.promise_s(self.path) or claims.demuxed_s(self.path)
@@ -116,7 +113,7 @@ class Track:
         return evenly_spaced(duration_s, self.n_segments)
 
     def _sought(self, starts_s: Sequence[int]) -> Iterator[Samples]:
-        """The segments that start at these seconds: by seeking if that works, else by reading."""
+        """The segments that start at these seconds, sought if that works, else read."""
         n_done = 0
         with contextlib.suppress(GaveUp):
             for start_s in starts_s:
@@ -126,8 +123,11 @@ class Track:
             yield from pick(self.samples(), starts_s[n_done:])
 
     def _segment_at(self, start_s: int) -> Samples:
-        """One segment, sought. From a second before, where the resampler can settle: then, the
-        second being whole at both rates, these are the samples of an uninterrupted run."""
+        """The segment that starts at this second, sought.
+
+        Decoding begins a second earlier, so that the resampler settles. A whole second is whole
+        at both rates, so these are the samples of an uninterrupted run.
+        """
         lead_s = min(start_s, 1)
         door = doors.to_try(self.path)[0]
         if not doors.seekable(self.path, door):
@@ -136,7 +136,7 @@ class Track:
         return next(pick(unending(resampling.at_16_khz(blocks)), [lead_s]))
 
     def samples(self) -> Iterator[Samples]:
-        """The whole track at 16 kHz, in blocks; afterwards the duration is known and judged."""
+        """The whole track at 16 kHz, in blocks. At the end the duration is known and checked."""
         n_samples = 0
         for samples in resampling.at_16_khz(self._blocks()):
             n_samples += len(samples)
@@ -147,7 +147,7 @@ class Track:
             raise AudioError(self.path, "too_short", reason)
 
     def _blocks(self) -> Iterator[Block]:
-        """Mono blocks from the first door that can; where one gives up, on from the next."""
+        """Mono blocks from the first decoder that can; where it gives up, the next one goes on."""
         heard_s = 0.0
         refusals: list[str] = []
         damaged = False

@@ -1,4 +1,4 @@
-"""What the program and its decoding process say to each other: numbers and JSON over two pipes."""
+"""The protocol between the program and its decoding process: numbers and JSON over two pipes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from musictag.audio.samples import SEGMENT_LENGTH, Samples
 from musictag.errors import AudioError
 
 HUNG_S = 60
-"""So much processor time without getting further (a block of music lasts a second or so), and it
-hangs. Processor time, so that a slow disk or a laptop that was asleep is no file's fault."""
+"""Processor time without progress, in seconds, after which a decoder counts as hanging. (A block
+of music takes far less than one.) It is processor time so that a slow disk or a sleeping laptop
+is not held against the file."""
 MOST_MEMORY = 1 << 30
-"""What a decoder may allocate; for music 100 MB do."""
+"""Memory that a decoder may allocate, in bytes. Music needs about 100 MB."""
 
 HEAD = struct.Struct("<cI")
-"""Before every message: what it is, and how many bytes follow."""
+"""Header of every message: its kind and the number of bytes that follow."""
 START = struct.Struct("<d")
-"""Before the samples of a timed segment: the second at which it starts."""
+"""Start of a timed segment in seconds, in front of its samples."""
 SEGMENT, SHARED, TIMED, DIGEST = b"S", b"M", b"T", b"D"
 END, PROGRESS, BUG = b"E", b"P", b"B"
 KINDS = {"digest": DIGEST, "segments": SEGMENT, "timed segments": TIMED}
-"""What is asked for → what comes."""
+"""Request → kind of the messages that answer it."""
 LONGEST = {
     SEGMENT: 4 * SEGMENT_LENGTH,
     SHARED: 1,
@@ -39,18 +40,18 @@ LONGEST = {
     PROGRESS: 0,
     BUG: 1 << 20,
 }
-"""Bytes that may follow; of segments and digests, exactly so many."""
+"""Kind → most bytes that may follow. Segments and digests have exactly this length."""
 PLACES = 3
-"""Segments that can lie in shared memory at once: a tenth of a second of decoding, as long as
-all else in this program may have to wait."""
+"""Number of segments that fit into shared memory: a tenth of a second of decoding, about as long
+as the program may be busy elsewhere."""
 FREE = struct.pack("<I", 0)
-"""Says in the place of a request that a place in shared memory is free again."""
+"""Sent instead of a request: a place in shared memory is free again."""
 NO_MEMORY = 77
-"""Its exit code when it could not allocate."""
+"""Exit code of a process that ran out of memory."""
 
 
 class End(NamedTuple):
-    """How a track ended: in order, or with what went into an AudioError."""
+    """How a track ended: with all heard, or with the content of an AudioError."""
 
     duration_s: float | None = None
     decoder: str = ""
@@ -63,7 +64,7 @@ class End(NamedTuple):
 
     @classmethod
     def read(cls, content: bytearray) -> End:
-        """ValueError for what `work` would not have sent."""
+        """Parse a message; ValueError for anything that the worker does not send."""
         said = json.loads(content)
         wanted = (float | int | None, str, str, str, str | None)
         if not isinstance(said, list) or len(said) != len(wanted):
@@ -74,7 +75,7 @@ class End(NamedTuple):
 
 
 class SharedMemory:
-    """Room for some segments that two processes see; it is gone with them, and has no name."""
+    """Memory for a few segments that two processes share. It has no name and vanishes with them."""
 
     def __init__(self, descriptor: int) -> None:
         self._memory = mmap.mmap(descriptor, PLACES * LONGEST[SEGMENT])

@@ -1,4 +1,4 @@
-"""What runs in the decoding process: answer requests, within limits, until the parent is gone."""
+"""The decoding process: it answers requests, within limits, until its parent is gone."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from musictag.errors import AudioError
 
 
 def work() -> NoReturn:
-    """Answer requests until there are no more: until the parent closes the pipe, or dies.
+    """Answer requests until the parent closes the pipe or dies.
 
-    The process's argument, if it has one, is the descriptor of shared memory.
+    The process's argument, if there is one, is the descriptor of shared memory.
     """
     requests, replies = _pipes()
     process.keep_freed()
@@ -48,8 +48,8 @@ def work() -> NoReturn:
 
 
 def _pipes() -> tuple[io.FileIO, io.FileIO]:
-    """The two pipes, where no library finds them: what one prints must not get among the replies,
-    nor can it take what we are to read."""
+    """The two pipes, moved to where no library finds them: what a library prints must not get into
+    the replies, and it must not read the requests."""
     pipes = io.FileIO(os.dup(0), "rb"), io.FileIO(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
@@ -60,7 +60,7 @@ def _pipes() -> tuple[io.FileIO, io.FileIO]:
 def _receive(
     requests: io.FileIO, todo: queue.SimpleQueue[bytes], free: threading.Semaphore
 ) -> None:
-    """In a thread of its own, so that the parent's end is seen while a file is being decoded."""
+    """Read requests, in a thread of its own that notices the end of the parent during decoding."""
     while len(head := requests.read(4)) == 4:
         if head == wire.FREE:
             free.release()
@@ -74,10 +74,10 @@ def _receive(
 
 
 def _set_limits() -> None:
-    """What a decoder needs, and no more; where the system knows such limits (Windows does not).
+    """Limit the process to what a decoder needs. Windows has no such limits.
 
-    Linux counts as data what is allocated and not what is reserved: the memory that
-    matters. No dumps of memory, and no file grows: it can write none.
+    Linux limits what is allocated, not what is reserved. There are no memory dumps, and no file
+    can grow, so the process cannot write any.
     """
     if sys.platform == "win32":
         return
@@ -87,12 +87,12 @@ def _set_limits() -> None:
     if sys.platform == "linux":
         limits[resource.RLIMIT_DATA] = wire.MOST_MEMORY
     for kind, most in limits.items():
-        with contextlib.suppress(OSError, ValueError):  # a lower one is set already
+        with contextlib.suppress(OSError, ValueError):  # a lower limit is set already
             resource.setrlimit(kind, (most, most))
 
 
 class _Replier:
-    """The process's end of the pipe, and of its patience."""
+    """The process's end of the pipe; it also keeps account of the time without progress."""
 
     def __init__(self, replies: io.FileIO, shared: wire.SharedMemory | None) -> None:
         self._replies = replies
@@ -100,7 +100,7 @@ class _Replier:
         self._noted_s = 0.0
         self._place = 0
         self.free = threading.Semaphore(wire.PLACES)
-        """Places in shared memory that the parent has done with, one after the other."""
+        """Counts the places in shared memory that the parent has finished with."""
 
     def send_segment(self, segment: Samples) -> None:
         if self._shared is None:
@@ -122,7 +122,7 @@ class _Replier:
             os._exit(0)
 
     def progress(self, *, anew: bool = False) -> None:
-        """The decoder gets on: it may use HUNG_S more, and the parent is told, once a second."""
+        """Note progress: the decoder may use HUNG_S more, and the parent is told, once a second."""
         now_s = time.process_time()
         if anew or now_s - self._noted_s > 1:
             self._noted_s = now_s
@@ -131,7 +131,7 @@ class _Replier:
 
 
 def _allow_processor_time(until_s: float) -> None:
-    """When it is used up the system ends this process: nothing in it needs to run for that."""
+    """Have the system end this process at this processor time, whatever it does then."""
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415
