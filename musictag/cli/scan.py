@@ -273,7 +273,9 @@ def _scan(
     model = checkpoint.find(settings.model)
     output.prepare()
     report = session.report(
-        settings.fields, summary=functools.partial(Tally.summary, write=write), count=count
+        settings.fields,
+        summary=functools.partial(Tally.summary, write=write, verbose=output.verbose),
+        count=count,
     )
     from musictag.scan import pipeline  # noqa: PLC0415
 
@@ -286,7 +288,7 @@ def _scan(
             journal=session.journal(write=write),
             write=sys.argv[1:] if write else None,
             stopped=session.stopped,
-            progress=lambda path, s, _: report.heard(path, s),
+            progress=report.decoded,
             workers=session.enter(_workers(ray, model, settings)),
         )
     )

@@ -14,27 +14,27 @@ from rich.console import Console
 from rich.text import Text
 
 from musictag.report.tally import Pace, Tally
-from musictag.report.terminal import width_of
+from musictag.report.terminal import bar_marks, width_of
 from musictag.report.text import music_text, time_text, visible
 
 TELL_S = 10
-"""Between two lines of progress, where none can be drawn again."""
+"""Seconds between two lines of progress where no line can be redrawn."""
 
 
 class Far(NamedTuple):
     """How far something is, in numbers and in words."""
 
-    done: int
+    done: float
     total: int | None
     words: list[str]
 
 
 class Bar:
-    """A line at the foot of the terminal: how far, how fast, how long still.
+    """A line at the foot of the terminal: how far, how fast, how much time is left.
 
-    While the total is not known, there is no bar and no time left, only what
-    has been done; and no line at all while there is nothing to tell, or `stderr` is
-    no terminal. What else is written goes `above` it. Any thread may use it.
+    While the total is unknown it shows no bar and no time left. It shows nothing while there is
+    nothing to tell, or if `stderr` is not a terminal. All other output goes `above` it. Any thread
+    may use it.
     """
 
     def __init__(
@@ -45,27 +45,32 @@ class Bar:
         self._how_far = how_far
         self._lock = threading.RLock()
         self._console = Console(file=stderr, width=width_of(stderr), highlight=False)
+        self._full, self._empty = bar_marks(stderr)
         self._on_screen = False
         self._ended = threading.Event()
         self._drawn_s = -math.inf
 
     def start(self) -> None:
+        """Show the line, and keep it up to date until `stop`."""
         if self.shown:
+            self.step(at_once=True)
             threading.Thread(target=self._tick, name="musictag bar", daemon=True).start()
 
     def stop(self) -> None:
+        """Remove the line for good."""
         with self._lock:
             self._ended.set()
             self._erase()
 
     def say(self, message: str) -> None:
-        """One line above it."""
+        """Write a message above the line."""
         with self.above():
             self._stderr.write(visible(message) + "\n")
             self._stderr.flush()
 
     @contextlib.contextmanager
     def above(self) -> Iterator[None]:
+        """Make room for other output, and redraw the line after it."""
         with self._lock:
             self._erase()
             yield
@@ -78,7 +83,7 @@ class Bar:
             self._on_screen = False
 
     def step(self, *, at_once: bool = False) -> None:
-        """Draw again, unless that was done a moment ago."""
+        """Redraw the line, unless that was done a moment ago."""
         if at_once or time.monotonic() - self._drawn_s > 0.1:
             with self._lock:
                 self._draw()
@@ -98,28 +103,30 @@ class Bar:
         self._on_screen = True
 
     def line(self, width: int) -> Text | None:
-        """As much of it as fits into the width."""
+        """The line, cut to this width; None if there is nothing to tell."""
         far = self._how_far()
         if far is None:
             return None
         text = Text("   ".join(far.words))
         room = min(30, width - text.cell_len - 3)
         if far.total and room >= 10:
-            n_full = min(room, room * far.done // far.total)
-            bar = Text.assemble(("━" * n_full, "green"), ("━" * (room - n_full), "dim"))
+            n_full = min(room, int(room * far.done / far.total))
+            bar = Text.assemble(
+                (self._full * n_full, "green"), (self._empty * (room - n_full), "dim")
+            )
             text = Text.assemble(bar, "   ", text)
         text.truncate(width)
         return text
 
     def _tick(self) -> None:
-        """Keep the clock going while a long track is heard."""
+        """Redraw twice a second, so that the times stay true when nothing else happens."""
         while not self._ended.wait(0.5):
             with self._lock:
                 self._draw()
 
 
 class TrackCount:
-    """How far a scan is. `count` is called in a thread of its own, at the first call of this."""
+    """How far a scan is. The first call of this starts a thread that calls `count`."""
 
     def __init__(self, tally: Tally, count: Callable[[], int] | None) -> None:
         self._tally = tally
@@ -132,16 +139,19 @@ class TrackCount:
             threading.Thread(
                 target=self._find_total, args=(count,), name="musictag count", daemon=True
             ).start()
-        n, total = self._tally.n_tracks, self._total
-        tracks_per_s, realtime = self._tally.rates()
+        tally, total = self._tally, self._total
+        n = tally.n_decoded
+        tracks_per_s, realtime = tally.rates()
         words = [f"{n:,} of {total:,} tracks" if total else f"{n:,} tracks"]
-        if tracks_per_s >= 0.1:
+        if total and n == total > tally.n_tracks:
+            words.append("hearing the last of them")
+        elif tracks_per_s >= 0.1:
             words.append(f"{tracks_per_s:.1f} tracks/s")
-        elif self._tally.heard_s:
-            words.append(f"{music_text(self._tally.heard_s)} heard")
+        elif tally.decoded_s:
+            words.append(f"{music_text(tally.decoded_s)} decoded")
         if realtime >= 1:
             words.append(f"{realtime:,.0f}× real time")
-        return Far(n, total, words + left(n, total, tracks_per_s))
+        return Far(tally.done, total, words + left(n, total, tracks_per_s))
 
     def _find_total(self, count: Callable[[], int]) -> None:
         self._total = count()
@@ -150,7 +160,7 @@ class TrackCount:
 class Progress:
     """Tells how far one piece of work after another is, inside a `with` block.
 
-    On a terminal that is a line at its foot; elsewhere a line now and then.
+    On a terminal this is a line at its foot, elsewhere a line every now and then.
     """
 
     def __init__(self, stderr: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
@@ -169,8 +179,11 @@ class Progress:
         self._bar.stop()
 
     def step(self, work: str, done: int, total: int | None, unit: str) -> None:
-        """So much of this work is done. Its speed is counted from the first time it is named: what
-        was done before may have been done by an earlier run."""
+        """Say how much of some work is done.
+
+        Its speed is measured from the first call for it, because an earlier run may have done what
+        was done by then.
+        """
         if work != self._work:
             self._work, self._told_s = work, -math.inf
             self._pace = Pace(self._clock, done)
@@ -188,9 +201,10 @@ class Progress:
             self.say("   ".join(words))
 
     def say(self, message: str) -> None:
-        """One line on stderr."""
+        """Write one line to standard error."""
         self._bar.say(message)
 
 
 def left(done: int, total: int | None, per_s: float) -> list[str]:
+    """The time left, if it can be told."""
     return [f"{time_text((total - done) / per_s)} left"] if total and per_s and total > done else []

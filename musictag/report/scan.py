@@ -1,14 +1,14 @@
-"""Outcomes and runs → what people and programs read: table, JSON, CSV, TSV, progress, summary.
+"""A scan or an undo while it runs: results to standard output, everything else to standard error.
 
-stdout carries the data, stderr all else. The table is for people: it fits the
-terminal, comes row by row, and shows what changes. JSON lines, CSV and TSV are
-for programs: one record per file, all files. Names and values come out of
-other people's files, so whatever could move a terminal's cursor or turn the
-direction of its text is shown as an escape.
+The table is for people: it fits the terminal, comes row by row and shows what changes. JSON lines,
+CSV and TSV are for programs: one record per file, for every file. Names and values come from other
+people's files, so whatever could steer a terminal is shown as an escape.
 """
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -17,10 +17,10 @@ from musictag.report.progress import Bar, TrackCount
 from musictag.report.records import COLUMNS, csv_line, json_line, record, tsv_line
 from musictag.report.table import Table
 from musictag.report.tally import Tally
-from musictag.report.text import visible
+from musictag.report.text import counted, visible
 
 if TYPE_CHECKING:
-    from musictag.outcome import Outcome
+    from musictag.outcome import Outcome, Problem
 
 FORMATS = ("table", "jsonl", "csv", "tsv")
 
@@ -28,10 +28,9 @@ FORMATS = ("table", "jsonl", "csv", "tsv")
 class Report:
     """Tells of a scan while it runs: `add` every Outcome, inside a `with` block.
 
-    `summary` gives the closing lines. `quiet` leaves only failures on stderr,
-    `verbose` shows unchanged tracks in the table. `count` tells how many tracks
-    there will be; it is called in a thread of its own, and only when there is a
-    progress bar to use it.
+    `summary` gives the closing lines. `quiet` leaves only failures on standard error, `verbose`
+    shows unchanged tracks in the table. `count` returns the number of tracks to come; it is called
+    in a thread of its own, and only if there is a progress bar.
     """
 
     def __init__(
@@ -51,10 +50,12 @@ class Report:
         self._quiet = quiet
         self._tally = Tally()
         self._lines = _lines_of(form, fields, stdout, verbose=verbose)
+        self._repeats = _Repeats(shown=verbose)
         self._bar = Bar(stderr, TrackCount(self._tally, count), shown=not quiet)
 
     @property
     def n_failed(self) -> int:
+        """Number of files that failed so far."""
         return self._tally.statuses["failed"]
 
     def __enter__(self) -> Report:
@@ -63,36 +64,69 @@ class Report:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._bar.stop()
-        if not self._quiet and (kind is None or kind is KeyboardInterrupt):
-            for line in self._summary(self._tally, whole=kind is None):
+        if kind is None or kind is KeyboardInterrupt:
+            for line in self._repeats.lines():
                 self.say(line)
+            if not self._quiet:
+                for line in self._summary(self._tally, whole=kind is None):
+                    self.say(line)
 
     def add(self, outcome: Outcome) -> None:
-        """One more file: its lines on stdout, what was wrong with it on stderr."""
+        """Report one more file: its lines on standard output, its problem on standard error."""
         self._tally.add(outcome)
         lines = self._lines(outcome)
         if lines:
             with self._bar.above():
                 self._stdout.write("".join(line + "\n" for line in lines))
                 self._stdout.flush()
-        if outcome.error is not None and not (self._quiet and outcome.status == "skipped"):
-            self.say(f"musictag: {outcome.path}: {outcome.error.message}")
+        error, unwanted = outcome.error, self._quiet and outcome.status == "skipped"
+        if error is not None and not unwanted and self._repeats.is_new(outcome.path, error):
+            self.say(f"musictag: {outcome.path}: {error.message}")
         self._bar.step()
 
-    def heard(self, path: Path, seconds: float) -> None:
-        """So much more of a track was heard, of which the Outcome is still to come."""
-        self._tally.heard(path, seconds)
+    def decoded(self, path: Path, seconds: float, whole: bool) -> None:
+        """Count music that was decoded, of a track whose outcome is still to come."""
+        self._tally.decoded(path, seconds, whole=whole)
         self._bar.step()
 
     def say(self, message: str) -> None:
-        """One line on stderr; any thread may say something."""
+        """Write one line to standard error. Any thread may call this."""
         self._bar.say(message)
+
+
+class _Repeats:
+    """Problems of a folder or a whole medium, which hundreds of files share: each is said once."""
+
+    WHOLE_MEDIUM = frozenset({"read_only", "no_space"})
+    WHOLE_FOLDER = frozenset({"permission"})
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def is_new(self, path: Path, error: Problem) -> bool:
+        """Whether this problem is to be said now, rather than counted."""
+        code, message = error.code, error.message
+        if self._shown or code not in self.WHOLE_MEDIUM | self.WHOLE_FOLDER:
+            return True
+        folder = "" if code in self.WHOLE_MEDIUM else os.fspath(path.parent)
+        self._counts[folder, message] += 1
+        return self._counts[folder, message] == 1
+
+    def lines(self) -> list[str]:
+        """How many files had the same problems as those that were named."""
+        return [
+            f"musictag: {folder + os.sep + ': ' if folder else ''}{counted(n - 1, 'more file')}: "
+            f"{message}"
+            for (folder, message), n in self._counts.items()
+            if n > 1
+        ]
 
 
 def _lines_of(
     form: str, fields: Sequence[str], stdout: TextIO, *, verbose: bool
 ) -> Callable[[Outcome], list[str]]:
-    """What turns an outcome into lines of stdout, headings included when they are due."""
+    """What turns an outcome into lines for standard output, with headings where they are due."""
     if form == "table":
         return Table(fields, stdout, verbose=verbose).lines
     if form == "jsonl":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from musictag.report.terminal import marks, shortened, width_of
+from musictag.report.terminal import marks, room, shortened, width_of, wrapped
 from musictag.report.text import visible
 
 if TYPE_CHECKING:
@@ -20,52 +20,73 @@ if TYPE_CHECKING:
 class Table:
     """What changes, one track per row, under the name of its folder.
 
-    Rows come as the scan goes, so the widths are those of the terminal and not
-    of the content: long names are cut, values wrapped.
+    Rows come as the scan goes, so widths depend on the terminal and not on the content: long names
+    are cut and values wrapped.
     """
 
     GAP = 2
-    MIN_TRACK = 8
-    MIN_FIELD = 14
-    """Wide enough for the longest value and the comma after it; less only where there is no room,
-    and then long values are cut."""
+    """Columns between cells."""
+    LEAST_TRACK = 8
+    LEAST_NAME = 26
+    """Columns of a track at 80 columns, 2 of them indentation; fewer only in a narrower terminal."""
+    NARROW_FIELD = 11
+    """Columns of a field that hold most values."""
+    FIELD = 14
+    """Columns of a field that hold the longest value and the comma after it."""
 
     def __init__(self, fields: Sequence[str], stdout: TextIO, *, verbose: bool = False) -> None:
         self._fields = fields
         self._verbose = verbose
         self._console = Console(file=stdout, width=width_of(stdout), highlight=False)
+        self._wraps_folders = room(stdout) is not None
         self._arrow, self._none, self._cut = marks(stdout)
         self._folder: str | None = None
 
     def lines(self, outcome: Outcome) -> list[str]:
-        """Headings if they are due, and the row; nothing for a track that stays as it is."""
+        """Headings where they are due, and the row; nothing for a track that stays as it is."""
         shown = {"written", "restored", "planned"} | ({"unchanged"} if self._verbose else set())
         if outcome.status not in shown:
             return []
         widths = self._widths()
-        rows: list[list[Text]] = []
+        lines: list[str] = []
         if self._folder is None:
             names = zip(("Track", *map(str.title, self._fields)), widths, strict=True)
-            rows.append([Text(self._shortened(name, width), "bold") for name, width in names])
+            heading = [Text(self._shortened(name, width), "bold") for name, width in names]
+            lines += self._laid_out(heading, widths)
         if self._folder != os.fspath(outcome.path.parent):
             self._folder = os.fspath(outcome.path.parent)
-            rows.append([Text(visible(self._folder) + os.sep, "dim")])
+            lines += self._heading(visible(self._folder) + os.sep)
         name = Text("  " + self._shortened(visible(outcome.path.name), widths[0] - 2))
         changes = (outcome.fields.get(field) for field in self._fields)
-        rows.append([name, *map(self._change, changes, widths[1:])])
-        return [line for row in rows for line in self._laid_out(row, widths)]
+        return lines + self._laid_out([name, *map(self._change, changes, widths[1:])], widths)
+
+    def _heading(self, folder: str) -> list[str]:
+        """A folder, wrapped between words and names if the output has a width."""
+        parts = [folder]
+        if self._wraps_folders:
+            parts = wrapped(folder, self._console.width, breaks=f" {os.sep}", indent=4)
+        return [self._rendered(Text(part, "dim")) for part in parts]
 
     def _widths(self) -> list[int]:
-        """Of the columns: the track takes what the fields leave, at least a quarter."""
-        n = len(self._fields)
-        room = self._console.width - self.GAP * n
-        track = max(room // 4, min(room * 2 // 5, room - self.MIN_FIELD * n))
-        each = max(self.MIN_FIELD, (room - track) // n)
-        each = max(self.MIN_TRACK // 2, min(each, (room - self.MIN_TRACK) // n))
-        return [max(self.MIN_TRACK, room - each * n), *[each] * n]
+        """Columns of the track and of each field.
+
+        Names keep LEAST_NAME columns before values get theirs; in a terminal of less than 80
+        columns both shrink.
+        """
+        n, width = len(self._fields), self._console.width
+        shared = width - self.GAP * n
+        ample = min(shared * 2 // 5, shared - self.FIELD * n)
+        least = self.LEAST_NAME
+        if width < 80:
+            least = min(least * width // 80, shared - self.NARROW_FIELD * n)
+        track = max(shared // 4, least, ample)
+        each = (shared - track) // n
+        each = max(self.LEAST_TRACK // 2, min(each, (shared - self.LEAST_TRACK) // n))
+        return [max(self.LEAST_TRACK, shared - each * n), *[each] * n]
 
     def _change(self, change: Change | None, width: int) -> Text:
-        """Wrapped, a cell is to break between words only: so a word that is wider is cut."""
+        """A field's old and new values. Words wider than the cell are cut, so that it can be wrapped
+        between words."""
         if change is None:
             return Text()
         old, new = (
@@ -79,15 +100,13 @@ class Table:
         )
 
     def _laid_out(self, row: list[Text], widths: list[int]) -> list[str]:
-        """The row's cells side by side, wrapped to their widths; a row of one cell is a heading."""
-        if len(row) == 1:
-            return [self._rendered(row[0])]
-        wrapped = [
+        """A row's cells side by side, each wrapped to its width."""
+        columns = [
             [cell] if cell.cell_len <= width else cell.wrap(self._console, width)
             for cell, width in zip(row, widths, strict=True)
         ]
         lines = []
-        for cells in zip_longest(*wrapped, fillvalue=Text()):
+        for cells in zip_longest(*columns, fillvalue=Text()):
             line = Text()
             for cell, width in zip(cells, widths, strict=True):
                 cell.rstrip()
@@ -102,7 +121,7 @@ class Table:
 
     def _rendered(self, text: Text) -> str:
         if self._console.color_system is None:
-            return text.plain  # what rich would come to as well, in fifty times as long
+            return text.plain  # the same as rich's result, in a fiftieth of the time
         with self._console.capture() as captured:
             self._console.print(text, soft_wrap=True, end="")
         return captured.get()

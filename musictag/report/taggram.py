@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
-from musictag.report.terminal import width_of
+from musictag.report.terminal import is_ascii, width_of
 from musictag.report.text import clock_text, visible
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ SEGMENT_COLUMNS = 6
 def draw_taggram(taggram: Taggram, stdout: TextIO) -> list[str]:
     """The likeliest tags as rows, time to the right, darker for likelier; then what is chosen."""
     width = Console(file=stdout, width=width_of(stdout)).width
-    plain = "utf" not in (stdout.encoding or "utf").lower()
+    plain = is_ascii(stdout)
     blocks = ASCII_BLOCKS if plain else BLOCKS
     tags = sorted(taggram.tags, key=lambda tag: -taggram.probabilities[tag])[:N_ROWS]
     names = max(map(len, tags)) + 1

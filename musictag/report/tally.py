@@ -13,11 +13,14 @@ from musictag.report.text import counted, music_text, time_text
 if TYPE_CHECKING:
     from musictag.outcome import Outcome
 
-INTERRUPTED = "Interrupted; what is listed above is done, and the same command goes on."
+INTERRUPTED = "Interrupted. What is listed above is done; the same command continues."
+
+USUAL_S = 240.0
+"""Seconds of music in a track, as long as none has been heard."""
 
 
 class Pace:
-    """How fast counts grow: per second, over the last half minute."""
+    """How fast some counts grow: per second, over the last half minute."""
 
     def __init__(self, clock: Callable[[], float], *counts: float) -> None:
         self._clock = clock
@@ -25,6 +28,7 @@ class Pace:
         self._lately = deque([(clock(), counts)])
 
     def note(self, *counts: float) -> None:
+        """Take down the counts as they are now."""
         self._counts = counts
         now_s = self._clock()
         if now_s - self._lately[-1][0] >= 0.1:
@@ -33,6 +37,7 @@ class Pace:
             self._lately.popleft()
 
     def per_s(self) -> list[float]:
+        """Growth of each count per second."""
         then_s, before = self._lately[0]
         span_s = max(self._clock() - then_s, 1e-3)
         return [(now - then) / span_s for now, then in zip(self._counts, before, strict=True)]
@@ -45,49 +50,88 @@ class Tally:
         self._clock = clock
         self._start_s = clock()
         self.n_tracks = 0
+        """Number of tracks that have an outcome."""
+        self.n_unsure = 0
+        """Number of tracks with an empty field for which the model is sure of no value."""
         self.music_s = 0.0
-        self.heard_s = 0.0
-        """Music heard now, not remembered."""
+        self.decoded_s = 0.0
+        """Seconds of music that was not remembered from an earlier scan."""
         self.statuses: Counter[str] = Counter()
         self._under_way_s: dict[Path, float] = {}
+        self._decoded: set[Path] = set()
         self._pace = Pace(clock, 0, 0.0)
 
     def add(self, outcome: Outcome) -> None:
+        """Count a track's outcome."""
         self.n_tracks += 1
         self.statuses[outcome.status] += 1
+        self.n_unsure += _is_unsure(outcome)
         self.music_s += outcome.duration_s or 0.0
-        self.heard_s -= self._under_way_s.pop(outcome.path, 0.0)
+        self.decoded_s -= self._under_way_s.pop(outcome.path, 0.0)
+        self._decoded.discard(outcome.path)
         if not outcome.from_cache:
-            self.heard_s += outcome.duration_s or 0.0
-        self._pace.note(self.n_tracks, self.heard_s)
+            self.decoded_s += outcome.duration_s or 0.0
+        self._note()
 
-    def heard(self, path: Path, seconds: float) -> None:
-        """Of a track that is under way. In the end its duration counts, and not the sum of these:
-        segments overlap, and a few may stand for the whole."""
+    def decoded(self, path: Path, seconds: float, *, whole: bool) -> None:
+        """Count music of a track that has no outcome yet; `whole` says that this was its end.
+
+        The outcome's duration replaces the sum of these seconds, because segments overlap and a few
+        of them may stand for the whole track.
+        """
         self._under_way_s[path] = self._under_way_s.get(path, 0.0) + seconds
-        self.heard_s += seconds
-        self._pace.note(self.n_tracks, self.heard_s)
+        self.decoded_s += seconds
+        if whole:
+            self._decoded.add(path)
+        self._note()
+
+    def _note(self) -> None:
+        self._pace.note(self.n_decoded, self.decoded_s)
+
+    @property
+    def n_decoded(self) -> int:
+        """Number of tracks that need no more decoding. Outcomes come by batches, these do not."""
+        return self.n_tracks + len(self._decoded)
+
+    @property
+    def done(self) -> float:
+        """Number of tracks that need no more decoding, and parts of those that do.
+
+        The part is measured against the usual length, since a track's own is not known yet.
+        """
+        usual_s = self.music_s / self.n_tracks if self.n_tracks else USUAL_S
+        parts = list(self._under_way_s.items())  # another thread may be counting
+        return self.n_decoded + sum(
+            min(0.9, seconds / max(usual_s, 1.0))
+            for path, seconds in parts
+            if path not in self._decoded
+        )
 
     @property
     def elapsed_s(self) -> float:
         return self._clock() - self._start_s
 
     def rates(self) -> tuple[float, float]:
-        """Tracks per second and seconds of music heard per second, over the last half minute."""
-        tracks, heard_s = self._pace.per_s()
-        return tracks, heard_s
+        """Tracks and seconds of music decoded per second, over the last half minute."""
+        tracks, decoded_s = self._pace.per_s()
+        return tracks, decoded_s
 
-    def summary(self, *, write: bool = False, whole: bool = True) -> list[str]:
-        """The closing lines of a scan."""
+    def summary(
+        self, *, write: bool = False, verbose: bool = False, whole: bool = True
+    ) -> list[str]:
+        """The closing lines of a scan, which was interrupted unless it was `whole`."""
         if not self.n_tracks:
             return ["No tracks found." if whole else "Interrupted before the first track."]
         tracks = counted(self.n_tracks, "track")
         line = f"{tracks}, {music_text(self.music_s)} of music, in {time_text(self.elapsed_s)}"
-        if self.heard_s:
-            line += f" ({self.heard_s / max(self.elapsed_s, 1e-3):,.0f}× real time)"
+        if self.decoded_s:
+            line += f" ({self.decoded_s / max(self.elapsed_s, 1e-3):,.0f}× real time)"
         elif self.music_s:
             line += ", all remembered from earlier scans"
         lines = [line + ".", self._counts() + "."]
+        if self.n_unsure:
+            more = "" if verbose else "; see --verbose"
+            lines.append(f"{counted(self.n_unsure, 'track')}: nothing it is sure of{more}.")
         if not whole:
             lines.append(INTERRUPTED)
         if self.statuses["planned"] and not write:
@@ -95,7 +139,7 @@ class Tally:
         return lines
 
     def summary_of_undo(self, *, whole: bool = True) -> list[str]:
-        """The closing lines of an undo."""
+        """The closing lines of an undo, which was interrupted unless it was `whole`."""
         lines = [self._counts() + "."] if self.n_tracks else []
         if not whole:
             lines.append(INTERRUPTED)
@@ -106,3 +150,11 @@ class Tally:
     def _counts(self) -> str:
         order = ("written", "restored", "planned", "unchanged", "skipped", "failed")
         return ", ".join(f"{self.statuses[s]:,} {s}" for s in order if self.statuses[s])
+
+
+def _is_unsure(outcome: Outcome) -> bool:
+    """Whether a heard track stays without a value because the model is sure of none."""
+    if outcome.status != "unchanged" or not outcome.probabilities:
+        return False
+    empty = any(not change.old for change in outcome.fields.values())
+    return empty and not any(outcome.chosen.get(field) for field in outcome.fields)

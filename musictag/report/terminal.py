@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from typing import TextIO
 
@@ -14,10 +15,19 @@ MIN_WIDTH, MAX_WIDTH = 20, 9999
 """Columns that COLUMNS may state; other values are ignored."""
 
 
+def is_ascii(stream: TextIO) -> bool:
+    """Whether a stream's encoding may lack everything but ASCII."""
+    return "utf" not in (stream.encoding or "utf").lower()
+
+
 def marks(stdout: TextIO) -> tuple[str, str, str]:
     """An arrow, a dash for an empty field and the mark of a cut, in ASCII if need be."""
-    plain = "utf" not in (stdout.encoding or "utf").lower()
-    return ("->", "-", "~") if plain else ("→", "–", "…")
+    return ("->", "-", "~") if is_ascii(stdout) else ("→", "–", "…")
+
+
+def bar_marks(stderr: TextIO) -> tuple[str, str]:
+    """The full and the empty part of a bar."""
+    return ("#", "-") if is_ascii(stderr) else ("━", "━")
 
 
 def shortened(text: str, width: int, cut: str) -> str:
@@ -25,6 +35,32 @@ def shortened(text: str, width: int, cut: str) -> str:
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 1).rstrip() + cut
+
+
+def wrapped(text: str, width: int, *, breaks: str, indent: int) -> list[str]:
+    """Text in lines of so many columns, broken after the characters `breaks`.
+
+    Lines after the first are indented. Only a part that is wider than a line is broken elsewhere.
+    """
+    lines = [""]
+    for part in re.findall(rf"[^{re.escape(breaks)}]*[{re.escape(breaks)}]|.+?$", text):
+        if lines[-1].strip() and cell_len(lines[-1] + part.rstrip()) > width:
+            lines.append(" " * indent)
+        rest = part
+        while cell_len(lines[-1] + rest.rstrip()) > width:
+            start, rest = _split(rest, width - cell_len(lines[-1]))
+            lines[-1] += start
+            lines.append(" " * indent)
+        lines[-1] += rest
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+def _split(text: str, width: int) -> tuple[str, str]:
+    """As many characters as fit into so many columns, at least one, and the others."""
+    n = 1
+    while n < len(text) and cell_len(text[: n + 1]) <= width:
+        n += 1
+    return text[:n], text[n:]
 
 
 def width_of(stream: TextIO) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from outcomes import FAILED, NASTY, PLANNED, SKIPPED, UNCHANGED, Pipe, told
@@ -64,3 +65,43 @@ def test_an_interrupted_scan_is_summed_up_as_far_as_it_came() -> None:
 
 def test_an_empty_folder_is_called_one() -> None:
     assert told([])[1] == "No tracks found.\n"
+
+
+def full(name: str, code: str = "no_space", why: str = "no room (make room)") -> Outcome:
+    return Outcome(Path("Purcell") / name, "failed", error=Problem(code, why))
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_medium_that_takes_nothing_is_said_once_with_a_count(quiet: bool) -> None:
+    outcomes = [full(f"{i}/song.mp3") for i in range(300)]
+    _, stderr = told([*outcomes, FAILED], quiet=quiet)
+    assert stderr.splitlines()[:3] == [
+        "musictag: Purcell/0/song.mp3: no room (make room)",
+        "musictag: Purcell/broken.mp3: the file is cut short (copy it again)",
+        "musictag: 299 more files: no room (make room)",
+    ]
+    assert stderr.count("no room") == 2
+
+
+def test_files_that_may_not_be_written_are_counted_by_folder() -> None:
+    why = "permission", "may not be written (run musictag as its owner)"
+    outcomes = [full(f"{folder}/{i}.mp3", *why) for folder in "ab" for i in range(3)]
+    _, stderr = told(outcomes)
+    assert [line for line in stderr.splitlines() if line.startswith("musictag: ")] == [
+        "musictag: Purcell/a/0.mp3: may not be written (run musictag as its owner)",
+        "musictag: Purcell/b/0.mp3: may not be written (run musictag as its owner)",
+        "musictag: Purcell/a/: 2 more files: may not be written (run musictag as its owner)",
+        "musictag: Purcell/b/: 2 more files: may not be written (run musictag as its owner)",
+    ]
+
+
+def test_verbose_names_every_file_that_may_not_be_written() -> None:
+    _, stderr = told([full("1.mp3"), full("2.mp3")], verbose=True)
+    assert stderr.count("no room") == 2
+    assert "more file" not in stderr
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_programs_get_every_file_that_may_not_be_written(form: str) -> None:
+    stdout, _ = told([full(f"{i}.mp3") for i in range(300)], form)
+    assert stdout.count("no_space") == 300

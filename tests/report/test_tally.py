@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from outcomes import FAILED, UNCHANGED, Clock, of, tally
 
+from musictag.outcome import Change, Outcome
 from musictag.report.tally import INTERRUPTED, Tally
 
 
@@ -30,12 +33,12 @@ def test_remembered_music_does_not_count_as_speed() -> None:
     assert "(100× real time)" in counts.summary(write=True)[0]
 
 
-def test_what_was_heard_of_a_track_that_is_broken_further_on_is_not_counted() -> None:
+def test_what_was_decoded_of_a_track_that_is_broken_further_on_is_not_counted() -> None:
     counts = Tally(Clock())
-    counts.heard(FAILED.path, 29)
-    counts.heard(UNCHANGED.path, 29)
+    counts.decoded(FAILED.path, 29, whole=False)
+    counts.decoded(UNCHANGED.path, 29, whole=False)
     counts.add(FAILED)
-    assert counts.heard_s == 29
+    assert counts.decoded_s == 29
 
 
 def test_speed_is_that_of_the_last_half_minute() -> None:
@@ -46,3 +49,30 @@ def test_speed_is_that_of_the_last_half_minute() -> None:
 
 def test_a_closing_line_fits_eighty_columns() -> None:
     assert len(INTERRUPTED) <= 80
+
+
+def heard_as(old: str, *chosen: str, **more: object) -> Outcome:
+    """A track with this genre in which these were heard."""
+    change = Change((old,) if old else (), (old,) if old else chosen)
+    return Outcome(
+        Path("a"),
+        more.pop("status", "unchanged"),  # type: ignore[arg-type]
+        duration_s=60,
+        probabilities={"rock": 0.1},
+        chosen={"GENRE": chosen, "MOOD": ("Slow",)},
+        fields={"GENRE": change},
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def test_tracks_of_which_the_model_is_sure_of_nothing_are_counted() -> None:
+    counts = tally(
+        (1, heard_as("")), (1, heard_as("")), (1, heard_as("Pop")), (1, heard_as("Pop", "Rock"))
+    )
+    assert "2 tracks: nothing it is sure of; see --verbose." in counts.summary()
+    assert "2 tracks: nothing it is sure of." in counts.summary(verbose=True)
+
+
+def test_a_model_that_is_sure_of_all_is_not_called_unsure() -> None:
+    counts = tally((1, heard_as("", "Rock", status="planned")), (1, FAILED))
+    assert not any("sure" in line for line in counts.summary())
