@@ -3,9 +3,10 @@
     for found in walk([Path("Music")], exclude=["Podcasts", "*/live/*"]):
         ...                       # a Path, or a FileError for a folder that cannot be listed
 
-Files are sorted by the bytes of their names, so that two runs agree on every machine. One folder
-level is in memory at a time, so half a million files are no problem. Each file comes once, however
-the roots overlap and wherever links lead.
+Files come before the folders beside them, both sorted by the bytes of their names, so that two runs
+agree on every machine and the files of a folder stand together. One folder level is in memory at a
+time, so half a million files are no problem. Each file comes once, however the roots overlap and
+wherever links lead.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class _Walk:
                 yield from self._folder(root)
 
     def _folder(self, root: Path) -> Iterator[Path | FileError]:
-        """Depth first, folders sorted among files. The stack holds the rest of each level."""
+        """A folder's files first, then its folders. The stack holds the rest of each level."""
         levels: list[_Level] = []
         found = self._level(root, "")
         while True:
@@ -164,7 +165,7 @@ class _Walk:
         except OSError as error:
             return _unlisted(folder, error)
         self._walked[identity] = relative
-        entries.sort(key=lambda entry: os.fsencode(entry[0]), reverse=True)
+        entries.sort(key=lambda entry: (entry[1], os.fsencode(entry[0])), reverse=True)
         return _Level(folder, relative, entries)
 
     def _wants(self, name: str, relative: str, *, is_folder: bool) -> bool:

@@ -40,8 +40,8 @@ def found(*roots: Path, exclude: tuple[str, ...] = ()) -> list[str]:
 def test_folders_and_files_come_sorted_by_their_names_bytes(tmp_path: Path) -> None:
     tree(tmp_path, "b.mp3", "a/2.flac", "a/10.flac", "B.mp3", "é.ogg", "a.mp3", "a/z/1.wav")
 
-    # "B" < "a" < "b" < "é" in bytes; the folder "a" before "a.mp3"; "1" < "2"
-    expected = ["B.mp3", "a/10.flac", "a/2.flac", "a/z/1.wav", "a.mp3", "b.mp3", "é.ogg"]
+    # files first, "B" < "a" < "b" < "é" in bytes; then the folder "a"; "1" < "2"
+    expected = ["B.mp3", "a.mp3", "b.mp3", "é.ogg", "a/10.flac", "a/2.flac", "a/z/1.wav"]
     assert found(tmp_path) == expected
     assert found(tmp_path) == expected
 
@@ -173,7 +173,7 @@ def test_a_missing_root_ends_it_before_anything_is_given(tmp_path: Path) -> None
 def test_overlapping_roots_give_each_file_once(tmp_path: Path) -> None:
     tree(tmp_path, "a/1.mp3", "a/b/2.mp3", "c.mp3", "d.txt")
     a, c = tmp_path / "a", tmp_path / "c.mp3"
-    everything = ["a/1.mp3", "a/b/2.mp3", "c.mp3"]
+    everything = ["c.mp3", "a/1.mp3", "a/b/2.mp3"]
     assert found(tmp_path, a, c, tmp_path) == everything
     assert sorted(Path(p).name for p in found(c, a / "b", tmp_path, c)) == [
         "1.mp3",

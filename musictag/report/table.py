@@ -28,7 +28,7 @@ class Table:
     """Columns between cells."""
     LEAST_TRACK = 8
     LEAST_NAME = 26
-    """Columns of a track at 80 columns, 2 of them indentation; fewer only in a narrower terminal."""
+    """Columns of a track, 2 of them indentation; fewer only in less than 80 columns."""
     NARROW_FIELD = 11
     """Columns of a field that hold most values."""
     FIELD = 14
@@ -85,8 +85,8 @@ class Table:
         return [max(self.LEAST_TRACK, shared - each * n), *[each] * n]
 
     def _change(self, change: Change | None, width: int) -> Text:
-        """A field's old and new values. Words wider than the cell are cut, so that it can be wrapped
-        between words."""
+        """A field's old and new values. Words wider than the cell are cut: it is wrapped between
+        words."""
         if change is None:
             return Text()
         old, new = (

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from outcomes import FAILED, PLANNED, REPLACED, SKIPPED, UNCHANGED, Pipe, told
 
+from musictag.files import walk
 from musictag.outcome import Change, Outcome
 from musictag.report.scan import Report
+from musictag.report.table import Table
 from musictag.vocabulary import FIELDS
 
 
@@ -53,12 +58,12 @@ def test_four_fields_fit_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> N
     with Report("table", FIELDS, stdout=stdout, stderr=Pipe()) as teller:
         teller.add(FOUR)
     assert stdout.getvalue().splitlines() == [
-        "Track     Genre        Mood         Instrument   Vocals",
+        "Track             Genre      Mood       Instrume…  Vocals",
         "Purcell/Dido/",
-        "  01 Ov…  – →          Sad → Sad,   – →          Instrument…",
-        "          Electronic,  Quiet        Harpsichor…  → Female,",
-        "          New Age                   Strings,     Male",
-        "                                    Cello",
+        "  01 Overture.f…  – →        Sad →      – →        Instrume…",
+        "                  Electron…  Sad,       Harpsich…  → Female,",
+        "                  New Age    Quiet      Strings,   Male",
+        "                                        Cello",
     ]
 
 
@@ -126,3 +131,59 @@ def test_a_pipe_gets_no_colours_and_a_terminal_some(monkeypatch: pytest.MonkeyPa
     assert "\x1b[32m" in told([PLANNED], terminal=True)[0]
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[32m" not in told([PLANNED], terminal=True)[0]
+
+
+def shown(outcomes: Sequence[Outcome], fields: Sequence[str] = FIELDS) -> list[str]:
+    table = Table(fields, Pipe())
+    return [line for outcome in outcomes for line in table.lines(outcome)]
+
+
+@pytest.mark.parametrize("columns", [80, 81, 100, 120, 200])
+@pytest.mark.parametrize("n_fields", [1, 2, 3, 4])
+def test_names_keep_24_characters_before_fields_get_theirs(
+    monkeypatch: pytest.MonkeyPatch, columns: int, n_fields: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    name = "abcdefghijklmnopqrstuvwx.flac"
+    *_, row = shown([replace(PLANNED, path=Path("a") / name, fields={})], FIELDS[:n_fields])
+    assert row.startswith(f"  {name[:23]}")
+    assert len(row) >= 26
+
+
+LONG = Path(
+    "/home/you/Music/Various Artists of the Twentieth Century/"
+    "A Collection of Rather Long Things (Remastered Deluxe Edition)/Disc 1/01.flac"
+)
+
+
+@pytest.mark.parametrize("columns", range(40, 201, 10))
+def test_a_folder_is_wrapped_between_words(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, *folder, _ = shown([replace(PLANNED, path=LONG, fields={})], ["GENRE"])
+    assert max(map(len, folder)) <= columns
+    words = [word for line in folder for word in re.findall(r"[^ /]+", line)]
+    assert words == re.findall(r"[^ /]+", f"{LONG.parent}")
+
+
+def test_a_folder_is_one_line_where_no_terminal_breaks_it() -> None:
+    assert f"{LONG.parent}/" in shown([replace(PLANNED, path=LONG)])
+
+
+def test_a_name_wider_than_the_terminal_is_broken_where_it_must(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    _, *folder, _ = shown([replace(PLANNED, path=Path("x" * 100, "1.flac"), fields={})], ["GENRE"])
+    assert [len(line) for line in folder] == [40, 40, 29]
+    assert "".join(line.strip() for line in folder) == "x" * 100 + "/"
+
+
+def test_the_heading_of_a_folder_stands_once(tmp_path: Path) -> None:
+    """Files of a folder come before the folders in it, whatever they are called."""
+    for name in ("b.mp3", "C/1.mp3", "d.mp3", "a/2.mp3", "Z.mp3"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    walked = [path for path in walk([tmp_path]) if isinstance(path, Path)]
+    lines = shown([replace(PLANNED, path=path) for path in walked])
+    headings = [line for line in lines if line.endswith("/")]
+    assert headings == [f"{tmp_path}/", f"{tmp_path}/C/", f"{tmp_path}/a/"]
