@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -96,7 +97,7 @@ def _list_runs(journal: Journal, limit: int | None, *, as_json: bool) -> None:
     for number, run in enumerate(journal.runs(limit=most), 1):
         if number == 1 and not as_json:
             typer.echo(table.heading)
-        typer.echo(run_json(run) if as_json else table.line(run))
+        typer.echo(run_json(run) if as_json else table.line(run, at_work=journal.is_at_work(run)))
     if not number:
         nothing_to_do(NO_RUNS)
 
@@ -109,15 +110,15 @@ def _list_files(journal: Journal, wanted: int, *, as_json: bool) -> None:
     from musictag.report.text import counted  # noqa: PLC0415
     from musictag.scan import undo as undoing  # noqa: PLC0415
 
-    run = undoing.choose(journal, wanted, [])
-    assert run is not None
+    (run,) = undoing.choose(journal, undoing.Numbers(wanted, wanted), [])
     if as_json:
         for entry in journal.entries(run.id):
             typer.echo(entry_json(entry, undoing.changes(entry)))
         return
-    title = f"{report.title(run)}: {counted(run.n_files, 'file')}, {run.ending or 'not ended'}"
+    ended = report.ended(run, at_work=journal.is_at_work(run))
+    title = f"{report.title(run)}: {counted(run.n_files, 'file')}, {ended}"
     typer.echo(title[0].upper() + title[1:])
-    table = Table(fields_of(journal, run), sys.stdout)
+    table = Table(fields_of(journal, [run]), sys.stdout)
     for stands in (True, False):
         entries = journal.entries(run.id, stands=stands)
         for number, entry in enumerate(entries):
@@ -127,8 +128,8 @@ def _list_files(journal: Journal, wanted: int, *, as_json: bool) -> None:
             typer.echo("\n".join(table.lines(written)))
 
 
-def fields_of(journal: Journal, run: Run) -> list[str]:
-    """The fields that a run changed, in the usual order."""
+def fields_of(journal: Journal, runs: Iterable[Run]) -> list[str]:
+    """The fields that these runs changed, in the usual order."""
     from musictag.vocabulary import FIELDS  # noqa: PLC0415
 
-    return sorted(journal.fields(run.id), key=FIELDS.index)
+    return sorted({field for run in runs for field in journal.fields(run.id)}, key=FIELDS.index)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Generator
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +18,11 @@ from musictag.cli.history import NO_RUNS, RUN, fields_of
 from musictag.cli.session import Output, Session
 from musictag.errors import UsageError
 
+if TYPE_CHECKING:
+    from musictag.metadata import Snapshot
+    from musictag.outcome import Outcome
+    from musictag.scan.undo import Numbers, Since
+
 TO_UNDO = "What to undo"
 
 
@@ -24,14 +31,22 @@ def undo(  # noqa: PLR0913  # one argument per option
         list[str] | None,
         typer.Argument(
             metavar="RUN|PATH",
-            help="A run's number (musictag history lists them), and files and folders if only "
-            "these are meant. A file that is called 12 is ./12. [default: the latest scan that "
-            "has not been undone, all its files]",
+            help="A run's number or several as 3-7 (musictag history lists them), and files and "
+            "folders if only these are meant. A file that is called 12 is ./12. [default: the "
+            "latest scan that has not been undone, all its files]",
             show_default=False,
             rich_help_panel=TO_UNDO,
         ),
     ] = None,
     *,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Undo all runs since this day or time: 2026-11-20 or '2026-11-20 14:30'.",
+            rich_help_panel=TO_UNDO,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -66,14 +81,16 @@ def undo(  # noqa: PLR0913  # one argument per option
     """Give files the genre, mood, instruments and vocals back that they had before a run.
 
     Everything else in them stays. A file whose fields somebody has changed
-    since is left alone and named; the others are restored. An undo is a run
-    too: its number undoes it.
+    since is left alone and named; the others are restored. Several runs are
+    undone from the newest to the oldest. An undo is a run too: its number
+    undoes it.
     """
     with endings():
         settings = config.override(
             config.load(), {"preserve_mtime": preserve_mtime, "hardlinks": hardlinks}
         )
-        number, paths = _run_and_paths(what or [])
+        what = what or []
+        wanted, paths = _since(since, what) if since is not None else _runs_and_paths(what)
         output = Output(form, quiet=quiet, verbose=verbose, log_file=log_file)
         output.prepare()
         from musictag.stores import journal as journals  # noqa: PLC0415
@@ -81,7 +98,7 @@ def undo(  # noqa: PLR0913  # one argument per option
         if not journals.exists(journals.default_path()):
             nothing_to_do(NO_RUNS)
         with Session(output, settings) as session:
-            _undo(session, output, settings, number, paths, dry_run=dry_run, force=force)
+            _undo(session, output, settings, wanted, paths, dry_run=dry_run, force=force)
         raise typer.Exit(session.exit_code)
 
 
@@ -89,48 +106,82 @@ def _undo(
     session: Session,
     output: Output,
     settings: config.Settings,
-    number: int | None,
+    wanted: Numbers | Since | None,
     paths: list[Path],
     *,
     dry_run: bool,
     force: bool,
 ) -> None:
     from musictag import files  # noqa: PLC0415
-    from musictag.report import runs  # noqa: PLC0415
+    from musictag.report.runs import title  # noqa: PLC0415
     from musictag.report.tally import Tally  # noqa: PLC0415
     from musictag.scan import undo as undoing  # noqa: PLC0415
 
     journal = session.journal(write=True)
     assert journal is not None
-    run = undoing.choose(journal, number, paths)
-    entries = [] if run is None else undoing.standing(journal, run, paths)
-    if run is None or not entries:
+    chosen = {
+        run: undoing.standing(journal, run, paths) for run in undoing.choose(journal, wanted, paths)
+    }
+    chosen = {run: entries for run, entries in chosen.items() if entries}
+    if not chosen:
         files.check_roots(paths)
         nothing_to_do("there is nothing to undo" + (" there" if paths else ""))
     report = session.report(
-        fields_of(journal, run), summary=Tally.summary_of_undo, count=lambda: len(entries)
+        fields_of(journal, chosen),
+        summary=Tally.summary_of_undo,
+        count=lambda: sum(map(len, chosen.values())),
     )
-    if not output.quiet:
-        report.say(f"musictag: undoing {runs.title(run)}")
-    session.tell(
-        undoing.undo(
-            journal,
-            run,
-            entries,
-            settings,
-            cache=session.cache(),
-            write=None if dry_run else sys.argv[1:],
-            force=force,
-            stopped=session.stopped,
-        )
-    )
+    cache = session.cache()
+
+    def outcomes() -> Generator[Outcome, None, None]:
+        planned: dict[Path, Snapshot] = {}
+        for run, entries in chosen.items():
+            if session.stopped():
+                return
+            if not output.quiet:
+                report.say(f"musictag: undoing {title(run)}")
+            yield from undoing.undo(
+                journal,
+                run,
+                entries,
+                settings,
+                cache=cache,
+                write=None if dry_run else sys.argv[1:],
+                force=force,
+                planned=planned,
+                stopped=session.stopped,
+            )
+
+    session.tell(outcomes())
 
 
-def _run_and_paths(what: list[str]) -> tuple[int | None, list[Path]]:
-    """Split the arguments: a number in front is a run, all others are paths."""
-    is_number = [re.fullmatch(RUN, word) is not None for word in what]
-    if any(is_number[1:]):
-        word = what[is_number.index(True, 1)]
+def _runs_and_paths(what: list[str]) -> tuple[Numbers | None, list[Path]]:
+    """Split the arguments: a number or two in front are runs, all others are paths."""
+    found = [re.fullmatch(f"({RUN})(?:-({RUN}))?", word) for word in what]
+    if any(found[1:]):
+        word = what[next(n for n, match in enumerate(found) if n and match)]
         raise UsageError(f"{word}: one run, before the paths (a file of this name is ./{word})")
-    number = int(what[0]) if is_number[:1] == [True] else None
-    return number, [options.path(word) for word in what[0 if number is None else 1 :]]
+    if not found or not found[0]:
+        return None, [options.path(word) for word in what]
+    from musictag.scan.undo import Numbers  # noqa: PLC0415
+
+    first, last = int(found[0][1]), int(found[0][2] or found[0][1])
+    if first > last:
+        raise UsageError(f"{what[0]}: the first run has the lower number: {last}-{first}")
+    return Numbers(first, last), [options.path(word) for word in what[1:]]
+
+
+def _since(text: str, what: list[str]) -> tuple[Since, list[Path]]:
+    """The time after --since, in local time; the arguments are all paths then."""
+    from musictag.scan.undo import Since  # noqa: PLC0415
+
+    try:
+        time_s = datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"--since {text}: expected a day or a time such as 2026-11-20 or '2026-11-20 14:30'"
+        ) from None
+    numbers, paths = _runs_and_paths(what)
+    if numbers is not None:
+        raise UsageError(f"name runs by number or with --since, not both (a file is ./{what[0]})")
+    return Since(time_s), paths

@@ -14,14 +14,19 @@ from musictag.report.text import visible
 if TYPE_CHECKING:
     from musictag.stores.journal import Run
 
+LONGEST_COMMAND = 200
+"""Characters of a command in a title; a shell may have put a thousand names into it."""
+
 
 def title(run: Run) -> str:
-    """run 3 of 2026-07-01 14:02 (scan /home/me/Music --write)
-
-    Where a shell has put a thousand names into the command, only its beginning.
-    """
-    command = shortened(_command(run), 200, "...")
+    """run 3 of 2026-07-01 14:02 (scan /home/me/Music --write)"""
+    command = shortened(_command(run), LONGEST_COMMAND, "...")
     return f"run {run.id} of {_local(run.started_s)} ({command})"
+
+
+def ended(run: Run, *, at_work: bool) -> str:
+    """How a run ended. One that cannot say so any more was interrupted."""
+    return run.ending or ("running" if at_work else "interrupted")
 
 
 def _command(run: Run) -> str:
@@ -33,19 +38,19 @@ def _local(time_s: float) -> str:
 
 
 class RunTable:
-    """The journal's runs, one a line, cut where the terminal ends."""
+    """The journal's runs, one per line, cut to the width of the terminal."""
 
     def __init__(self, stdout: TextIO) -> None:
         self._width = Console(file=stdout, width=width_of(stdout)).width
         self._cut = marks(stdout)[2]
         self.heading = self._row("Run", "When", "Files", "Undone", "Ended", "Command")
 
-    def line(self, run: Run) -> str:
+    def line(self, run: Run, *, at_work: bool) -> str:
         n_undone = run.n_files - run.n_standing
         undone = "all" if n_undone == run.n_files else f"{n_undone:,}"
         return self._row(
             *(str(run.id), _local(run.started_s), f"{run.n_files:,}", undone if n_undone else ""),
-            *(run.ending or "not yet", _command(run)),
+            *(ended(run, at_work=at_work), _command(run)),
         )
 
     def _row(self, *cells: str) -> str:

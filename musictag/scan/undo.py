@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from musictag import metadata
@@ -23,26 +23,55 @@ from musictag.stores.cache import Cache
 from musictag.stores.journal import Entry, Journal, Run, Writing
 
 
-def choose(journal: Journal, number: int | None, paths: Sequence[Path]) -> Run | None:
-    """The run of this number (UsageError if there is none), or the one whose turn it is.
+@dataclass(frozen=True)
+class Numbers:
+    """Runs by their numbers, both included."""
 
-    That is the latest scan of which something still stands, below `paths` if
-    there are any; None if there is none. An undo is taken back by its number
-    only: who says undo twice wants to go back two steps.
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Since:
+    """Runs that began at this time or later, in seconds since the epoch."""
+
+    time_s: float
+
+
+def choose(journal: Journal, wanted: Numbers | Since | None, paths: Sequence[Path]) -> list[Run]:
+    """The runs to undo, the newest first; UsageError for numbers that no run has.
+
+    Without `wanted` it is the latest scan of which something still stands, below `paths` if there
+    are any. An undo is only undone if it is asked for: saying undo twice goes back two steps. Of
+    several runs an undo is left out if the run that it undid is among them.
     """
-    if number is not None:
-        for run in journal.runs(run=number):
-            return run
-        raise UsageError(f"there is no run {number} (musictag history lists them)")
-    for run in journal.runs():
-        if run.undoes is None and run.n_standing and (not paths or standing(journal, run, paths)):
-            return run
-    return None
+    if wanted is None:
+        latest = (run for run in journal.runs() if run.undoes is None and run.n_standing)
+        return next(([run] for run in latest if not paths or standing(journal, run, paths)), [])
+    if isinstance(wanted, Since):
+        runs = [run for run in journal.runs() if run.started_s >= wanted.time_s]
+    else:
+        runs = [run for run in journal.runs() if wanted.first <= run.id <= wanted.last]
+        if not runs:
+            numbers = f"{wanted.first}"
+            if wanted.last != wanted.first:
+                numbers += f" to {wanted.last}"
+            raise UsageError(f"there is no run {numbers} (musictag history lists them)")
+    if len(runs) == 1:
+        return runs
+    among = {run.id for run in runs}
+    return [run for run in runs if run.n_standing and run.undoes not in among]
 
 
 def standing(journal: Journal, run: Run, paths: Sequence[Path]) -> list[int]:
-    """Entries of a run that have not been undone, below `paths` if there are any, last first."""
+    """Entries of a run that have not been undone, below `paths` if there are any.
+
+    They come in the order of the library, that is, of the scan. What a run wrote twice into one
+    file is undone backwards.
+    """
     entries = journal.standing(run.id)
+    first = {path: entry for entry, path in entries}  # the last first: the earliest one stays
+    entries.sort(key=lambda found: (first[found[1]], -found[0]))
     if not paths:
         return [entry for entry, _ in entries]
     # As it was named, and where that leads: a folder may have been reached by a link.
@@ -74,7 +103,7 @@ def _between(before: Snapshot, after: Snapshot) -> dict[str, Change]:
     return {field: Change(old[field], new[field]) for field in old if old[field] != new[field]}
 
 
-def undo(
+def undo(  # noqa: PLR0913  # what a run has, by name
     journal: Journal,
     run: Run,
     entries: Sequence[int],
@@ -83,17 +112,19 @@ def undo(
     cache: Cache,
     write: Sequence[str] | None,
     force: bool = False,
+    planned: MutableMapping[Path, Snapshot] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[Outcome, None, None]:
     """Take these entries of a run back, in this order; one Outcome each.
 
     A file whose fields are no longer as the run left them, or that is other
     music by now, is refused, unless `force`. `write` is the command line;
-    without it nothing is written. No further file is begun once `stopped` says so.
+    without it nothing is written, and `planned` remembers what would be in each file, for earlier
+    runs. No further file is begun once `stopped` says so.
     """
     model = run.model, run.model_digest
     with Decoder() as decoder, writing.begun(journal, write, model, undoes=run.id) as now:
-        undoing = _Undoing(journal, settings, cache, decoder, now, force=force)
+        undoing = _Undoing(journal, settings, cache, decoder, now, force=force, planned=planned)
         for entry in entries:
             if stopped():
                 break
@@ -114,6 +145,7 @@ class _Undoing:
         run: Writing | None,
         *,
         force: bool,
+        planned: MutableMapping[Path, Snapshot] | None,
     ) -> None:
         self._journal = journal
         self._settings = settings
@@ -121,18 +153,22 @@ class _Undoing:
         self._decoder = decoder
         self._run = run
         self._force = force
+        self._planned = {} if planned is None else planned
 
     def outcome(self, entry: Entry) -> Outcome:
         outcome = Outcome(entry.path, "failed")
         try:
             before = writing.snapshot(entry.before)
-            now = metadata.snapshot(entry.path)
+            now = self._planned.get(entry.path) or metadata.snapshot(entry.path)
             if not self._force:
                 self._check_music(entry)
             outcome = replace(outcome, fields=_between(now, before))
             if now != before and now != writing.snapshot(entry.after) and not self._force:
                 raise self._refusal(entry, now)
-            return replace(outcome, status=self._restored(entry, now, before))
+            status = self._restored(entry, now, before)
+            if status == "planned":
+                self._planned[entry.path] = before
+            return replace(outcome, status=status)
         except FileError as error:
             return replace(outcome, error=Problem.of(error))
         except JournalError as error:

@@ -30,7 +30,7 @@ from typing import Any
 
 from musictag import __version__
 from musictag.errors import JournalError, UsageError
-from musictag.stores import database
+from musictag.stores import at_work, database
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Run:
     """Since the epoch, as all times here."""
     ended_s: float | None
     ending: str
-    """complete, interrupted or failed; empty while it is at work, and for ever if it was killed."""
+    """complete, interrupted or failed; empty while it is at work and after a kill."""
     command: tuple[str, ...]
     """The command line, without the program."""
     version: str
@@ -200,6 +200,10 @@ class Journal:
             words = tuple(self._parsed(command))
             yield Run(id_, started_s, ended_s, ending or "", words, *rest)
 
+    def is_at_work(self, run: Run) -> bool:
+        """Whether the process of a run that has not ended is still there."""
+        return not run.ending and at_work.is_at_work(_lock_file(self.path), run.id)
+
     def entries(self, run: int, *, stands: bool | None = None) -> Iterator[Entry]:
         """What a run wrote, in its order; `stands` chooses what has not been undone, or has."""
         rows = self._rows(
@@ -304,6 +308,7 @@ class Writing:
         self.journal = journal
         self._values = values
         self._id: int | None = None
+        self._lock = at_work.Lock(_lock_file(journal.path))
         self.interrupted = False
         """Somebody stopped it, and it ended in good order."""
 
@@ -342,8 +347,11 @@ class Writing:
                     *(" ".join(fields), words, undoes),
                 ),
             ).lastrowid
-        self._id = run
         assert entry is not None
+        assert run is not None
+        if run != self._id:
+            self._lock.take(run)
+        self._id = run
         return entry
 
     def done(self, entry: int) -> None:
@@ -366,6 +374,7 @@ class Writing:
         stopped = stopped or self.interrupted
         ending = "interrupted" if stopped else "complete" if kind is None else "failed"
         self._note(lambda: self._end(ending))
+        self._lock.release()
 
     def _end(self, ending: str) -> None:
         with self.journal._writing("FULL") as execute:
@@ -386,6 +395,10 @@ def default_path() -> Path:
     import platformdirs  # noqa: PLC0415  # not needed for --help
 
     return platformdirs.user_data_path("musictag", appauthor=False) / "journal.sqlite"
+
+
+def _lock_file(journal: Path) -> Path:
+    return journal.with_suffix(".lock")
 
 
 def _unusable(path: Path, error: OSError) -> JournalError:

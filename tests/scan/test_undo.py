@@ -69,8 +69,7 @@ def write(book: Journal, *changes: tuple[Path, Any], command: Sequence[str] = ("
 
 
 def take_back(book: Journal, number: int, *paths: Path, **options: Any) -> list[Outcome]:
-    run = undo.choose(book, number, [])
-    assert run is not None
+    (run,) = undo.choose(book, undo.Numbers(number, number), [])
     options = {"cache": Cache(None), "write": ["undo"], **options}
     entries = undo.standing(book, run, paths)
     return list(undo.undo(book, run, entries, Settings(), **options))
@@ -246,13 +245,12 @@ def test_without_a_number_each_undo_goes_one_scan_further_back(
     write(book, (song, ROCK))
     write(book, (song, POP))
     for expected in (2, 1):
-        run = undo.choose(book, None, [])
-        assert run is not None
+        (run,) = undo.choose(book, None, [])
         assert run.id == expected
         take_back(book, run.id)
-    assert undo.choose(book, None, []) is None
+    assert undo.choose(book, None, []) == []
     with pytest.raises(UsageError, match="no run 9"):
-        undo.choose(book, 9, [])
+        undo.choose(book, undo.Numbers(9, 9), [])
 
 
 def test_paths_choose_files_by_folder_name_and_link(book: Journal, tmp_path: Path) -> None:
@@ -260,14 +258,12 @@ def test_paths_choose_files_by_folder_name_and_link(book: Journal, tmp_path: Pat
     write(book, *((song, ROCK) for song in songs))
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "B")
-    run = undo.choose(book, None, [])
-    assert run is not None
+    (run,) = undo.choose(book, None, [])
     assert undo.standing(book, run, [tmp_path / "A"]) == [1]
-    assert undo.standing(book, run, [songs[1], link]) == [3, 2]
+    assert undo.standing(book, run, [songs[1], link]) == [2, 3]
     assert undo.standing(book, run, [tmp_path / "nowhere"]) == []
     write(book, (songs[0], POP))
-    below = undo.choose(book, None, [tmp_path / "B"])
-    assert below is not None
+    (below,) = undo.choose(book, None, [tmp_path / "B"])
     assert below.id == 1
 
 
@@ -277,11 +273,73 @@ def test_what_was_scanned_by_way_of_a_link_is_found_under_both_names(
     song = flac(tmp_path / "real")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     write(book, (tmp_path / "link" / song.name, ROCK))
-    run = undo.choose(book, 1, [])
-    assert run is not None
+    (run,) = undo.choose(book, undo.Numbers(1, 1), [])
     assert undo.standing(book, run, [song]) == [1]
     assert undo.standing(book, run, [tmp_path / "link"]) == [1]
     assert statuses(take_back(book, 1)) == ["restored"]
+
+
+def test_files_are_restored_in_the_order_of_the_library(book: Journal, tmp_path: Path) -> None:
+    songs = [flac(tmp_path / folder, name) for folder in "AB" for name in ("1.flac", "2.flac")]
+    write(book, *((song, ROCK) for song in songs))
+    assert [outcome.path for outcome in take_back(book, 1)] == songs
+
+
+def test_what_a_run_wrote_twice_into_one_file_is_undone_backwards(
+    book: Journal, tmp_path: Path
+) -> None:
+    songs = [flac(tmp_path, "1.flac"), flac(tmp_path, "2.flac")]
+    before = metadata.read(songs[0])
+    write(book, (songs[0], ROCK), (songs[1], ROCK), (songs[0], POP))
+    outcomes = take_back(book, 1)
+    assert [outcome.path for outcome in outcomes] == [songs[0], songs[0], songs[1]]
+    assert statuses(outcomes) == ["restored"] * 3
+    assert metadata.read(songs[0]) == before
+
+
+def test_several_runs_are_chosen_by_number_or_time_the_newest_first(
+    book: Journal, tmp_path: Path
+) -> None:
+    song = flac(tmp_path)
+    times = []
+    for values in (ROCK, POP, ROCK, POP):
+        write(book, (song, values))
+        times.append(next(book.runs()).started_s)
+    assert [run.id for run in undo.choose(book, undo.Numbers(2, 3), [])] == [3, 2]
+    assert [run.id for run in undo.choose(book, undo.Numbers(3, 9), [])] == [4, 3]
+    assert [run.id for run in undo.choose(book, undo.Since(times[2]), [])] == [4, 3]
+    assert undo.choose(book, undo.Since(times[3] + 1), []) == []
+    with pytest.raises(UsageError, match="no run 7 to 9"):
+        undo.choose(book, undo.Numbers(7, 9), [])
+    take_back(book, 4)  # run 5
+    take_back(book, 3)  # run 6
+    assert [run.id for run in undo.choose(book, undo.Numbers(2, 6), [])] == [2], "3 to 6 cancel"
+    assert [run.id for run in undo.choose(book, undo.Numbers(4, 6), [])] == [6]
+
+
+@pytest.mark.parametrize("arguments", [["1-3"], ["--since", "2020-01-01"]])
+def test_several_runs_are_undone_and_shown_before_as_they_will_be(
+    musictag: Run, book: Journal, tmp_path: Path, arguments: list[str]
+) -> None:
+    song, other = flac(tmp_path / "Music"), flac(tmp_path / "Music", "b.flac")
+    before = metadata.read(song)
+    write(book, (song, ROCK))
+    write(book, (song, POP), (other, POP))
+    write(book, (song, ROCK))
+    dry = musictag("undo", *arguments, "--dry-run", "--format", "jsonl")
+    assert [record["status"] for record in dry.records] == ["planned"] * 4, dry.stderr
+    assert metadata.read(song) != before
+    result = musictag("undo", *arguments, "--format", "jsonl")
+    assert result.code == 0
+    assert [record["path"] for record in result.records] == list(
+        map(str, (song, song, other, song))
+    )
+    undone = [record["fields"] for record in result.records]
+    assert undone == [record["fields"] for record in dry.records]
+    assert metadata.read(song) == before
+    assert [line.split(" of ")[0] for line in result.stderr.splitlines()[:3]] == [
+        f"musictag: undoing run {n}" for n in (3, 2, 1)
+    ]
 
 
 # ---------------------------------------------------------------- after a kill
@@ -414,6 +472,9 @@ def test_after_a_kill_the_history_knows_what_was_written(
     assert run_hooked(where, "scan", folder, "--write").returncode == -signal.SIGKILL
     (told,) = musictag("history", "--json").records
     assert (told["files"], told["ending"]) == (n_files, None)
+    _, line = musictag("history").stdout.splitlines()
+    assert "  interrupted  scan " in line
+    assert ", interrupted\n" in musictag("history", "1").stdout
     assert genres(remembered) == [bool(n_files), False, False]
     assert musictag("undo").code == 0
     assert genres(remembered) == [False, False, False]
@@ -433,7 +494,7 @@ def test_the_first_interrupt_lets_the_file_in_hand_be_finished(
     ended = run_hooked(ONCE.format(name), *command)
     assert ended.returncode == 130
     assert "1 written." in ended.stderr
-    assert "the same command goes on" in ended.stderr
+    assert "the same command continues" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert genres(remembered) == [True, False, False]
     (told,) = musictag("history", "--json").records
@@ -609,6 +670,10 @@ def test_before_anything_was_written_there_is_nothing_to_tell(
     [
         (("undo", "9"), "there is no run 9 (musictag history lists them)"),
         (("undo", "1", "2"), "2: one run, before the paths (a file of this name is ./2)"),
+        (("undo", "3-1"), "3-1: the first run has the lower number: 1-3"),
+        (("undo", "7-9"), "there is no run 7 to 9"),
+        (("undo", "--since", "soon"), "--since soon: expected a day or a time"),
+        (("undo", "1", "--since", "2026-11-20"), "name runs by number or with --since, not both"),
         (("undo", "9" * 30), "9: no such file or folder"),
         (("undo", "nowhere"), "nowhere: no such file or folder"),
         (("undo", "--format", "xml"), "--format xml: expected one of table, jsonl, csv, tsv"),
