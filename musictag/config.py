@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from musictag.errors import UsageError
+from musictag.errors import UsageError, system_trouble
 
 HARDLINKS = ("refuse", "replace", "in-place")
 MOST_JOBS = 256
@@ -102,7 +102,7 @@ def load(path: Path | None = None) -> Settings:
     except FileNotFoundError:
         return Settings()
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from error
+        raise UsageError(f"{path}: {system_trouble(error).reason}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a text file in UTF-8") from error
     if sys.version_info >= (3, 11):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musictag.errors import UsageError
+from musictag.errors import UsageError, system_trouble
 
 if TYPE_CHECKING:
     from musictag.outcome import Outcome
@@ -90,7 +90,7 @@ class _LogFile(logging.FileHandler):
         if not isinstance(error, OSError):
             raise  # noqa: PLE0704  # called from an except clause in emit
         self._given_up = True
-        reason = error.strerror or error
+        reason = system_trouble(error).reason
         self._say(f"musictag: --log-file {self._path}: {reason}; continuing without it")
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ def _opened(path: Path, say: Callable[[str], None]) -> _LogFile:
         _check_text(path)
         handler = _LogFile(path, say)
     except OSError as error:
-        raise UsageError(f"--log-file {path}: {error.strerror or error}") from error
+        raise UsageError(f"--log-file {path}: {system_trouble(error).reason}") from error
     handler.setFormatter(Line("%(asctime)s %(levelname)s %(message)s"))
     return handler
 

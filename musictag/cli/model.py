@@ -47,7 +47,6 @@ def show_model(
                 f"{v.name} {v.threshold:.2f}" for v in values if v.threshold is not None
             ]
         typer.echo("\n".join(described(parts, sys.stdout)))
-        typer.echo("(The number after a value is the probability from which it is chosen.)")
 
 
 def _pairs(settings: Mapping[str, object]) -> list[str]:

@@ -17,7 +17,7 @@ from musictag.cli import completion, help, options
 from musictag.cli.endings import endings
 from musictag.cli.options import TO_HEAR, TO_PRINT, TO_SCAN, TO_WRITE
 from musictag.cli.session import Output, Session
-from musictag.errors import FileError, UsageError
+from musictag.errors import FileError, UsageError, system_trouble
 
 if TYPE_CHECKING:
     from musictag.hearing.checkpoint import Checkpoint
@@ -359,7 +359,7 @@ class Listing:
         try:
             stream = path.open("rb")
         except OSError as error:
-            raise UsageError(f"--files-from {path}: {error.strerror or error}") from error
+            raise UsageError(f"--files-from {path}: {system_trouble(error).reason}") from error
         if not path.is_file():  # a pipe can be read only once
             return self._entries(stream), None
         return self._entries(stream), lambda: _length(self._entries(path.open("rb")))

@@ -11,6 +11,8 @@ from typing import TextIO
 
 import typer
 
+from musictag.errors import system_trouble
+
 
 class StdoutError(Exception):
     """Results cannot be written. This is neither a file's fault nor a bug."""
@@ -34,7 +36,7 @@ class _Stdout(io.TextIOWrapper):
         except BrokenPipeError:  # the reader has seen enough
             raise
         except OSError as error:
-            raise StdoutError(error.strerror or error) from error
+            raise StdoutError(system_trouble(error).reason) from error
 
 
 class _Stderr(io.TextIOWrapper):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
@@ -10,6 +11,7 @@ from musictag.report.text import visible
 
 INDENT = 12
 """Columns before the descriptions."""
+NOTE = "(The number after a value is the probability from which it is chosen.)"
 
 
 def described(parts: Mapping[str, Sequence[str]], stdout: TextIO) -> list[str]:
@@ -26,4 +28,4 @@ def described(parts: Mapping[str, Sequence[str]], stdout: TextIO) -> list[str]:
             else:
                 line += word if n == 0 else " " + word
         lines.append(line)
-    return lines
+    return lines + (textwrap.wrap(NOTE, most) if most is not None else [NOTE])

@@ -52,7 +52,7 @@ def test_an_empty_folder_is_no_failure(musictag: Run, tmp_path: Path) -> None:
         (["no such folder"], "no such folder: no such file or folder"),
         ([], "nothing to scan"),
         ([".", "--files-from", "-"], "name files and folders or give a list"),
-        (["--files-from", "no such list"], "--files-from no such list: No such file"),
+        (["--files-from", "no such list"], "--files-from no such list: there is no such file"),
         ([".", "-0"], "needs --files-from"),
         ([".", "--format", "xml"], "--format xml: expected one of table, jsonl, csv, tsv"),
         ([".", "--fields", "artist"], "--fields: expected a list of at least one of genre, mood"),
@@ -61,7 +61,7 @@ def test_an_empty_folder_is_no_failure(musictag: Run, tmp_path: Path) -> None:
         ([".", "--segments", "9" * 30], "--segments: expected at most 9"),
         ([".", "--device", "gpu"], "--device: expected auto, cpu, cuda, cuda:N or mps, not 'gpu'"),
         ([".", "--model", "no such model"], "no such model: neither a directory"),
-        ([".", "--log-file", "no/such/folder"], "--log-file no/such/folder: No such file"),
+        ([".", "--log-file", "no/such/folder"], "--log-file no/such/folder: there is no such file"),
     ],
 )
 def test_wrong_usage_ends_at_once_with_one_line(

@@ -51,7 +51,7 @@ def test_the_log_file_calls_a_failure_an_error_and_stderr_says_it_once(
 def test_a_log_file_that_takes_nothing_is_said_once(musictag: Run, library: Path) -> None:
     result = musictag("scan", library, "--log-file", "/dev/full", "--format", "jsonl")
     assert (result.code, len(result.records)) == (0, 3)
-    said = "musictag: --log-file /dev/full: No space left on device; continuing without it"
+    said = "musictag: --log-file /dev/full: no space left on the disk; continuing without it"
     assert result.stderr.splitlines()[0] == said
     assert len(result.stderr.splitlines()) == 1 + 3
     assert "Logging error" not in result.stderr

@@ -39,3 +39,16 @@ def test_a_taggram_is_drawn_or_given_as_numbers(musictag: Run, library: Path) ->
         refused = musictag("taggram", library / name)
         assert (refused.code, refused.stdout) == (1, "")
         assert refused.stderr == f"musictag: {library / name}: {reason}\n"
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_the_description_of_a_model_fits_the_terminal(
+    musictag: Run, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    whole = musictag("model", "scat-5l-512h-gru").stdout
+    lines = whole.splitlines()
+    long = [line for line in lines if len(line) > columns]
+    assert all(len(line.split()[-1]) + 12 > columns for line in long), "only a single word"
+    monkeypatch.delenv("COLUMNS")
+    assert musictag("model", "scat-5l-512h-gru").stdout.split() == whole.split()

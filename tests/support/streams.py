@@ -35,5 +35,5 @@ def shell(line: str, library: Path, unbuffered: str = "") -> Result:
 
 full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no such shell")
-FULL = "musictag: standard output: No space left on device\n"
+FULL = "musictag: standard output: no space left on the disk\n"
 CLOSED = "musictag: standard output is closed\n"
