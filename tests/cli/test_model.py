@@ -41,7 +41,7 @@ def test_a_taggram_is_drawn_or_given_as_numbers(musictag: Run, library: Path) ->
         assert refused.stderr == f"musictag: {library / name}: {reason}\n"
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+@pytest.mark.parametrize("columns", [60, 80, 120])
 def test_the_description_of_a_model_fits_the_terminal(
     musictag: Run, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
