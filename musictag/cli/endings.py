@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
@@ -45,9 +46,10 @@ def endings() -> Iterator[None]:
 
 def complain(message: str) -> None:
     """Write one line to standard error."""
+    from musictag.report.terminal import fitted  # noqa: PLC0415
     from musictag.report.text import visible  # noqa: PLC0415
 
-    typer.echo(f"musictag: {visible(message)}", err=True)
+    typer.echo(fitted(f"musictag: {visible(message)}", sys.stderr), err=True)
 
 
 def nothing_to_do(message: str) -> NoReturn:

@@ -14,11 +14,16 @@ from rich.console import Console
 from rich.text import Text
 
 from musictag.report.tally import Pace, Tally
-from musictag.report.terminal import bar_marks, width_of
+from musictag.report.terminal import bar_marks, fitted, width_of
 from musictag.report.text import music_text, time_text, visible
 
 TELL_S = 10
 """Seconds between two lines of progress where no line can be redrawn."""
+
+SHORTEST_BAR, LONGEST_BAR = 10, 30
+"""Columns of the bar itself; with less room there is none."""
+WORDS = 62
+"""Columns left for the words, so that the bar keeps its length while they change."""
 
 
 class Far(NamedTuple):
@@ -65,7 +70,7 @@ class Bar:
     def say(self, message: str) -> None:
         """Write a message above the line."""
         with self.above():
-            self._stderr.write(visible(message) + "\n")
+            self._stderr.write(fitted(visible(message), self._stderr) + "\n")
             self._stderr.flush()
 
     @contextlib.contextmanager
@@ -108,8 +113,8 @@ class Bar:
         if far is None:
             return None
         text = Text("   ".join(far.words))
-        room = min(30, width - text.cell_len - 3)
-        if far.total and room >= 10:
+        room = min(LONGEST_BAR, max(SHORTEST_BAR, width - WORDS), width - text.cell_len - 3)
+        if far.total and room >= SHORTEST_BAR:
             n_full = min(room, int(room * far.done / far.total))
             bar = Text.assemble(
                 (self._full * n_full, "green"), (self._empty * (room - n_full), "dim")

@@ -55,6 +55,14 @@ def wrapped(text: str, width: int, *, breaks: str, indent: int) -> list[str]:
     return [line.rstrip() for line in lines if line.strip()]
 
 
+def fitted(message: str, stream: TextIO) -> str:
+    """A message, wrapped between words if it goes to a terminal; elsewhere it stays one line."""
+    most = room(stream) if stream.isatty() else None
+    if most is None or cell_len(message) <= most:
+        return message
+    return "\n".join(wrapped(message, most, breaks=" /", indent=2))
+
+
 def _split(text: str, width: int) -> tuple[str, str]:
     """As many characters as fit into so many columns, at least one, and the others."""
     n = 1

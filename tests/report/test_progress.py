@@ -40,7 +40,7 @@ def test_a_long_track_moves_the_bar_while_it_is_decoded() -> None:
         clock.now_s += 1
         counts.decoded(Path("a"), 29 * 12, whole=False)
     assert bar(counts, 3) == (
-        "━━━━━━━━━━━━━━━━━━━━━━━━━━   0 of 3 tracks   2.9 hours decoded   348× real time"
+        "━━━━━━━━━━━━━━━━━   0 of 3 tracks   2.9 hours decoded   348× real time"
     )
     clock.now_s += 1
     counts.add(of("planned", 10_000))

@@ -105,3 +105,19 @@ def test_verbose_names_every_file_that_may_not_be_written() -> None:
 def test_programs_get_every_file_that_may_not_be_written(form: str) -> None:
     stdout, _ = told([full(f"{i}.mp3") for i in range(300)], form)
     assert stdout.count("no_space") == 300
+
+
+def test_messages_break_between_words_on_a_terminal_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "dumb")
+    error = Problem("truncated", "only 3.1 s of 75.0 s are in it: cut short or damaged (copy it)")
+    outcome = Outcome(Path("Music/Bach/broken.mp3"), "failed", error=error)
+    line = f"musictag: {outcome.path}: {error.message}"
+    assert told([outcome])[1].splitlines()[0] == line
+    lines = told([outcome], terminal=True)[1].splitlines()
+    assert lines[:2] == [
+        "musictag: Music/Bach/broken.mp3: only 3.1 s of 75.0 s are in",
+        "  it: cut short or damaged (copy it)",
+    ]
