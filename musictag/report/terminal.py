@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
 
 PIPE_WIDTH = 100
 """Columns of a table that does not go to a terminal, unless COLUMNS says otherwise."""
+UNKNOWN_WIDTH = 80
+"""Columns of a terminal that does not say how many it has."""
 MIN_WIDTH, MAX_WIDTH = 20, 9999
 """Columns that COLUMNS may state; other values are ignored."""
 
@@ -86,7 +87,13 @@ def room(stream: TextIO) -> int | None:
     stated = _stated()
     if stated is not None:
         return stated
-    return shutil.get_terminal_size((80, 24)).columns if stream.isatty() else None
+    if not stream.isatty():
+        return None
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):  # it only says that it is a terminal
+        columns = 0
+    return columns or UNKNOWN_WIDTH
 
 
 def _stated() -> int | None:
