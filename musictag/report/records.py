@@ -28,14 +28,14 @@ COLUMNS = (
     "message",
     "model",
 )
-"""Of CSV and TSV: one row per file; several values of a field are joined by "; "."""
+"""Columns of CSV and TSV. There is one row per file; "; " joins the values of a field."""
 
 
 def json_line(outcome: Outcome) -> str:
-    """One JSON object in ASCII: whatever is in a name, the line stays one line.
+    """One JSON object in ASCII, which stays one line whatever a file is called.
 
-    A name that is not UTF-8 has its odd bytes as \\udc80…\\udcff, which Python's
-    json reads back into the same name.
+    Bytes of a name that are not UTF-8 become \\udc80…\\udcff, which Python's json reads back into
+    the same name.
     """
     error = outcome.error
     front = {
@@ -49,21 +49,21 @@ def json_line(outcome: Outcome) -> str:
         "error": None if error is None else {"code": error.code, "message": error.message},
         "model": outcome.model,
     }
-    # by a template: as 50 numbers to be rounded and encoded they would be a quarter of the work
-    # that a remembered file makes
+    # From a template: to round and encode 50 numbers would be a quarter of the work for a
+    # remembered file.
     probabilities = _template(tuple(outcome.probabilities)) % tuple(outcome.probabilities.values())
     return f"{json.dumps(front)[:-1]}, {probabilities}, {json.dumps(back)[1:]}"
 
 
 @functools.lru_cache(maxsize=4)
 def _template(tags: tuple[str, ...]) -> str:
-    """What `%` makes the member "probabilities" of, to six decimals."""
+    """Template for `%` of the member "probabilities", with six decimals."""
     names = (json.dumps(tag).replace("%", "%%") for tag in tags)
     return '"probabilities": {%s}' % ", ".join(f"{name}: %.6f" for name in names)  # noqa: UP031
 
 
 def record(outcome: Outcome) -> list[str]:
-    """One outcome in the order of COLUMNS."""
+    """One outcome as cells, in the order of COLUMNS."""
     duration = _duration(outcome)
     cells = [os.fspath(outcome.path), outcome.status, "" if duration is None else f"{duration:g}"]
     for field in FIELDS:
@@ -75,11 +75,10 @@ def record(outcome: Outcome) -> list[str]:
 
 
 def csv_line(cells: Sequence[str]) -> str:
-    """For spreadsheets: a cell that one would take for a formula gets an apostrophe in front.
+    """Cells as a line for spreadsheets, with an apostrophe before what looks like a formula.
 
-    Titles and tags come from anywhere, and `=HYPERLINK(…)` in a genre is not
-    to run on somebody's desk. Programs that want every character as it is
-    take JSON lines or TSV.
+    Titles and tags come from anywhere, and `=HYPERLINK(…)` in a genre must not run on somebody's
+    desk. JSON lines and TSV give every character as it is.
     """
     guarded = ["'" + cell if cell[:1] in tuple("=+-@\t\r") else cell for cell in cells]
     line = io.StringIO()
@@ -88,13 +87,13 @@ def csv_line(cells: Sequence[str]) -> str:
 
 
 def tsv_line(cells: Sequence[str]) -> str:
-    """For line tools: tab, newline, return and backslash inside a cell are \\t, \\n, \\r, \\\\."""
+    """Cells as a line for line tools, in which \\t, \\n, \\r and \\\\ are escapes."""
     escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
     return "\t".join(cell.translate(escapes) for cell in cells)
 
 
 def log_line(outcome: Outcome) -> str:
-    """One outcome for the log file: what happened, to which file, old and new values."""
+    """One outcome for the log file: status, file, old and new values, problem."""
     words = [outcome.status, visible(os.fspath(outcome.path))]
     for field, change in outcome.fields.items():
         if change.changed:
@@ -110,7 +109,7 @@ def _duration(outcome: Outcome) -> float | None:
 
 
 def run_json(run: Run) -> str:
-    """One run of the journal, as an object on one line."""
+    """One run of the journal as a JSON object on one line."""
     return json.dumps(
         {
             "run": run.id,
@@ -128,7 +127,7 @@ def run_json(run: Run) -> str:
 
 
 def entry_json(entry: Entry, changes: Mapping[str, Change]) -> str:
-    """One file of a run."""
+    """One file of a run as a JSON object on one line."""
     return json.dumps(
         {
             "run": entry.run,

@@ -1,4 +1,4 @@
-"""A track's taggram as a picture in text."""
+"""A track's taggram as a picture made of text."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from musictag.outcome import Taggram
 
 SHADES = (0.1, 0.25, 0.5, 0.75)
-"""From which probability on the next darker block is drawn."""
+"""Probabilities from which the next darker block is drawn."""
 BLOCKS, ASCII_BLOCKS = " ░▒▓█", " .-+#"
 N_ROWS = 12
+"""Number of tags in the picture."""
 SEGMENT_COLUMNS = 6
-"""Of one segment, at most; fewer where there is no room."""
+"""Columns of one segment, at most; fewer in a narrow terminal."""
 
 
 def draw_taggram(taggram: Taggram, stdout: TextIO) -> list[str]:
-    """The likeliest tags as rows, time to the right, darker for likelier; then what is chosen."""
+    """The likeliest tags as rows over time, darker where they are likelier, then what is chosen."""
     width = Console(file=stdout, width=width_of(stdout)).width
     plain = is_ascii(stdout)
     blocks = ASCII_BLOCKS if plain else BLOCKS
@@ -46,10 +47,7 @@ def draw_taggram(taggram: Taggram, stdout: TextIO) -> list[str]:
 
 
 def _segments_in(taggram: Taggram, column: int, n_columns: int) -> list[int]:
-    """Which segments a column of the picture shows: those in the middle of it or around it.
-
-    None where the music is silent.
-    """
+    """Numbers of the segments that a column shows, in its middle or around it; none for silence."""
     span_s = taggram.duration_s / n_columns
     middle_s = (column + 0.5) * span_s
     starts_s = list(enumerate(taggram.starts_s))
@@ -59,7 +57,7 @@ def _segments_in(taggram: Taggram, column: int, n_columns: int) -> list[int]:
 
 
 def _time_axis(duration_s: float, n_columns: int) -> str:
-    """Times under the columns where they begin, as many as fit with room between."""
+    """Times under the columns at which they begin, with some space between them."""
     axis = ""
     step = max(len(clock_text(duration_s)) + 3, SEGMENT_COLUMNS * 2)
     for column in range(0, max(1, n_columns - step // 2), step):

@@ -6,11 +6,10 @@ import unicodedata
 
 
 def visible(text: str) -> str:
-    """Text that a terminal can only show: what would steer it is written as an escape.
+    """Text with escapes in place of what could steer a terminal.
 
-    Control and format characters (they include the marks that turn the
-    direction of text), bytes that are not UTF-8, lone line separators. The two
-    joiners that some scripts and emoji need stay.
+    That is control and format characters (marks that turn the direction of text among them), bytes
+    that are not UTF-8 and line separators. The two joiners that some scripts and emoji need stay.
     """
     if text.isprintable():
         return text
@@ -25,7 +24,7 @@ def _shows(character: str) -> bool:
 
 def _escape(character: str) -> str:
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as the file system gave it
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a name that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
     if character in "\t\n\r":
         return {"\t": "\\t", "\n": "\\n", "\r": "\\r"}[character]
@@ -33,12 +32,12 @@ def _escape(character: str) -> str:
 
 
 def counted(n: int, word: str) -> str:
-    """1 track, 1,000 tracks."""
+    """A number and its noun: 1 track, 1,000 tracks."""
     return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
 
 def time_text(seconds: float) -> str:
-    """A time to wait: 8 s, 2 min 14 s, 3 h 05 min."""
+    """A waiting time: 8 s, 2 min 14 s, 3 h 05 min."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -59,6 +58,7 @@ def music_text(seconds: float) -> str:
 
 
 def clock_text(seconds: float) -> str:
+    """A place in a track: 3:05, 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
