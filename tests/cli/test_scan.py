@@ -15,7 +15,7 @@ from waits import WAIT_S
 
 from musictag import config, metadata
 from musictag.audio.decoder import Decoder
-from musictag.cli import scan as scan_command
+from musictag.cli import listing
 
 
 def test_every_container_is_heard_planned_written_and_left_alone(
@@ -148,7 +148,7 @@ def test_what_is_excluded_is_not_scanned_from_a_list_either(
     options = ("--exclude", "*.mp3", "--exclude", "Bach", "--format", "jsonl")
     if on_stdin:
         with listed.open("rb") as stream:
-            monkeypatch.setattr(scan_command, "open", lambda *_, **__: stream, raising=False)
+            monkeypatch.setattr(listing, "open", lambda *_, **__: stream, raising=False)
             result = musictag("scan", "--files-from", "-", *options)
     else:
         result = musictag("scan", "--files-from", listed, *options)
