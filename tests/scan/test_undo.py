@@ -122,11 +122,13 @@ def test_frames_come_back_as_they_were(book: Journal, tmp_path: Path, version: i
     assert all(frame in song.read_bytes() for frame in frames)
 
 
-def test_files_of_one_run_are_taken_back_the_last_first(book: Journal, tmp_path: Path) -> None:
+def test_files_of_one_run_are_taken_back_in_its_order_and_what_it_wrote_twice_backwards(
+    book: Journal, tmp_path: Path
+) -> None:
     song, other = flac(tmp_path), flac(tmp_path, "b.flac")
     write(book, (song, ROCK), (other, ROCK), (song, POP))
     outcomes = take_back(book, 1)
-    assert [outcome.path for outcome in outcomes] == [song, other, song]
+    assert [outcome.path for outcome in outcomes] == [song, song, other]
     assert statuses(outcomes) == ["restored"] * 3
     assert metadata.read(song)["GENRE"] == metadata.read(other)["GENRE"] == ()
 
