@@ -7,7 +7,6 @@ people's files, so whatever could steer a terminal is shown as an escape.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -80,7 +79,7 @@ class Report:
                 self._stdout.write("".join(line + "\n" for line in lines))
                 self._stdout.flush()
         error, unwanted = outcome.error, self._quiet and outcome.status == "skipped"
-        if error is not None and not unwanted and self._repeats.is_new(outcome.path, error):
+        if error is not None and not unwanted and self._repeats.is_new(error):
             self.say(f"musictag: {outcome.path}: {error.message}")
         self._bar.step()
 
@@ -95,30 +94,26 @@ class Report:
 
 
 class _Repeats:
-    """Problems of a folder or a whole medium, which hundreds of files share: each is said once."""
+    """Problems that hundreds of files share, such as a full disk: each is said once and counted."""
 
-    WHOLE_MEDIUM = frozenset({"read_only", "no_space"})
-    WHOLE_FOLDER = frozenset({"permission"})
+    CODES = frozenset({"read_only", "no_space", "permission"})
 
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: Counter[str] = Counter()
 
-    def is_new(self, path: Path, error: Problem) -> bool:
+    def is_new(self, error: Problem) -> bool:
         """Whether this problem is to be said now, rather than counted."""
-        code, message = error.code, error.message
-        if self._shown or code not in self.WHOLE_MEDIUM | self.WHOLE_FOLDER:
+        if self._shown or error.code not in self.CODES:
             return True
-        folder = "" if code in self.WHOLE_MEDIUM else os.fspath(path.parent)
-        self._counts[folder, message] += 1
-        return self._counts[folder, message] == 1
+        self._counts[error.message] += 1
+        return self._counts[error.message] == 1
 
     def lines(self) -> list[str]:
-        """How many files had the same problems as those that were named."""
+        """How many more files had each of these problems."""
         return [
-            f"musictag: {folder + os.sep + ': ' if folder else ''}{counted(n - 1, 'more file')}: "
-            f"{message}"
-            for (folder, message), n in self._counts.items()
+            f"musictag: {counted(n - 1, 'more file')}: {message}; see --verbose"
+            for message, n in self._counts.items()
             if n > 1
         ]
 

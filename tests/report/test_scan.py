@@ -78,20 +78,19 @@ def test_a_medium_that_takes_nothing_is_said_once_with_a_count(quiet: bool) -> N
     assert stderr.splitlines()[:3] == [
         "musictag: Purcell/0/song.mp3: no room (make room)",
         "musictag: Purcell/broken.mp3: the file is cut short (copy it again)",
-        "musictag: 299 more files: no room (make room)",
+        "musictag: 299 more files: no room (make room); see --verbose",
     ]
     assert stderr.count("no room") == 2
 
 
-def test_files_that_may_not_be_written_are_counted_by_folder() -> None:
-    why = "permission", "may not be written (run musictag as its owner)"
-    outcomes = [full(f"{folder}/{i}.mp3", *why) for folder in "ab" for i in range(3)]
-    _, stderr = told(outcomes)
+def test_files_that_may_not_be_written_are_counted_by_the_reason() -> None:
+    protected, foreign = ("permission", "write-protected"), ("permission", "not yours (ask)")
+    outcomes = [full(f"{folder}/{i}.mp3", *protected) for folder in "ab" for i in range(3)]
+    _, stderr = told([*outcomes, full("c.mp3", *foreign)])
     assert [line for line in stderr.splitlines() if line.startswith("musictag: ")] == [
-        "musictag: Purcell/a/0.mp3: may not be written (run musictag as its owner)",
-        "musictag: Purcell/b/0.mp3: may not be written (run musictag as its owner)",
-        "musictag: Purcell/a/: 2 more files: may not be written (run musictag as its owner)",
-        "musictag: Purcell/b/: 2 more files: may not be written (run musictag as its owner)",
+        "musictag: Purcell/a/0.mp3: write-protected",
+        "musictag: Purcell/c.mp3: not yours (ask)",
+        "musictag: 5 more files: write-protected; see --verbose",
     ]
 
 
