@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import os
 import re
 import sys
@@ -217,7 +216,7 @@ def _read_fields(value: object) -> object:
 
 
 def _read_existing(value: object) -> object:
-    """ "merge", {genre = "replace"}, or as an option genre=replace,mood=merge."""
+    """A policy for all fields, {genre = "replace"}, or as an option genre=replace,mood=merge."""
     from musictag.vocabulary import FIELDS  # noqa: PLC0415
 
     if isinstance(value, str) and "=" in value:
@@ -242,15 +241,10 @@ _READ: Mapping[str, Callable[[object], object]] = {
 
 
 def _check_separator(join: str) -> None:
-    """Refuse what could not be split into the same values again by a second scan."""
-    from musictag.vocabulary import magnatagatune  # noqa: PLC0415
-
+    """Refuse what some kind of file cannot hold. Whether the values of a model can be told apart
+    again is checked when the model is known, by `decision.check_join`."""
     if not set(join).isdisjoint("\0\r\n") or not _is_utf8(join):
         raise ValueError(f"{join!r} cannot stand between values in every kind of file")
-    for pair in itertools.permutations(magnatagatune().by_name, 2):
-        if tuple(part.strip() for part in join.join(pair).split(join)) != pair:
-            one = next((value for value in pair if join in value), join.join(pair))
-            raise ValueError(f"{join!r} cannot be told from what is in {one!r}")
 
 
 def _is_utf8(text: str) -> bool:

@@ -7,13 +7,18 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from isolation import no_network, nobodys_home, seeded  # noqa: F401  # for every test
 from program import ALWAYS, TAGS, Result, Run
 
 from musictag.cli import program as cli
+
+if TYPE_CHECKING:
+    from musictag.stores.journal import Journal
 
 # As the program does before it loads torch: threads that wait by spinning slow the tests down
 # wherever another process needs the core.
@@ -97,3 +102,11 @@ def musictag(monkeypatch: pytest.MonkeyPatch, use_tiny: None) -> Run:
         return os.fsdecode(stream.buffer.read())
 
     return run
+
+
+@pytest.fixture
+def book() -> Iterator[Journal]:
+    from musictag.stores import journal  # noqa: PLC0415  # not for tests that need none
+
+    with journal.Journal(journal.default_path()) as opened:
+        yield opened

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from musictag import config
+from musictag import config, decision
 from musictag.config import Settings
 from musictag.errors import UsageError
-from musictag.vocabulary import FIELDS
+from musictag.vocabulary import FIELDS, magnatagatune
 
 
 def settings_file(directory: Path, text: str) -> Path:
@@ -106,13 +106,15 @@ def test_what_is_not_understood_is_named_with_file_line_and_key(
 def test_what_could_not_be_taken_apart_again_joins_nothing(join: str) -> None:
     """The second scan would find other values than the first one wrote."""
     with pytest.raises(UsageError, match=r"^--join: .*\S") as caught:
-        config.override(Settings(), {"join": join})
+        settings = config.override(Settings(), {"join": join})
+        decision.check_join(settings.join or "", magnatagatune())
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("join", ["; ", ", ", "/", " / ", "\\\\", "|", "\t", "; and ", "、"])
 def test_what_can_be_taken_apart_again_joins(join: str) -> None:
     assert config.override(Settings(), {"join": join}).join == join
+    decision.check_join(join, magnatagatune())
 
 
 @pytest.mark.parametrize(

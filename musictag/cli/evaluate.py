@@ -12,6 +12,8 @@ from musictag.cli import completion, options, streams
 from musictag.cli.datasets import fetch, say_contents
 from musictag.cli.endings import check_word, complain, endings
 
+TO_JUDGE = "What to judge"
+
 
 def evaluate(
     *,
@@ -22,15 +24,16 @@ def evaluate(
             help="A data set, as for training.",
             show_default=False,
             parser=options.name,
+            rich_help_panel=TO_JUDGE,
         ),
     ],
-    model: options.Model = None,
     split: Annotated[
         str,
         typer.Option(
             metavar="NAME",
             help="train, validation or test.",
             autocompletion=completion.splits,
+            rich_help_panel=TO_JUDGE,
         ),
     ] = "test",
     level: Annotated[
@@ -39,8 +42,10 @@ def evaluate(
             metavar="NAME",
             help="segment, or track: the mean over its segments.",
             autocompletion=completion.levels,
+            rich_help_panel=TO_JUDGE,
         ),
     ] = "segment",
+    model: options.Model = None,
     device: Annotated[
         str,
         typer.Option(

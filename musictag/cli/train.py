@@ -103,7 +103,7 @@ def train(  # noqa: PLR0913  # one argument per option
         int,
         typer.Option(
             metavar="N",
-            help="Versions of each example's sound: the original and N - 1 with other speed, "
+            help="Versions of each example's sound: the original and N-1 with other speed, "
             "equaliser, noise and bandwidth.",
             rich_help_panel=HOW,
         ),

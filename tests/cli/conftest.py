@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import sounds
+from journalled import flac
+from program import Run
 
 from musictag.config import Settings
 from musictag.stores.cache import Cache
@@ -54,3 +56,11 @@ def heard_library(heard_once: Path, nobodys_home: Path, use_tiny: None) -> Path:
     cache.parent.mkdir(parents=True)
     shutil.copy(heard_once / "heard.sqlite", cache)
     return heard_once / "Music"
+
+
+@pytest.fixture
+def remembered(musictag: Run, tmp_path: Path) -> list[Path]:
+    """Three tracks that have been heard, so that no model needs to be loaded."""
+    songs = [flac(tmp_path / "Music", f"{number}.flac") for number in range(3)]
+    assert musictag("scan", tmp_path / "Music").code == 0
+    return songs

@@ -59,6 +59,7 @@ def test_an_empty_folder_is_no_failure(musictag: Run, tmp_path: Path) -> None:
         ([".", "--existing", "overwrite"], "--existing: expected keep, merge or replace"),
         ([".", "--max-genres", "0"], "--max-genres: expected a whole number from 1 up"),
         ([".", "--segments", "9" * 30], "--segments: expected at most 9"),
+        ([".", "--join", "o"], "--join: 'o' cannot be told from what is in"),
         ([".", "--device", "gpu"], "--device: expected auto, cpu, cuda, cuda:N or mps, not 'gpu'"),
         ([".", "--model", "no such model"], "no such model: neither a directory"),
         ([".", "--log-file", "no/such/folder"], "--log-file no/such/folder: there is no such file"),
