@@ -22,8 +22,10 @@ from pathlib import Path
 from musictag.errors import FileError, MetadataError
 from musictag.metadata import replacement
 from musictag.metadata.containers import open_file
-from musictag.metadata.family import FIELDS, KEYS, Family, Snapshot, Values, cleaned
+from musictag.metadata.family import Family
+from musictag.metadata.fields import FIELDS, KEYS, Values, cleaned
 from musictag.metadata.replacement import Refusal
+from musictag.metadata.snapshot import Snapshot
 
 __all__ = [
     "FIELDS",
@@ -106,8 +108,7 @@ def write(
         goal = {**now, **wanted}
         if goal == now:
             return None
-        for name, entries in wanted.items():
-            tagged.set(name, entries)
+        tagged.set(wanted)
         return goal
 
     return _edited(
@@ -247,15 +248,10 @@ def _check(
 ) -> tuple[Snapshot, bytes | None]:
     """The copy, read anew: our fields as intended, nothing else different; they and its sound."""
     after = open_file(copy)
-    for name in FIELDS:
-        if not goal[name] and cleaned(after.elsewhere(name)):
-            reason = f"its {name} stands in another tag of the file as well, which musictag keeps"
-            raise Refusal("bad_header", reason, "remove that tag with the program that wrote it")
     if after.values() != goal or after.snapshot() != intended:
         raise Refusal("bad_header", "the fields would not read back as they were written")
     unchanged = open_file(original)
-    lasts = getattr(after.file.info, "length", None), getattr(unchanged.file.info, "length", None)
-    if lasts[0] != lasts[1] or after.rest() != unchanged.rest():
+    if after.length != unchanged.length or after.rest() != unchanged.rest():
         raise Refusal("bad_header", "something else in it would not survive a change of its tags")
     if payload_digest is None:
         return after.snapshot(), None

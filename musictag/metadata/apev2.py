@@ -1,105 +1,102 @@
-"""APEv2, at the end of a file."""
+"""APEv2, at the end of a file before ID3v1."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import mutagen.apev2
 
-from musictag.metadata.family import FIELDS, KEYS, Snapshot, digest_of, read_at, size_of
-from musictag.metadata.id3v1 import WithTail, genre_of_v1
+from musictag.formats.reading import read_at
+from musictag.metadata.edits import Edit, Piece, Span
+from musictag.metadata.family import Tag
+from musictag.metadata.fields import FIELDS, KEYS
+from musictag.metadata.snapshot import READERS, Snapshot
+
+_LONGEST_KEY = 255
+_LONGEST_TEXT = 1 << 20
+"""Bytes of the longest item that is looked into."""
+_MARK = b"APETAGEX"
+_HAS_HEADER, _IS_HEADER = 1 << 31, 1 << 29
 
 
-class APEv2(WithTail):
-    """APEv2 items at the end of the file, before ID3v1 and Lyrics3 if those are there.
+class APEv2(Tag):
+    """APEv2 items, in the order that they have in the file.
 
-    mutagen would drop what follows the tag, or put a new tag behind it where nobody looks.
+    A tag keeps its version and its header, or stays without one.
     """
 
-    name = "APEv2"
+    kind = "APEv2"
+    footer = _MARK + struct.pack("<IIII", 2000, 32, 0, _HAS_HEADER) + bytes(8)
+    header = _MARK + struct.pack("<IIII", 2000, 32, 0, _HAS_HEADER | _IS_HEADER) + bytes(8)
 
-    def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:
-        self._read_tail()
-        self.end = size_of(file) - len(self.tail)
+    def read(self, file: BinaryIO) -> None:
+        """Parse the tag that ends at `end`."""
         self.footer = read_at(file, max(0, self.end - 32), 32)
-        items = list(ape_items(self._items(file)))
-        self.n_items = len(items)
-        return [(self._field(key), _ape_item(key, kind, value)) for key, kind, value in items]
+        size, claimed = struct.unpack_from("<II", self.footer, 12)
+        body = self.end - size
+        if size < 32 or body < 0:
+            raise ValueError("the size of its APEv2 tag is wrong")
+        before = read_at(file, max(0, body - 32), 32)
+        self.header = before if before.startswith(_MARK) else b""
+        self.start = body - len(self.header)
+        place, stop = body, self.end - 32
+        while place < stop:
+            field, piece = self._item(file, place, stop)
+            self.entries.append((field, piece))
+            place += len(piece)
+        if claimed < len(self.entries):
+            raise ValueError("its APEv2 tag holds more than it says")
 
     @staticmethod
-    def _field(key: bytes) -> str | None:
-        ours = ((field, KEYS["APEv2"][field].encode().upper()) for field in FIELDS)
-        return next((field for field, name in ours if name == key.upper()), None)
+    def _item(file: BinaryIO, place: int, stop: int) -> tuple[str | None, Piece]:
+        """The item here: as bytes if it holds one of our fields."""
+        head = read_at(file, place, 8 + _LONGEST_KEY + 1)
+        (size,) = struct.unpack_from("<I", head)
+        key_end = head.index(b"\0", 8)
+        end = place + key_end + 1 + size
+        if end > stop:
+            raise ValueError("an item ends after its tag")
+        field = _field(head[8:key_end])
+        if field is None or size > _LONGEST_TEXT:
+            return None, Span(place, end)
+        return field, read_at(file, place, end - place)
 
     @staticmethod
     def texts(snapshot: Snapshot, field: str) -> list[str]:
-        items = [item for raw in snapshot.raw(field) for item in ape_items(raw)]
-        if field == "GENRE" and not items:
-            return genre_of_v1(snapshot.v1_genre)
-        return [
-            text
-            for _, kind, value in items
-            if kind == mutagen.apev2.TEXT
-            for text in value.decode("utf-8", "replace").split("\0")
-        ]
+        texts = []
+        for item in snapshot.raw(field):
+            (flags,) = struct.unpack_from("<I", item, 4)
+            if (flags & 0b110) >> 1 == mutagen.apev2.TEXT:
+                text = item[item.index(b"\0", 8) + 1 :].decode("utf-8", "replace")
+                texts += text.split("\0")
+        return texts
 
-    def _rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
-        key = KEYS["APEv2"][field].encode()
-        return [_ape_item(key, mutagen.apev2.TEXT, "\0".join(values).encode())]
+    def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+        return [self.item(KEYS["APEv2"][field], values)]
 
-    def _save(self) -> None:
-        """By ourselves: mutagen would sort the items, and keep one of two that differ in case."""
-        (claimed,) = struct.unpack_from("<I", self.footer, 16)
-        if self._size_of_tag() and claimed < self.n_items:
-            raise ValueError("its APEv2 tag holds more than it says")
-        items = [item for _, item in self.entries]
-        size = 32 + sum(map(len, items))
-        header, footer = (
-            b"APETAGEX" + struct.pack("<IIII", 2000, size, len(items), flags) + bytes(8)
-            for flags in (0xA0000000, 0x80000000)  # has a header; is it
-        )
-        self._remove()
-        with self.path.open("ab") as file:
-            file.write(b"".join([header, *items, footer]))
+    @staticmethod
+    def item(key: str, values: tuple[str, ...]) -> bytes:
+        text = "\0".join(values).encode()
+        kind = mutagen.apev2.TEXT << 1
+        return struct.pack("<II", len(text), kind) + key.encode() + b"\0" + text
 
-    def _remove(self) -> None:
-        with self.path.open("rb+") as file:
-            file.truncate(self._start(file))
-
-    def _size_of_tag(self) -> int:
-        """Items and footer; 0 without a tag."""
-        has_tag = self.footer.startswith(b"APETAGEX")
-        return int.from_bytes(self.footer[12:16], "little") if has_tag else 0
-
-    def _items(self, file: BinaryIO) -> bytes:
-        start = self.end - self._size_of_tag()
-        return read_at(file, start, max(0, self._size_of_tag() - 32))
-
-    def _start(self, file: BinaryIO) -> int:
-        """Where the tag begins, its header if it has one; the music's end."""
-        start = self.end - self._size_of_tag()
-        has_header = self._size_of_tag() and read_at(file, start - 32, 8) == b"APETAGEX"
-        return start - 32 if has_header else start
-
-    def _rest(self, file: BinaryIO) -> Any:
-        items = [item for item in ape_items(self._items(file)) if self._field(item[0]) is None]
-        return sorted(items), self.tail[:-1], digest_of(file, 0, self._start(file))
+    def changes(self, file: BinaryIO) -> list[Edit]:  # noqa: ARG002
+        if not self.exists:
+            return [Edit(self.start, self.end, [])]
+        items = [entry for _, entry in self.entries]
+        lengths = struct.pack("<II", 32 + sum(map(len, items)), len(items))
+        ends = [end and end[:12] + lengths + end[20:] for end in (self.header, self.footer)]
+        return [Edit(self.start, self.end, [ends[0], *items, ends[1]])]
 
 
-def _ape_item(key: bytes, kind: int, value: bytes) -> bytes:
-    return struct.pack("<II", len(value), kind << 1) + key + b"\0" + value
+READERS["APEv2"] = APEv2.texts
 
 
-def ape_items(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
-    """Key, type and value of the items, however many the footer counts."""
-    place = 0
-    while place < len(data):
-        size, flags = struct.unpack_from("<II", data, place)
-        start = data.index(b"\0", place + 8) + 1
-        key = data[place + 8 : start - 1]
-        place = start + size
-        if place > len(data):
-            raise ValueError("an item ends after its tag")
-        yield key, (flags & 0b110) >> 1, data[start:place]
+def _field(key: bytes) -> str | None:
+    ours = ((field, KEYS["APEv2"][field].encode().upper()) for field in FIELDS)
+    return next((field for field, name in ours if name == key.upper()), None)
+
+
+def has_apev2(file: BinaryIO, end: int) -> bool:
+    return end >= 32 and read_at(file, end - 32, 8) == _MARK

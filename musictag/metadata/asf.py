@@ -4,106 +4,220 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from uuid import UUID
 
 import mutagen.asf
 
-from musictag.metadata.family import FIELDS, KEYS, Family, Snapshot, digest_of, read_at, size_of
+from musictag.formats.reading import read_at, size_of
+from musictag.metadata.edits import Edit, Piece, Span, digest_of
+from musictag.metadata.family import Family, Tag
+from musictag.metadata.fields import FIELDS, KEYS
+from musictag.metadata.snapshot import READERS, SAID, Snapshot
 
-_asf: Any = mutagen.asf  # half typed, see id3.py
-
-
-class ASF(Family):
-    """Attributes of an ASF header, by name; several of one name for several values."""
-
-    name = "ASF"
-
-    def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:  # noqa: ARG002
-        """Our attributes as bytes, the others as mutagen has them."""
-        fields = [(self._field(name), name, value) for name, value in self.file.tags]
-        return [
-            (field, (name, value) if field is None else self._record(name, value))
-            for field, name, value in fields
-        ]
-
-    @staticmethod
-    def _field(name: str) -> str | None:
-        return next((of for of in FIELDS if KEYS["ASF"][of].upper() == name.upper()), None)
-
-    @staticmethod
-    def _record(name: str, value: Any) -> bytes:
-        """As in the metadata library, after a byte that says if language and stream are given."""
-        given = (value.language is not None) | (value.stream is not None) << 1
-        return bytes([given]) + bytes(value.render_ml(name))
-
-    @staticmethod
-    def _attribute(record: bytes) -> tuple[str, Any]:
-        language, stream, length, kind, _ = struct.unpack_from("<HHHHI", record, 1)
-        name = record[13 : 13 + length].decode("utf-16-le").rstrip("\0")
-        data = record[13 + length :]
-        value: Any = data
-        if kind == mutagen.asf.UNICODE:
-            value = data.decode("utf-16-le").rstrip("\0")
-        elif kind in (mutagen.asf.BOOL, mutagen.asf.DWORD, mutagen.asf.QWORD, mutagen.asf.WORD):
-            value = int.from_bytes(data, "little")
-        given = {"language": language} if record[0] & 1 else {}
-        given |= {"stream": stream} if record[0] & 2 else {}
-        return name, _asf.ASFValue(value, kind, **given)
-
-    @staticmethod
-    def texts(snapshot: Snapshot, field: str) -> list[str]:
-        values = [ASF._attribute(record)[1].value for record in snapshot.raw(field)]
-        return [value for value in values if isinstance(value, str)]
-
-    def _rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
-        first, *more = values  # one of a name where all players look, the others in the library
-        attributes = [_asf.ASFValue(first, mutagen.asf.UNICODE)]
-        attributes += [
-            _asf.ASFValue(value, mutagen.asf.UNICODE, language=0, stream=0) for value in more
-        ]
-        return [self._record(KEYS["ASF"][field], attribute) for attribute in attributes]
-
-    def _save(self) -> None:
-        self.file.tags[:] = [
-            entry if field is None else self._attribute(entry) for field, entry in self.entries
-        ]
-        self.file.save(self.path, padding=self.padding)
-
-    def _rest(self, file: BinaryIO) -> Any:
-        ours = {KEYS["ASF"][field].upper() for field in FIELDS}
-        others = [
-            (name, int(value.TYPE), repr(value.value), value.stream or 0, value.language or 0)
-            for name, value in self.file.tags
-            if name.upper() not in ours
-        ]
-        end = int.from_bytes(read_at(file, 16, 8), "little")
-        objects = sorted(_asf_objects(file, 30, end))
-        return sorted(others), objects, digest_of(file, end, size_of(file))
+_LONGEST = 1 << 20
+"""Bytes of the longest attribute that is looked into."""
 
 
-def _asf_objects(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
-    """GUID and content of the header's objects but for attributes and padding."""
+class Object(NamedTuple):
+    """One object of the header: its identity, and where it stands with that and its length."""
+
+    guid: bytes
+    start: int
+    end: int
+
+
+def _guid(text: str) -> bytes:
+    return UUID(text).bytes_le
+
+
+_EXTENSION = _guid("5FBF03B5-A92E-11CF-8EE3-00C00C205365")
+_EXTENDED = _guid("D2D0A440-E307-11D2-97F0-00A0C95EA850")
+_METADATA = _guid("C5F8CBEA-5BAF-4877-8467-AA8C44FA4CCA")
+_LIBRARY = _guid("44231C94-9498-49D1-A141-1D134E457054")
+_PADDING = _guid("1806D474-CADF-4509-A4BA-9AABCB96AAE8")
+_OBJECTS = (_EXTENDED, _METADATA, _LIBRARY)
+"""Those that hold attributes by name; the first is where all of ours are written."""
+
+
+def objects(file: BinaryIO, start: int, end: int) -> Iterator[Object]:
+    """Those between these places, and those inside the extension of the header."""
     while start < end:
-        guid = read_at(file, start, 16)
         size = int.from_bytes(read_at(file, start + 16, 8), "little")
-        if size < 24:
-            raise ValueError("an object is shorter than its header")
-        if guid == _ASF_EXTENSION:
-            yield from _asf_objects(file, start + 46, start + size)
-        elif guid not in _ASF_ATTRIBUTES_AND_PADDING:
-            yield guid, read_at(file, start + 24, size - 24)
+        if size < 24 or start + size > end:
+            raise ValueError("an object is shorter than its header, or ends after it")
+        found = Object(read_at(file, start, 16), start, start + size)
+        yield found
+        if found.guid == _EXTENSION:
+            yield from objects(file, start + 46, found.end)
         start += size
 
 
-_ASF_EXTENSION = UUID("5FBF03B5-A92E-11CF-8EE3-00C00C205365").bytes_le
-_ASF_ATTRIBUTES_AND_PADDING = {
-    UUID(guid).bytes_le
-    for guid in (
-        "75B22633-668E-11CF-A6D9-00AA0062CE6C",  # content description
-        "D2D0A440-E307-11D2-97F0-00A0C95EA850",  # extended content description
-        "C5F8CBEA-5BAF-4877-8467-AA8C44FA4CCA",  # metadata
-        "44231C94-9498-49D1-A141-1D134E457054",  # metadata library
-        "1806D474-CADF-4509-A4BA-9AABCB96AAE8",  # padding
-    )
-}
+class Attributes(Tag):
+    """Attributes by name, several of one name for several values.
+
+    All that say one of our fields are written, in their order, into the extended content
+    description, where every reader looks; they are found in the two other lists as well. An entry
+    of ours is a byte that says in which list it stands, and the record as it stands there.
+    """
+
+    kind = "ASF"
+
+    def __init__(self, lists: dict[bytes, Object], header_end: int) -> None:
+        super().__init__(start=header_end, end=header_end)
+        self.lists = lists
+
+    def read(self, file: BinaryIO) -> None:
+        for number, guid in enumerate(_OBJECTS):
+            if guid in self.lists:
+                self._read_list(file, number, self.lists[guid])
+
+    def _read_list(self, file: BinaryIO, number: int, found: Object) -> None:
+        place = found.start + 26
+        for _ in range(int.from_bytes(read_at(file, found.start + 24, 2), "little")):
+            size, name = _measured(file, place, number)
+            if place + size > found.end:
+                raise ValueError("an attribute ends after its list")
+            field = _field(name)
+            ours = field is not None and size <= _LONGEST
+            piece: Piece = Span(place, place + size)
+            if ours:
+                piece = bytes([number]) + read_at(file, place, size)
+            self.entries.append((field if ours else None, piece))
+            place += size
+
+    @property
+    def size(self) -> int:
+        return sum(found.end - found.start for found in self.lists.values())
+
+    @staticmethod
+    def texts(snapshot: Snapshot, field: str) -> list[str]:
+        return [text for raw in snapshot.raw(field) if (text := _text(raw)) is not None]
+
+    def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+        return [b"\0" + _record(KEYS["ASF"][field], value) for value in values]
+
+    def changes(self, file: BinaryIO) -> list[Edit]:  # noqa: ARG002
+        edits = []
+        for number, guid in enumerate(_OBJECTS):
+            found = self.lists.get(guid)
+            records = [piece for _, piece in self.entries if self._is_in(piece, number)]
+            pieces = [p[1:] if isinstance(p, bytes) else p for p in records]
+            data = [len(pieces).to_bytes(2, "little"), *pieces]
+            size = (24 + sum(map(len, data))).to_bytes(8, "little")
+            if found is not None:
+                rest = self.size - (found.end - found.start)
+                if not pieces and number == 0 and self.room == rest:  # it came with our fields
+                    edits.append(Edit(found.start, found.end, []))
+                else:
+                    edits.append(Edit(found.start, found.end, [guid, size, *data]))
+            elif pieces:
+                edits.append(Edit(self.start, self.end, [guid, size, *data]))
+        return edits
+
+    def _is_in(self, piece: Piece, number: int) -> bool:
+        if isinstance(piece, bytes):
+            return piece[0] == number
+        found = self.lists.get(_OBJECTS[number])
+        return found is not None and found.start < piece.start < found.end
+
+
+READERS["ASF"] = Attributes.texts
+
+
+def _measured(file: BinaryIO, place: int, number: int) -> tuple[int, bytes]:
+    """Length and name of the attribute that stands there."""
+    if number == 0:
+        (n,) = struct.unpack("<H", read_at(file, place, 2))
+        name = read_at(file, place + 2, n)
+        _, size = struct.unpack("<HH", read_at(file, place + 2 + n, 4))
+        return 2 + n + 4 + size, name
+    _, _, n, _, size = struct.unpack("<HHHHI", read_at(file, place, 12))
+    return 12 + n + size, read_at(file, place + 12, n)
+
+
+def _field(name: bytes) -> str | None:
+    key = name.decode("utf-16-le", "replace").rstrip("\0").upper()
+    former = key.removeprefix("MUSICTAG/")  # what they were called once
+    return next((field for field in FIELDS if KEYS["ASF"][field].upper() in (key, former)), None)
+
+
+def _parts(raw: bytes) -> tuple[bytes, int, bytes]:
+    """Name, type and value of one of our entries."""
+    number, record = raw[0], raw[1:]
+    if number == 0:
+        (n,) = struct.unpack_from("<H", record)
+        kind, _ = struct.unpack_from("<HH", record, 2 + n)
+        return record[2 : 2 + n], kind, record[2 + n + 4 :]
+    _, _, n, kind, _ = struct.unpack_from("<HHHHI", record)
+    return record[12 : 12 + n], kind, record[12 + n :]
+
+
+def _text(raw: bytes) -> str | None:
+    """The value of one of our entries, if it is a text."""
+    _, kind, data = _parts(raw)
+    text = data.decode("utf-16-le", "replace").rstrip("\0")
+    return text if kind == mutagen.asf.UNICODE else None
+
+
+def _said(raw: bytes) -> bytes:
+    """Name and value: taggers move attributes from one list to another."""
+    name, kind, data = _parts(raw)
+    return b"%b %d %b" % (name, kind, data)
+
+
+SAID["ASF"] = _said
+
+
+def _record(name: str, value: str) -> bytes:
+    key, text = ((one + "\0").encode("utf-16-le") for one in (name, value))
+    kind = struct.pack("<HH", mutagen.asf.UNICODE, len(text))
+    return len(key).to_bytes(2, "little") + key + kind + text
+
+
+class ASF(Family):
+    """An ASF file: its attributes stand in three lists of its header."""
+
+    name = "ASF"
+
+    def find(self, file: BinaryIO) -> dict[str, Tag]:
+        self.header_end = int.from_bytes(read_at(file, 16, 8), "little")
+        if self.header_end > size_of(file):
+            raise EOFError
+        self.objects = list(objects(file, 30, self.header_end))
+        lists: dict[bytes, Object] = {}
+        for found in self.objects:
+            if found.guid in _OBJECTS:
+                lists.setdefault(found.guid, found)
+        main = Attributes(lists, self.header_end).loaded(file)
+        main.exists = True
+        return {"ASF": main}
+
+    def length_s(self, file: BinaryIO) -> float | None:  # noqa: ARG002
+        return None  # it stands in an object that is compared
+
+    def lengths(self, file: BinaryIO, changes: list[Edit]) -> list[Edit]:
+        """Of the header and its extension, and how many objects the header has."""
+        edits, growth = [], sum(edit.growth for edit in changes)
+        extension = next((found for found in self.objects if found.guid == _EXTENSION), None)
+        if extension is not None:
+            inner = [e for e in changes if extension.start < e.start and e.end <= extension.end]
+            more = sum(edit.growth for edit in inner if edit.start < extension.end)
+            size = extension.end - extension.start + more
+            edits.append(_number(extension.start + 16, size, 8))
+            edits.append(_number(extension.start + 42, size - 46, 4))
+        count = int.from_bytes(read_at(file, 24, 4), "little")
+        count += sum((e.start == e.end) - (not sum(map(len, e.pieces))) for e in changes)
+        return [*edits, _number(16, self.header_end + growth, 8), _number(24, count, 4)]
+
+    def compared(self, file: BinaryIO) -> Any:
+        others = sorted(
+            (found.guid, digest_of(file, found.start + 24, found.end))
+            for found in self.objects
+            if found.guid not in (*_OBJECTS, _EXTENSION, _PADDING)
+        )
+        return self.tag_digests(file), others, digest_of(file, self.header_end, size_of(file))
+
+
+def _number(place: int, value: int, size: int) -> Edit:
+    return Edit(place, place + size, [value.to_bytes(size, "little")])

@@ -9,21 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from musictag.formats.table import FORMATS, MPEG, Format, recognised
-from musictag.metadata.apev2 import APEv2
+from musictag.metadata.ape import APE
 from musictag.metadata.asf import ASF
-from musictag.metadata.family import Family, parsing
-from musictag.metadata.id3 import ID3, ID3AtPointer, ID3InChunk
-from musictag.metadata.mp4 import MP4, MP4File
+from musictag.metadata.family import Family
+from musictag.metadata.id3 import ID3, ID3AtPointer, TrueAudio
+from musictag.metadata.mp4 import MP4
+from musictag.metadata.ogg import Ogg
+from musictag.metadata.parsing import parsing
 from musictag.metadata.replacement import Refusal
-from musictag.metadata.vorbis import FLAC, Ogg
+from musictag.metadata.riff import Chunked
+from musictag.metadata.vorbis import FLAC
 
 FAMILIES: dict[str, Callable[[Path, Any], Family]] = {
-    "APEv2": APEv2,
+    "APEv2": APE,
     "ASF": ASF,
     "FLAC": FLAC,
     "ID3": ID3,
     "ID3 at a pointer": ID3AtPointer,
-    "ID3 in a chunk": ID3InChunk,
+    "ID3 in a chunk": Chunked,
+    "ID3 in True Audio": TrueAudio,
     "MP4": MP4,
     "Ogg": Ogg,
 }
@@ -53,9 +57,9 @@ def open_file(path: Path, *, named: Path | None = None) -> Family:
 
 
 def _kind(row: Format) -> Any:
-    """mutagen's class for files of this format, or ours in its place."""
-    if row.family == "MP4":
-        return MP4File
+    """mutagen's class that reads the length of files of this format; None if ours does."""
+    if not row.mutagen:
+        return None
     module, _, name = row.mutagen.partition(".")
     return getattr(importlib.import_module(f"mutagen.{module}"), name)
 

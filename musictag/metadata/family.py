@@ -1,289 +1,292 @@
-"""What every family of tags has in common: fields, entries as bytes, the way into the file."""
+"""What all kinds of tags and of files have in common: entries, fields, the way into the file."""
 
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
-import json
-import os
-import struct
 from abc import ABC, abstractmethod
-from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, TypeVar
 
-import mutagen
+from musictag.formats.reading import size_of
+from musictag.metadata import edits
+from musictag.metadata.edits import Edit, Piece, blocks_of
+from musictag.metadata.fields import FIELDS, Values
+from musictag.metadata.parsing import parsing
+from musictag.metadata.snapshot import Snapshot
 
-from musictag.metadata.replacement import Refusal
-
-FIELDS = ("GENRE", "MOOD", "INSTRUMENT", "VOCALS")
-
-Values = Mapping[str, tuple[str, ...]]
-"""Field → values, one per entry."""
-
-_ITUNES = "----:com.apple.iTunes:"
-KEYS: dict[str, dict[str, str]] = {
-    family: dict(zip(FIELDS, keys, strict=True))
-    for family, keys in {
-        "ID3v2.4": ("TCON", "TMOO", "TXXX:INSTRUMENT", "TXXX:VOCALS"),
-        "ID3v2.3": ("TCON", "TXXX:MOOD", "TXXX:INSTRUMENT", "TXXX:VOCALS"),
-        "Vorbis": FIELDS,
-        "MP4": ("\xa9gen", *(_ITUNES + field for field in FIELDS[1:])),
-        "ASF": ("WM/Genre", "WM/Mood", "MUSICTAG/INSTRUMENT", "MUSICTAG/VOCALS"),
-        "APEv2": ("Genre", "Mood", "INSTRUMENT", "VOCALS"),
-    }.items()
-}
-"""Family of tags → field → key."""
+MOST_PADDING = 1 << 20
+"""Bytes of padding that may come back when another program has changed the tag's length too."""
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """The four fields of one file as their raw entries: frames, comments, atoms, attributes, items.
+_T = TypeVar("_T", bound="Tag")
 
-    Put back, a value has its old encoding, its key's spelling, its number for a genre. Two are
-    equal when the fields are, wherever among others they stand.
+
+class Tag(ABC):
+    """One tag of a file: its entries in order, and which field each holds.
+
+    An entry that holds a field is bytes; any other may be a span of the file, which is never read
+    into memory. A tag that does not exist yet is one without a place.
     """
 
-    family: str
-    entries: tuple[tuple[str, bytes], ...] = ()
-    """Field and bytes, field by field, those of one in their order in the file."""
-    v1_genre: int | None = None
-    """The number in ID3v1, None without ID3v1."""
-    tagged: bool = dataclasses.field(default=False, compare=False)
-    """Whether there was a tag of this family at all: one of ours goes when its fields do."""
-    version: int = dataclasses.field(default=0, compare=False)
-    """ID3's major version as it is written: frames of one do not fit into a tag of another."""
-    places: tuple[int, ...] = dataclasses.field(default=(), compare=False)
-    """Where among all entries of the tag each of `entries` stood."""
-    size: int = dataclasses.field(default=0, compare=False)
-    """Of the file, in Ogg of the comments: put back, the fields leave as much padding as was."""
-
-    def values(self) -> dict[str, tuple[str, ...]]:
-        """For people; what only another tag of the file says is not among them."""
-        texts = FAMILIES[self.family].texts
-        return {name: cleaned(texts(self, name)) for name in FIELDS}
-
-    def raw(self, name: str) -> list[bytes]:
-        return [entry for of, entry in self.entries if of == name]
-
-    def to_json(self) -> str:
-        entries = [(of, b64encode(entry).decode()) for of, entry in self.entries]
-        return json.dumps({**dataclasses.asdict(self), "entries": entries})
-
-    @classmethod
-    def from_json(cls, text: str) -> Snapshot:
-        """What `to_json` gave; ValueError for anything else."""
-        try:
-            stored = json.loads(text)
-            stored["entries"] = tuple((of, b64decode(entry)) for of, entry in stored["entries"])
-            stored["places"] = tuple(stored["places"])
-            snapshot = cls(**stored)
-            snapshot.values()
-            if not {of for of, _ in snapshot.entries} <= {*FIELDS}:
-                raise ValueError("it has other fields")
-        except (TypeError, KeyError, AttributeError, *DAMAGE) as error:
-            raise ValueError(f"not a snapshot of a file's fields: {error}") from error
-        return snapshot
-
-
-def cleaned(texts: list[str]) -> tuple[str, ...]:
-    """Values as we compare them: stripped, none empty, none twice."""
-    values = (value.strip() for text in texts for value in text.split("\0"))
-    return tuple(dict.fromkeys(value for value in values if value))
-
-
-DAMAGE = (
-    mutagen.MutagenError,
-    ArithmeticError,
-    AssertionError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""What mutagen raises on damaged files, and our own parsers; an AttributeError is a bug of ours."""
-
-
-@contextmanager
-def parsing() -> Iterator[None]:
-    """Around every meeting with bytes that anybody may have written.
-
-    mutagen wraps the operating system's errors in its own; they are found again here. Only EINVAL
-    is none: it comes of a jump to before the file's beginning, where a wrong length has led.
-    """
-    try:
-        yield
-    except (*DAMAGE, OSError) as error:
-        link: BaseException | None = error
-        while link is not None:
-            if isinstance(link, OSError) and link.errno not in (None, errno.EINVAL):
-                raise link from error
-            link = link.__cause__ or link.__context__
-        reason = str(error) or "they are damaged or cut short"
-        raise Refusal("bad_header", f"its tags cannot be parsed: {reason}") from error
-
-
-_MOST_PADDING = 1 << 20
-"""Of what may come back, when somebody else has changed the length of the file as well."""
-
-
-def _as_it_is(info: mutagen.PaddingInfo) -> int:
-    """The tag keeps its length if the fields fit in; mutagen by itself would cut long padding."""
-    return info.padding if info.padding >= 0 else int(info.get_default_padding())
-
-
-class Family(ABC):
-    """One open file's tags of one family: every entry as bytes, and which field it holds."""
-
-    name: ClassVar[str]
+    kind: ClassVar[str]
+    """What reads its entries: a key of `snapshot.READERS`."""
     version = 0
-    """Of ID3, which is written."""
-    v1_genre: int | None = None
+    """ID3's major version."""
+    exists = False
+    """Whether the file has this tag, or will when it is saved."""
+    start = end = 0
+    """Where it stands in the file."""
 
-    def __init_subclass__(cls) -> None:
-        if "name" in cls.__dict__:
-            FAMILIES[cls.name] = cls
-
-    def __init__(self, path: Path, kind: Any) -> None:
-        self.path = path
-        self.file = kind(path)
-        self.size = path.stat().st_size
-        self.padding = _as_it_is
-        self.tagged = self.file.tags is not None
-        """Whether the file has a tag, or will when saved."""
-        with path.open("rb") as file:
-            self.entries: list[tuple[str | None, Any]] = self._entries(file)
+    def __init__(self, *, start: int = 0, end: int = 0) -> None:
+        self.start, self.end = start, end
+        self.entries: list[tuple[str | None, Piece]] = []
+        self.room: int | None = None
+        """Bytes that the tag is to have with its padding; None for as many as it has."""
+        self._loaded: tuple[bool, list[tuple[str | None, Piece]]] = False, []
 
     @abstractmethod
-    def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:
-        """All entries of the tag in their order; None for what holds none of our fields."""
+    def read(self, file: BinaryIO) -> None:
+        """Parse what stands at `start`."""
+
+    def loaded(self: _T, file: BinaryIO) -> _T:
+        """The tag, parsed."""
+        self.read(file)
+        self.exists = True
+        self._loaded = True, list(self.entries)
+        return self
+
+    @property
+    def changed(self) -> bool:
+        return self._loaded != (self.exists, self.entries)
+
+    @abstractmethod
+    def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+        """Entries that say this."""
+
+    def can_hold(self, field: str, values: tuple[str, ...]) -> bool:  # noqa: ARG002  # most can
+        return True
+
+    def holds(self, field: str) -> bool:
+        return any(name == field for name, _ in self.entries)
+
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        """These values and no others under the field's key, where the old ones stood."""
+        kept = [(name, entry) for name, entry in self.entries if name != field]
+        names = [name for name, _ in self.entries]
+        place = names.index(field) if field in names else len(kept)
+        new = self.rendered(field, values) if values else []
+        self.entries = [*kept[:place], *((field, entry) for entry in new), *kept[place:]]
 
     def snapshot(self) -> Snapshot:
         ours = [
             (place, name, entry)
-            for place, (name, entry) in enumerate(self.entries if self.tagged else ())
-            if name is not None
+            for place, (name, entry) in enumerate(self.entries if self.exists else ())
+            if name is not None and isinstance(entry, bytes)
         ]
         ours.sort(key=lambda entry: FIELDS.index(entry[1]))
         return Snapshot(
-            self.name,
+            self.kind,
             tuple((name, entry) for _, name, entry in ours),
-            v1_genre=self.v1_genre,
-            tagged=self.tagged,
-            version=self.version if self.tagged else 0,
+            tagged=self.exists,
+            version=self.version if self.exists else 0,
             places=tuple(place for place, _, _ in ours),
             size=self.size,
         )
 
-    def values(self) -> dict[str, tuple[str, ...]]:
-        own = self.snapshot().values()
-        return {name: own[name] or cleaned(self.elsewhere(name)) for name in FIELDS}
-
-    @staticmethod
-    @abstractmethod
-    def texts(snapshot: Snapshot, field: str) -> list[str]:
-        """The texts under the field's key, as they are."""
-
-    def elsewhere(self, field: str) -> list[str]:  # noqa: ARG002 — most have one tag only
-        """What other tags in the file say, which are read where ours say nothing, never written."""
-        return []
-
-    def set(self, field: str, values: tuple[str, ...]) -> None:
-        """These values and no others under the field's key, in memory; in the old ones' place."""
-        kept = [(name, entry) for name, entry in self.entries if name != field]
-        names = [name for name, _ in self.entries]
-        place = names.index(field) if field in names else len(kept)
-        new = self._rendered(field, values) if values else []
-        self.entries = [*kept[:place], *((field, entry) for entry in new), *kept[place:]]
-        self.tagged = True
-
-    @abstractmethod
-    def _rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
-        """Entries that say this."""
+    @property
+    def size(self) -> int:
+        return self.end - self.start
 
     def put_back(self, snapshot: Snapshot) -> None:
-        """The fields as they were, in memory; where they stood, as far as that can be told."""
-        grown = self.size - snapshot.size
-
-        def padding(info: mutagen.PaddingInfo) -> int:
-            """The file gets its old length again if nothing else in it has changed its own."""
-            as_before = info.padding - grown
-            return as_before if 0 <= as_before <= _MOST_PADDING else _as_it_is(info)
-
-        self.padding = padding
-        if snapshot.entries and self.tagged and snapshot.version != self.version:
+        """The fields as they were; where they stood, as far as that can be told."""
+        self.room = snapshot.size
+        if snapshot.entries and snapshot.version != self.version:
             for field, values in snapshot.values().items():
                 self.set(field, values)
             return
         self.entries = [(None, entry) for name, entry in self.entries if name is None]
         for place, entry in sorted(zip(snapshot.places, snapshot.entries, strict=True)):
             self.entries.insert(place, entry)
-        self.tagged = snapshot.tagged or self._others()
+        self.exists = snapshot.tagged
 
-    def _others(self) -> bool:
-        """Whether something in the tag is not ours."""
-        return any(name is None for name, _ in self.entries)
-
-    def save(self) -> None:
-        """From memory to the file; padding stays what is there, or becomes about 1 kB."""
-        with parsing():
-            if not self.tagged:
-                self._remove()
-                return
-            if self.file.tags is None:
-                self.file.add_tags()
-            self._save()
+    def others(self) -> list[Piece]:
+        """The entries that hold none of our fields."""
+        return [entry for name, entry in self.entries if name is None]
 
     @abstractmethod
-    def _save(self) -> None: ...
+    def changes(self, file: BinaryIO) -> list[Edit]:
+        """What has to change in the file, the tag's own lengths included."""
 
-    def _remove(self) -> None:
-        """Take the tag out of the file."""
-        self.file.delete(self.path)
+    def named(self, file: BinaryIO) -> Iterable[tuple[str, str]]:  # noqa: ARG002
+        """All that it says, by ID3v2.4's names, for a tag that hides this one."""
+        return ()
+
+    def hole(self) -> tuple[int, int]:
+        """The bytes that may change with the fields; only its other entries are compared there."""
+        return self.start, self.end
+
+    def digests(self, file: BinaryIO) -> list[bytes]:
+        """All of the tag but our fields and padding, to be compared."""
+        return sorted(edits.digest_of_piece(file, entry) for entry in self.others())
+
+
+class Family(ABC):
+    """One open file with all of its tags: a main one, and others that are kept in agreement.
+
+    A field is written into every tag that holds it, and into the one that a reader looks at first.
+    The main tag is made where there is none, unless that would hide another tag which can hold the
+    fields; where it hides one that cannot, it takes over all that stands there.
+    """
+
+    name: ClassVar[str]
+    """Kind of the main tag."""
+    orders: ClassVar[Sequence[Sequence[str]]] = ()
+    """For each of the readers we know, the places of tags in the order in which it looks for one:
+    it shows the first that is not empty, and no other."""
+
+    def __init__(self, path: Path, kind: Any) -> None:
+        self.path = path
+        self.kind = kind
+        with path.open("rb") as file:
+            self.file_size = size_of(file)
+            self.tags: dict[str, Tag] = self.find(file)
+            self.main = next(iter(self.tags.values()))
+            self.length = self.length_s(file)
+        self._look()
+
+    @abstractmethod
+    def find(self, file: BinaryIO) -> dict[str, Tag]:
+        """Place → tag: the main one, whether it is there or not, and the others that are."""
+
+    @abstractmethod
+    def length_s(self, file: BinaryIO) -> float | None:
+        """How long the music is, by its own header."""
+
+    def _look(self) -> None:
+        """Which places some reader looks at first, and which ones the main tag hides or would."""
+        main = next(iter(self.tags))
+        firsts, hidden, behind = [], [], []
+        for order in self.orders:
+            shown = [place for place in order if place in self.tags and self.tags[place].entries]
+            after = order[order.index(main) + 1 :] if main in order else []
+            firsts += shown[:1]
+            hidden += [place for place in shown[:1] if place in after]
+            behind += [place for place in shown if place in after]
+        self.firsts = set(firsts)
+        self.hidden = [self.tags[place] for place in dict.fromkeys(hidden)]
+        self.behind = [self.tags[place] for place in dict.fromkeys(behind)]
+
+    # -- fields
+
+    def snapshot(self) -> Snapshot:
+        others = tuple(tag.snapshot() for place, tag in self._others() if tag is not self.v1)
+        v1_genre = None if self.v1 is None else self.v1.genre
+        return dataclasses.replace(self.main.snapshot(), v1_genre=v1_genre, others=others)
+
+    @property
+    def v1(self) -> Any:
+        """ID3v1, of which a snapshot has only the number."""
+        return self.tags.get("ID3v1")
+
+    def _others(self) -> list[tuple[str, Tag]]:
+        return [(place, tag) for place, tag in self.tags.items() if tag is not self.main]
+
+    def values(self) -> dict[str, tuple[str, ...]]:
+        return self.snapshot().values()
+
+    def set(self, values: Values) -> None:
+        """These values in every tag that they belong into, in memory."""
+        enough = any(
+            all(tag.can_hold(field, entries) for field, entries in values.items())
+            for tag in self.hidden
+        )
+        if not self.main.exists and any(values.values()) and not enough:
+            self.main.exists = True
+            self.main.entries += self.brought_along()
+        for field, entries in values.items():
+            if self.main.exists:
+                self.main.set(field, entries)
+            for place, tag in self._others():
+                if tag.holds(field) or place in self.firsts:
+                    tag.set(field, entries)
+
+    def brought_along(self) -> list[tuple[str | None, Piece]]:
+        """What a new main tag takes over from the tags that it hides."""
+        return []
+
+    def put_back(self, snapshot: Snapshot) -> None:
+        """The fields as they were, in memory, in every tag that is still there."""
+        with self.path.open("rb") as file:
+            theirs = bool(self._main_digests(file))
+        if self.v1 is not None and snapshot.v1_genre is not None:
+            self.v1.genre = snapshot.v1_genre
+        others = [tag for _, tag in self._others() if tag is not self.v1]
+        for tag, before in zip(others, snapshot.others, strict=False):
+            if tag.kind == before.family:
+                tag.put_back(before)
+        if snapshot.tagged and not self.main.exists:
+            self.main.version = snapshot.version
+            self.main.entries = [entry for entry in self.brought_along() if entry[0] is None]
+        self.main.put_back(snapshot)
+        if theirs:
+            self.main.exists = True  # somebody has put more into it since
+
+    # -- the file
+
+    def save(self) -> None:
+        with parsing():
+            with self.path.open("rb") as file:
+                changes = [e for tag in self.dirty() for e in tag.changes(file)]
+                changes += self.lengths(file, changes)
+            edits.apply(self.path, changes)
+
+    def dirty(self) -> list[Tag]:
+        return [tag for tag in self.tags.values() if tag.changed]
+
+    def lengths(self, file: BinaryIO, changes: list[Edit]) -> list[Edit]:  # noqa: ARG002
+        """What else must change in the file with these."""
+        return []
 
     def rest(self) -> Any:
         """Everything in the file but our fields and padding, to be compared."""
         with parsing(), self.path.open("rb") as file:
-            return self._rest(file)
+            return self.compared(file)
 
-    @abstractmethod
-    def _rest(self, file: BinaryIO) -> Any: ...
+    def compared(self, file: BinaryIO) -> Any:
+        """The tags' other entries, and the bytes outside of all tags in one row."""
+        return self.tag_digests(file), digest_without(file, self.holes(file))
+
+    def tag_digests(self, file: BinaryIO) -> Any:
+        others = [tag.digests(file) for _, tag in self._others() if tag.exists]
+        return self._main_digests(file), others
+
+    def _main_digests(self, file: BinaryIO) -> list[bytes]:
+        """Nothing for a tag that holds only what came along from the tags that it hides."""
+        if not self.main.exists:
+            return []
+        digests = self.main.digests(file)
+        brought = (entry for name, entry in self.brought_along() if name is None)
+        came_along = sorted(edits.digest_of_piece(file, entry) for entry in brought)
+        return [] if digests == came_along else digests
+
+    def holes(self, file: BinaryIO) -> list[tuple[int, int]]:
+        """The tags, and spans whose bytes follow from their lengths."""
+        tags = [tag.hole() for tag in self.tags.values() if tag.exists]
+        return [*tags, *self.masked(file)]
+
+    def masked(self, file: BinaryIO) -> list[tuple[int, int]]:  # noqa: ARG002
+        """Spans whose bytes follow from the others' lengths."""
+        return []
 
 
-FFMPEG_COPY = "copy it with ffmpeg -i OLD -c copy NEW"
-
-
-def size_of(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size
-
-
-def read_at(file: IO[bytes], place: int, size: int) -> bytes:
-    file.seek(place)
-    return file.read(size)
-
-
-def digest_of(file: BinaryIO, start: int, end: int) -> bytes:
-    """Digest of the bytes from `start` to `end`, with their number."""
-    digest = hashlib.blake2b(str(max(0, end - start)).encode())
-    file.seek(start)
-    while start < end and (block := file.read(min(1 << 20, end - start))):
-        digest.update(block)
-        start += len(block)
+def digest_without(file: BinaryIO, holes: Iterable[tuple[int, int]]) -> bytes:
+    """Digest of the file but for these spans."""
+    digest = hashlib.blake2b()
+    place = 0
+    for start, end in [*sorted(holes), (size_of(file), size_of(file))]:
+        for block in blocks_of(file, place, start):
+            digest.update(block)
+        place = max(place, end)
     return digest.digest()
-
-
-def synchsafe(size: bytes) -> int:
-    """ID3's numbers: seven bits a byte."""
-    return sum((byte & 0x7F) << shift for byte, shift in zip(size, (21, 14, 7, 0), strict=True))
-
-
-FAMILIES: dict[str, type[Family]] = {}
-"""By name, filled by those that have one."""

@@ -1,4 +1,4 @@
-"""The iTunes list of MP4."""
+"""The lists of tags in MP4: iTunes' own, QuickTime's list with keys, and texts of user data."""
 
 from __future__ import annotations
 
@@ -6,158 +6,126 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
-from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import mutagen.mp4
-from mutagen._util import delete_bytes
 
-from musictag.metadata.family import (
-    FFMPEG_COPY,
-    FIELDS,
-    KEYS,
-    Family,
-    Snapshot,
-    digest_of,
-    read_at,
-    size_of,
-)
+from musictag.formats.reading import read_at, size_of
+from musictag.metadata import atoms
+from musictag.metadata.atoms import Atom, children, handler, rendered
+from musictag.metadata.edits import Edit, Span, digest_of
+from musictag.metadata.family import MOST_PADDING, Family, Tag
+from musictag.metadata.fields import FIELDS, KEYS
+from musictag.metadata.id3 import FFMPEG_COPY
 from musictag.metadata.id3v1 import GENRES
 from musictag.metadata.replacement import Refusal
+from musictag.metadata.snapshot import READERS, Snapshot
 
-_mp4: Any = mutagen.mp4  # half typed, see id3.py
-
-
-class _Atoms(mutagen.mp4.MP4Tags):
-    """MP4's list of tags, every atom handed through as it is, in its order.
-
-    Left to itself mutagen would parse and write anew all of them, and change what
-    it thinks odd: types of pictures, widths of numbers, languages.
-    """
-
-    def load(self, atoms: Any, fileobj: Any) -> None:
-        ilst = atoms.path(b"moov", b"udta", b"meta", b"ilst")[-1]
-        self.contents = []
-        for atom in ilst.children:
-            whole, data = atom.read(fileobj)
-            if not whole:
-                raise EOFError("an atom ends after the file")
-            self.contents.append(_rendered_atom(atom.name, data))
-        ilst.children = []
-        super().load(atoms, fileobj)  # type: ignore[no-untyped-call]  # half typed, see above
+_LONGEST = 1 << 20
+"""Bytes of the longest atom that is looked into."""
+_UTF8, _UTF16 = int(mutagen.mp4.AtomDataType.UTF8), int(mutagen.mp4.AtomDataType.UTF16)
+_HANDLER = rendered(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
 
 
-class _InOrder:
-    """For mutagen's `_failed_atoms`, which it could not parse and writes back as they were."""
-
-    def __init__(self, atoms: list[bytes]) -> None:
-        self.atoms = atoms
-
-    def items(self) -> Iterator[tuple[str, list[bytes]]]:
-        return ((atom[4:8].decode("latin-1"), [atom[8:]]) for atom in self.atoms)
-
-
-def _rendered_atom(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I4s", 8 + len(data), name) + data
-
-
-class _UnreadChapters(mutagen.mp4.MP4Chapters):
-    """Chapters are none of our business, and one odd title would make the whole file unreadable."""
-
-    def load(self, *_: Any) -> None: ...
-
-
-class MP4File(mutagen.mp4.MP4):
-    MP4Tags = _Atoms
-    MP4Chapters = _UnreadChapters
-
-
-class MP4(Family):
-    """The iTunes list of MP4: an atom per key with a part per value, free form for keys of our own.
+class ItunesList(Tag):
+    """An atom per key with a part per value, free form for keys of our own.
 
     A numeric genre (`gnre`) is read as its name, and gives way to the first genre that is written.
     """
 
-    name = "MP4"
+    kind = "MP4"
+    padding: Atom | None = None
+    """A `free` atom next to the list, which gives way to it."""
+    wrapping: tuple[bytes, ...] = ()
+    """Names of the atoms that are missing around the list."""
+    owner: Atom | None = None
+    """The atom into which a new list goes."""
+    around: tuple[int, int] | None = None
+    """What goes with the list when that is removed: a `meta` of our making, and its `udta`."""
 
-    def __init__(self, path: Path, kind: Any) -> None:
-        with path.open("rb") as file:
-            self._refuse_halves(file)
-            self._refuse_fragments(file)
-        super().__init__(path, kind)
+    def read(self, file: BinaryIO) -> None:
+        for atom in atoms.atoms(file, self.start + 8, self.end):
+            if atom.end > self.end:
+                raise ValueError("an atom ends after the list that it is in")
+            size = atom.end - atom.start
+            head = read_at(file, atom.start, min(size, 256))
+            field = _field(head[4:8], head[8:])
+            ours = field is not None and size <= _LONGEST
+            piece = read_at(file, atom.start, size) if ours else Span(atom.start, atom.end)
+            self.entries.append((field if ours else None, piece))
 
-    def _refuse_halves(self, file: BinaryIO) -> None:
-        """Of what ends before its index does, often its last part; else the sound will tell."""
-        ends = {name: end for name, _, end in _boxes(file, 0, size_of(file))}
-        if b"moov" not in ends or ends[b"moov"] > size_of(file):
-            reason = "the file is cut short: its index is missing"
-            raise Refusal("truncated", reason, "copy or download it again")
+    @property
+    def size(self) -> int:
+        return self.end - self.start + self._n_padding
 
-    def _refuse_fragments(self, file: BinaryIO) -> None:
-        """Of places in the file, which a longer tag would make wrong, mutagen mends only some."""
-        for name, start, end in _boxes(file, 0, size_of(file)):
-            if name == b"mfra" or (name == b"moof" and _says_where_it_is(file, start, end)):
-                reason = "it is in fragments that would not be found behind a longer tag"
-                raise Refusal("no_tags", reason, f"{FFMPEG_COPY}, and tag the copy")
-
-    def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:  # noqa: ARG002
-        atoms = [] if self.file.tags is None else self.file.tags.contents
-        return [(_mp4_field(atom[4:8], atom[8:]), atom) for atom in atoms]
+    @property
+    def _n_padding(self) -> int:
+        return self.padding.end - self.padding.start if self.padding else 0
 
     @staticmethod
     def texts(snapshot: Snapshot, field: str) -> list[str]:
-        atoms = snapshot.raw(field)
-        parts = [part for atom in atoms if atom[4:8] != b"gnre" for part in _parts(atom)]
+        found = snapshot.raw(field)
+        parts = [part for atom in found if atom[4:8] != b"gnre" for part in _parts(atom)]
         if not parts:
-            numbers = [number for atom in atoms for _, number in _parts(atom)]
+            numbers = [number for atom in found for _, number in _parts(atom)]
             places = [int.from_bytes(number, "big") - 1 for number in numbers]
             return [GENRES[place] for place in places if 0 <= place < len(GENRES)]
-        return [
-            text.decode("utf-16-be" if kind == _MP4_UTF16 else "utf-8", "replace")
-            for kind, text in parts
-        ]
+        return [_decoded(part) for part in parts]
 
-    def _rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+    def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         key, *space = KEYS["MP4"][field].split(":")
         names = zip((b"mean", b"name"), space, strict=False)
-        head = [_rendered_atom(name, bytes(4) + text.encode()) for name, text in names]
-        kind = struct.pack(">II", mutagen.mp4.AtomDataType.UTF8, 0)
-        parts = [_rendered_atom(b"data", kind + value.encode()) for value in values]
-        return [_rendered_atom(key.encode("latin-1"), b"".join(head + parts))]
+        head = [rendered(name, bytes(4) + text.encode()) for name, text in names]
+        parts = [_part(value) for value in values]
+        return [rendered(key.encode("latin-1"), b"".join(head + parts))]
 
-    def _save(self) -> None:
-        self.file.tags._failed_atoms = _InOrder([atom for _, atom in self.entries])
-        self.file.save(self.path, padding=self.padding)
+    def changes(self, file: BinaryIO) -> list[Edit]:  # noqa: ARG002
+        if not self.exists and self.around is None and self.padding is not None:
+            return [Edit(self.start, self.padding.end, [])]
+        if not self.exists:
+            return [Edit(*(self.around or (self.start, self.end)), [])]
+        items = [entry for _, entry in self.entries]
+        size = 8 + sum(map(len, items))
+        head = struct.pack(">I4s", size, b"ilst")
+        for name in reversed(self.wrapping):
+            handled = bytes(4) + _HANDLER if name == b"meta" else b""
+            size += 8 + len(handled)
+            head = struct.pack(">I4s", size, name) + handled + head
+        end = self.padding.end if self.padding else self.end
+        return [Edit(self.start, end, [head, *items, *self._padded(size)])]
 
-    def _remove(self) -> None:
-        """mutagen would leave an empty list."""
-        with self.path.open("rb+") as file:
-            atoms: Any = _mp4.Atoms(file)
-            *parents, box = atoms.path(b"moov", b"udta", b"meta")
-            if len(parents[-1].children) == 1:
-                box = parents.pop()
-            delete_bytes(file, box.length, box.offset)
-            tags = self.file.tags
-            tags._MP4Tags__update_parents(file, parents, -box.length)
-            tags._MP4Tags__update_offsets(file, atoms, -box.length, box.offset)
-
-    def _rest(self, file: BinaryIO) -> Any:
-        return sorted(_atoms(file, 0, size_of(file), ()))
+    def _padded(self, size: int) -> list[bytes]:
+        """A `free` atom that fills the room of the list and of the one behind it."""
+        n = (self.size if self.room is None else self.room) - size
+        if self.padding is None and (self.room is None or n < 8):
+            return []
+        if not 0 <= n <= MOST_PADDING + self.size or 0 < n < 8:
+            n = 1024
+        return [rendered(b"free", bytes(n - 8))] if n else []
 
 
-_MP4_UTF16 = mutagen.mp4.AtomDataType.UTF16
+READERS["MP4"] = ItunesList.texts
+
+
+def _part(value: str) -> bytes:
+    return rendered(b"data", struct.pack(">II", _UTF8, 0) + value.encode())
 
 
 def _parts(atom: bytes) -> list[tuple[int, bytes]]:
     """Type and content of the values in an atom of the iTunes list; none if it is damaged."""
     with suppress(ValueError, struct.error):
-        boxes = list(_boxes(BytesIO(atom), 8, len(atom)))
-        values = [atom[start:end] for name, start, end in boxes if name == b"data"]
+        found = list(atoms.atoms(BytesIO(atom), 8, len(atom)))
+        values = [atom[one.inside : one.end] for one in found if one.name == b"data"]
         return [(int.from_bytes(value[1:4], "big"), value[8:]) for value in values]
     return []
 
 
-def _mp4_field(name: bytes, data: bytes) -> str | None:
+def _decoded(part: tuple[int, bytes]) -> str:
+    kind, text = part
+    return text.decode("utf-16-be" if kind == _UTF16 else "utf-8", "replace")
+
+
+def _field(name: bytes, data: bytes) -> str | None:
     """The field that an atom of the iTunes list holds."""
     if name == b"gnre":
         return "GENRE"
@@ -170,54 +138,215 @@ def _mp4_field(name: bytes, data: bytes) -> str | None:
     return next((field for field in FIELDS if KEYS["MP4"][field].upper() == text), None)
 
 
-def _atoms(
-    file: BinaryIO, start: int, end: int, parents: tuple[bytes, ...]
-) -> Iterator[tuple[tuple[bytes, ...], bytes]]:
-    """Path and digest of every atom that a change of our fields has no business with.
+class _OneValue(Tag):
+    """A list that is kept in agreement where it holds a field, with the first value."""
 
-    Tables of places in the file may change, since the music moves; whether they
-    still lead to it is what the payload's digest tells.
-    """
-    for name, inside, claimed_end in _boxes(file, start, end):
-        path, after = (*parents, name), min(claimed_end, end)
-        if path in _ATOM_PARENTS or path[-1] in _ATOM_TABLES:
-            yield from _atoms(file, inside + (4 if name == b"meta" else 0), after, path)
-        elif parents[-1:] == (b"ilst",):
-            if not _mp4_field(name, read_at(file, inside, after - inside)):
-                yield path, digest_of(file, inside, after)
-        elif name not in _ATOMS_THAT_MOVE and path != (b"moov", b"udta", b"meta", b"hdlr"):
-            yield path, digest_of(file, inside, after)
+    def can_hold(self, field: str, values: tuple[str, ...]) -> bool:  # noqa: ARG002
+        return False
+
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        if self.holds(field):
+            super().set(field, values[:1])
+
+    def changes(self, file: BinaryIO) -> list[Edit]:  # noqa: ARG002
+        return [Edit(self.start, self.end, [entry for _, entry in self.entries])]
 
 
-def _boxes(file: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of the atoms between these places; the last may claim to end later."""
-    while start + 8 <= end:
-        size, name = struct.unpack(">I4s", read_at(file, start, 8))
-        header = 8
-        if size == 1:
-            size, header = int.from_bytes(read_at(file, start + 8, 8), "big"), 16
-        size = size or end - start
-        if size < header:
-            raise ValueError("an atom is shorter than its header")
-        yield name, start + header, start + size
-        start += size
+class KeyedList(_OneValue):
+    """QuickTime's list in a `meta` of kind mdta: items are numbered, names stand in `keys`."""
+
+    kind = "mdta"
+
+    def __init__(self, names: list[bytes], *, start: int, end: int) -> None:
+        super().__init__(start=start, end=end)
+        self.names = names
+
+    def read(self, file: BinaryIO) -> None:
+        for atom in atoms.atoms(file, self.start, self.end):
+            number = int.from_bytes(atom.name, "big")
+            name = self.names[number - 1] if 0 < number <= len(self.names) else b""
+            key = name.rpartition(b".")[2].decode("latin-1").upper()
+            ours = key in FIELDS and atom.end - atom.start <= _LONGEST and atom.end <= self.end
+            size = atom.end - atom.start
+            piece = read_at(file, atom.start, size) if ours else Span(atom.start, atom.end)
+            self.entries.append((key if ours else None, piece))
+
+    @staticmethod
+    def texts(snapshot: Snapshot, field: str) -> list[str]:
+        return [_decoded(part) for atom in snapshot.raw(field) for part in _parts(atom)]
+
+    def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+        old = next(e for name, e in self.entries if name == field and isinstance(e, bytes))
+        return [rendered(old[4:8], _part(values[0]))]
 
 
-def _says_where_it_is(file: BinaryIO, start: int, end: int) -> bool:
-    """Whether a fragment counts places from the file's beginning and not from its own."""
-    for name, inside, after in _boxes(file, start, end):
-        if name == b"traf" and _says_where_it_is(file, inside, after):
-            return True
-        if name == b"tfhd" and int.from_bytes(read_at(file, inside, 4), "big") & 1:
-            return True
-    return False
+READERS["mdta"] = KeyedList.texts
 
 
-_ATOM_PARENTS = {
-    (b"moov",),
-    (b"moov", b"udta"),
-    (b"moov", b"udta", b"meta"),
-    (b"moov", b"udta", b"meta", b"ilst"),
-}
-_ATOM_TABLES = {b"trak", b"mdia", b"minf", b"stbl"}
-_ATOMS_THAT_MOVE = {b"free", b"skip", b"stco", b"co64"}
+class UserData(_OneValue):
+    """The genre as a text of QuickTime's user data, or as 3GPP has it: one atom."""
+
+    kind = "udta"
+
+    def read(self, file: BinaryIO) -> None:
+        self.entries = [("GENRE", read_at(file, self.start, self.end - self.start))]
+
+    @staticmethod
+    def texts(snapshot: Snapshot, field: str) -> list[str]:
+        found = []
+        for atom in snapshot.raw(field):
+            text = atom[14:] if atom[4:8] == b"gnre" else atom[12:]
+            if atom[4:8] != b"gnre":
+                text = text[: int.from_bytes(atom[8:10], "big")]
+            wide = text.startswith((b"\xfe\xff", b"\xff\xfe"))
+            found.append(text.decode("utf-16" if wide else "utf-8", "replace"))
+        return found
+
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        super().set(field, values or ("",))  # an empty text, in whose place the old one can return
+
+    def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:  # noqa: ARG002
+        ((_, old),) = self.entries
+        assert isinstance(old, bytes)
+        text = values[0].encode()
+        if old[4:8] == b"gnre":
+            return [rendered(b"gnre", old[8:14] + text + b"\0")]
+        return [rendered(old[4:8], struct.pack(">H", len(text)) + old[10:12] + text)]
+
+
+READERS["udta"] = UserData.texts
+
+
+class MP4(Family):
+    """An MP4 or QuickTime file: iTunes' list of tags, and whatever others there are."""
+
+    name = "MP4"
+
+    def find(self, file: BinaryIO) -> dict[str, Tag]:
+        top = list(atoms.atoms(file, 0, size_of(file)))
+        self._refuse_halves(file, top)
+        self._refuse_fragments(file, top)
+        moov = next(atom for atom in top if atom.name == b"moov")
+        udta = atoms.child(file, moov, b"udta")
+        inside = children(file, udta) if udta else []
+        tags: dict[str, Tag] = {}
+        for meta in [atom for atom in inside if atom.name == b"meta"]:
+            for tag in self._lists(file, meta, inside, udta):
+                name = "ilst" if isinstance(tag, ItunesList) else "mdta"
+                tags[name if name not in tags else f"{name} {len(tags)}"] = tag
+        for atom in inside:
+            if atom.name in (b"\xa9gen", b"gnre") and 14 < atom.end - atom.start <= _LONGEST:
+                tags[f"udta {atom.start}"] = UserData(start=atom.start, end=atom.end).loaded(file)
+        for number, meta in enumerate(children(file, moov)):
+            if meta.name == b"meta":
+                for tag in self._lists(file, meta, [], None):
+                    if not isinstance(tag, ItunesList):
+                        tags[f"moov mdta {number}"] = tag
+        main = tags.pop("ilst", None) or self._new(file, moov, udta, inside)
+        return {"ilst": main, **tags}
+
+    def _lists(
+        self, file: BinaryIO, meta: Atom, siblings: list[Atom], udta: Atom | None
+    ) -> Iterator[Tag]:
+        inside = children(file, meta)
+        ilst = next((atom for atom in inside if atom.name == b"ilst"), None)
+        kind = handler(file, meta)
+        if ilst is None:
+            return
+        if kind == b"mdta":
+            keys = atoms.child(file, meta, b"keys")
+            names = _keys(read_at(file, keys.inside, keys.end - keys.inside)) if keys else []
+            yield KeyedList(names, start=ilst.inside, end=ilst.end).loaded(file)
+            return
+        if kind != b"mdir":
+            return
+        tag = ItunesList(start=ilst.start, end=ilst.end).loaded(file)
+        place = inside.index(ilst)
+        tag.padding = next((a for a in inside[place + 1 : place + 2] if a.name == b"free"), None)
+        rest = [atom for atom in inside if atom.name not in (b"ilst", b"free")]
+        if len(rest) == 1 and read_at(file, rest[0].start, len(_HANDLER)) == _HANDLER:
+            alone = len(siblings) == 1 and udta is not None
+            tag.around = (udta.start, udta.end) if alone and udta else (meta.start, meta.end)
+        yield tag
+
+    @staticmethod
+    def _new(file: BinaryIO, moov: Atom, udta: Atom | None, inside: list[Atom]) -> ItunesList:
+        """A list that is not there yet, where it will go: readers look into the first `meta`."""
+        if udta is None:
+            tag = ItunesList(start=moov.end, end=moov.end)
+            tag.owner, tag.wrapping = moov, (b"udta", b"meta")
+            return tag
+        for meta in inside[:1] if inside and inside[0].name == b"meta" else ():
+            if handler(file, meta) == b"mdir":
+                tag = ItunesList(start=meta.end, end=meta.end)
+                tag.owner = meta
+                return tag
+        metas = [atom for atom in inside if atom.name == b"meta"]
+        if any(handler(file, meta) not in (b"mdir", b"mdta") for meta in metas):
+            reason = "it has a list of tags of a kind that musictag does not know"
+            raise Refusal("no_tags", reason, f"{FFMPEG_COPY}, and tag the copy")
+        place = metas[0].start if metas else inside[-1].end if inside else udta.inside
+        tag = ItunesList(start=place, end=place)
+        tag.owner, tag.wrapping = udta, (b"meta",)
+        return tag
+
+    def _refuse_halves(self, file: BinaryIO, top: list[Atom]) -> None:
+        """Of what ends before its index does, often its last part; else the sound will tell."""
+        ends = {atom.name: atom.end for atom in top}
+        if b"moov" not in ends or ends[b"moov"] > size_of(file):
+            reason = "the file is cut short: its index is missing"
+            raise Refusal("truncated", reason, "copy or download it again")
+
+    def _refuse_fragments(self, file: BinaryIO, top: list[Atom]) -> None:
+        """Places in fragments would be wrong behind a longer tag."""
+        for atom in top:
+            moves = atom.name == b"moof" and atoms.says_where_it_is(file, atom)
+            if atom.name == b"mfra" or moves:
+                reason = "it is in fragments that would not be found behind a longer tag"
+                raise Refusal("no_tags", reason, f"{FFMPEG_COPY}, and tag the copy")
+
+    def length_s(self, file: BinaryIO) -> float | None:  # noqa: ARG002
+        return None  # it stands in atoms that are compared
+
+    def lengths(self, file: BinaryIO, changes: list[Edit]) -> list[Edit]:
+        owner = self.main.owner if isinstance(self.main, ItunesList) else None
+        return atoms.following(file, changes, owner)
+
+    def compared(self, file: BinaryIO) -> Any:
+        return self.tag_digests(file), sorted(self._others_digests(file))
+
+    def _others_digests(self, file: BinaryIO) -> Iterator[tuple[tuple[bytes, ...], bytes]]:
+        end = size_of(file)
+        yield from self._walk(file, list(atoms.atoms(file, 0, end)), (), end)
+
+    def _walk(
+        self, file: BinaryIO, found: list[Atom], parents: tuple[bytes, ...], end: int
+    ) -> Iterator[tuple[tuple[bytes, ...], bytes]]:
+        """Path and digest of every atom that a change of our fields has no business with.
+
+        Tables of places in the file may change, since the music moves; whether they
+        still lead to it is what the payload's digest tells.
+        """
+        tags = {(tag.start, tag.end) for tag in self.tags.values()}
+        for atom in found:
+            path = (*parents, atom.name)
+            if (atom.start, atom.end) in tags or (atom.inside, atom.end) in tags:
+                continue
+            if path in _PARENTS or atom.name in atoms.TABLES:
+                yield from self._walk(file, children(file, atom), path, end)
+            elif atom.name not in _MOVING and path != (b"moov", b"udta", b"meta", b"hdlr"):
+                yield path, digest_of(file, atom.inside, min(atom.end, end))
+
+
+def _keys(data: bytes) -> list[bytes]:
+    """The names in a `keys` atom, from number 1 on."""
+    place, names = 8, []
+    while place + 8 <= len(data):
+        size = max(8, int.from_bytes(data[place : place + 4], "big"))
+        names.append(data[place + 8 : place + size])
+        place += size
+    return names
+
+
+_PARENTS = {(b"moov",), (b"moov", b"udta"), (b"moov", b"udta", b"meta"), (b"moov", b"meta")}
+_MOVING = {b"free", b"skip", b"stco", b"co64"}

@@ -1,191 +1,243 @@
-"""Vorbis comments, in FLAC's metadata block and in Ogg's second packet."""
+"""Vorbis comments, and the metadata blocks of FLAC that hold them."""
 
 from __future__ import annotations
 
-import hashlib
 import struct
-from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, NamedTuple
 
 import mutagen.flac
-import mutagen.ogg
-import mutagen.oggflac
-import mutagen.oggopus
-import mutagen.oggspeex
-import mutagen.oggvorbis
 
-from musictag.metadata.family import (
-    FIELDS,
-    KEYS,
-    Family,
-    Snapshot,
-    digest_of,
-    read_at,
-    size_of,
-    synchsafe,
-)
+from musictag.formats.reading import read_at, size_of
+from musictag.metadata.edits import Edit, Piece, Span, View, digest_of, digest_of_piece, u32
+from musictag.metadata.family import MOST_PADDING, Family, Tag
+from musictag.metadata.fields import FIELDS, KEYS
+from musictag.metadata.id3v1 import find_id3v1
+from musictag.metadata.id3v2 import ID3v2
+from musictag.metadata.snapshot import READERS, Snapshot
 
-_ogg: Any = mutagen.ogg  # half typed, see id3.py
+_VENDOR = b"musictag"
+_LONGEST_KEY = max(map(len, FIELDS)) + 1
+_LONGEST_TEXT = 1 << 20
+"""Bytes of the longest comment that is looked into."""
 
 
-class _RawText(str):
-    """For mutagen's Vorbis comments: a text that is written as these bytes, UTF-8 or not."""
+class Comments(Tag):
+    """Pairs of key and text, the key in any case, a pair for every value."""
 
-    raw: bytes
+    kind = "Vorbis"
+    vendor: Piece = _VENDOR
 
-    def __new__(cls, raw: bytes) -> _RawText:
-        text = super().__new__(cls, raw.decode("utf-8", "replace"))
-        text.raw = raw
-        return text
+    def parse(self, file: Any, place: int, stop: int) -> int:
+        """Read the comments that stand there; where they end."""
 
-    def encode(self, *_: str) -> bytes:
-        return self.raw
+        def text(start: int) -> Span:
+            (length,) = struct.unpack("<I", read_at(file, start, 4))
+            if start + 4 + length > stop:
+                raise ValueError("a comment ends after its block")
+            return Span(start + 4, start + 4 + length)
 
-
-class Vorbis(Family):
-    """Vorbis comments: pairs of key and text, the key in any case, a pair for every value."""
-
-    name = "Vorbis"
-
-    def _entries(self, file: BinaryIO) -> list[tuple[str | None, Any]]:
-        comments = [] if self.file.tags is None else _texts(self._block(file))[1:]
-        return [(self._field(comment), comment) for comment in comments]
-
-    @abstractmethod
-    def _block(self, file: BinaryIO) -> bytes:
-        """The comments as the file has them: mutagen would mend what is not UTF-8 in them."""
+        self.vendor = text(place)
+        place = self.vendor.end
+        (count,) = struct.unpack("<I", read_at(file, place, 4))
+        place += 4
+        for _ in range(count):
+            span = text(place)
+            place = span.end
+            field = self.field(read_at(file, span.start, min(_LONGEST_KEY, len(span))))
+            ours = field is not None and len(span) <= _LONGEST_TEXT
+            self.entries.append((field, read_at(file, *_sized(span))) if ours else (None, span))
+        return place
 
     @staticmethod
-    def _field(comment: bytes) -> str | None:
-        key = comment.partition(b"=")[0].upper()
-        return next((field for field in FIELDS if KEYS["Vorbis"][field].encode() == key), None)
+    def field(comment: bytes) -> str | None:
+        key, equals, _ = comment.partition(b"=")
+        known = (field for field in FIELDS if KEYS["Vorbis"][field].encode() == key.upper())
+        return next(known, None) if equals else None
 
     @staticmethod
     def texts(snapshot: Snapshot, field: str) -> list[str]:
         return [raw.partition(b"=")[2].decode("utf-8", "replace") for raw in snapshot.raw(field)]
 
-    def _rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+    def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         return [f"{KEYS['Vorbis'][field]}={value}".encode() for value in values]
 
-    def _save(self) -> None:
-        pairs = [comment.partition(b"=") for _, comment in self.entries]
-        if not all(equals for _, equals, _ in pairs):
-            raise ValueError("a comment without a key")
-        self.file.tags[:] = [(_RawText(key), _RawText(text)) for key, _, text in pairs]
-        self.file.save(self.path, padding=self.padding)
+    def pieces(self) -> list[Piece]:
+        comments = [entry for _, entry in self.entries]
+        sized = (piece for entry in comments for piece in (u32(len(entry), "<"), entry))
+        return [u32(len(self.vendor), "<"), self.vendor, u32(len(comments), "<"), *sized]
 
-    def _comments(self, block: bytes) -> Any:
-        """Vendor and the pairs that are not ours, to be compared; one of our making is none."""
-        vendor, *comments = _texts(block)
-        others = [comment for comment in comments if self._field(comment) is None]
-        return b"" if vendor.startswith(b"Mutagen ") else vendor, others
+    def digests(self, file: BinaryIO) -> list[bytes]:
+        vendor = digest_of_piece(file, self.vendor)
+        ours = vendor == digest_of_piece(file, _VENDOR)
+        return ([] if ours else [vendor]) + super().digests(file)
+
+    def changes(self, file: BinaryIO) -> list[Edit]:
+        raise NotImplementedError
 
 
-class FLAC(Vorbis):
-    """Vorbis comments in a FLAC file's metadata block; an ID3 tag before or after it stays."""
+READERS["Vorbis"] = Comments.texts
 
-    def _block(self, file: BinaryIO) -> bytes:
-        blocks = self._blocks(file)
-        return next(block for kind, block in blocks if kind == mutagen.flac.VCFLACDict.code)
 
-    def _blocks(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """Kind and content of the metadata blocks; the file then stands at the first frame."""
-        start = 0
-        if (head := read_at(file, 0, 10)).startswith(b"ID3"):
-            start = 10 + synchsafe(head[6:10])
-        file.seek(start + 4)
-        last = False
+def _sized(span: Span) -> tuple[int, int]:
+    return span.start, len(span)
+
+
+# ---------------------------------------------------------------- FLAC
+
+
+class Block(NamedTuple):
+    """One metadata block: its kind, whether it is the last, and where it stands with its header."""
+
+    kind: int
+    last: bool
+    start: int
+    end: int
+
+
+def _headed(kind: int, last: bool, pieces: list[Piece]) -> list[Piece]:
+    size = sum(map(len, pieces))
+    if size >= 1 << 24:
+        raise ValueError("a metadata block of 16 MB or more")
+    return [bytes([kind | last << 7]) + size.to_bytes(3, "big"), *pieces]
+
+
+class CommentBlock(Comments):
+    """Vorbis comments in a metadata block; the padding block behind gives way to them."""
+
+    def __init__(self, blocks: list[Block], block: Block | None) -> None:
+        self.blocks, self.block = blocks, block
+        paddings = [b for b in blocks if b.kind == mutagen.flac.Padding.code]
+        self.padding = paddings[-1] if paddings else None
+        if block is None:  # a new one goes behind all but padding
+            self.before = [b for b in blocks if b.kind != mutagen.flac.Padding.code][-1]
+            super().__init__(start=self.before.end, end=self.before.end)
+        else:
+            super().__init__(start=block.start, end=block.end)
+
+    def read(self, file: BinaryIO) -> None:
+        end = self.parse(file, self.start + 4, self.end)
+        self.more = Span(end, self.end)
+
+    more: Piece = b""
+    """What follows the comments in their block."""
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start + (self._n_padding or 0)
+
+    @property
+    def _n_padding(self) -> int | None:
+        return self.padding and self.padding.end - self.padding.start
+
+    def changes(self, file: BinaryIO) -> list[Edit]:
+        index = self.blocks.index(self.block) if self.block else -1
+        pieces: list[Piece] = []
+        edits = []
+        if self.exists:
+            last = self.block.last if self.block else self.before.last
+            code = mutagen.flac.VCFLACDict.code
+            pieces = _headed(code, last, [*self.pieces(), self.more])
+        if self.exists == (self.block is None):  # it comes or goes: another one is the last
+            before = self.blocks[index - 1] if self.block else self.before
+            if (self.block or before).last:
+                edits.append(_marked(before, last=not self.exists))
+        edits.append(Edit(self.start, self.end, pieces))
+        if self.padding is not None:
+            edits += self._padded(file, edits[-1].growth)
+        return edits
+
+    def _padded(self, file: BinaryIO, growth: int) -> list[Edit]:
+        """The padding takes what the comments leave it of the room that both had."""
+        assert self.padding is not None
+        n = self.padding.end - self.padding.start - 4 - growth
+        if self.room is not None:
+            n += self.room - self.size
+        if not 0 <= n < max(MOST_PADDING, self.size):
+            n = 1024 + (size_of(file) - self.blocks[-1].end) // 1000
+        pieces = _headed(mutagen.flac.Padding.code, self.padding.last, [bytes(n)])
+        return [Edit(self.padding.start, self.padding.end, pieces)]
+
+
+def _marked(block: Block, *, last: bool) -> Edit:
+    return Edit(block.start, block.start + 1, [bytes([block.kind | last << 7])])
+
+
+class FLAC(Family):
+    """Vorbis comments in a FLAC file; ID3 before and after it, and a second block of comments."""
+
+    name = "Vorbis"
+    orders = (("Vorbis", "ID3v2", "ID3v1"), ("Vorbis", "ID3v2"))
+
+    def find(self, file: BinaryIO) -> dict[str, Tag]:
+        tags: dict[str, Tag] = {}
+        self.start = 0
+        while read_at(file, self.start, 3) == b"ID3":
+            tag = ID3v2(start=self.start).loaded(file)
+            tags.setdefault("ID3v2", tag)
+            self.start = tag.end
+        self.blocks = list(self._walk(file))
+        code = mutagen.flac.VCFLACDict.code
+        found = [
+            CommentBlock(self.blocks, block).loaded(file)
+            for block in self.blocks
+            if block.kind == code
+        ]
+        for number, more in enumerate(found[1:], 2):
+            more.padding = None
+            tags[f"Vorbis {number}"] = more
+        v1, _ = find_id3v1(file)
+        if v1 is not None:
+            tags["ID3v1"] = v1
+        return {"Vorbis": found[0] if found else CommentBlock(self.blocks, None), **tags}
+
+    def _walk(self, file: BinaryIO) -> Iterator[Block]:
+        place, last, end = self.start + 4, False, size_of(file)
         while not last:
-            (header,) = struct.unpack(">I", file.read(4))
+            (header,) = struct.unpack(">I", read_at(file, place, 4))
             kind, size = divmod(header, 1 << 24)
             last = kind >= 0x80
-            yield kind & 0x7F, file.read(size)
+            if place + 4 + size > end:
+                raise EOFError
+            yield Block(kind & 0x7F, last, place, place + 4 + size)
+            place += 4 + size
 
-    def _remove(self) -> None:
-        blocks = self.file.metadata_blocks
-        blocks[:] = [block for block in blocks if block is not self.file.tags]
-        self.file.save(
-            self.path, padding=self.padding
-        )  # mutagen's own way takes the padding out as well
+    def length_s(self, file: BinaryIO) -> float | None:
+        first = self.blocks[0]
+        if first.kind != mutagen.flac.StreamInfo.code:
+            raise ValueError("it does not begin with its stream's properties")
+        info: Any = self.kind(View(file, first.start + 4, first.end))
+        return float(info.length)
 
-    def _rest(self, file: BinaryIO) -> Any:
-        blocks = list(self._blocks(file))
-        end = file.tell()
-        comments, others = None, []
-        for kind, block in blocks:
-            if kind == mutagen.flac.VCFLACDict.code and comments is None:
-                comments = self._comments(block)
-            elif kind != mutagen.flac.Padding.code:
-                others.append((kind, block))
-        start = read_at(file, 0, end).index(b"fLaC")
-        return (
-            digest_of(file, 0, start),
-            others,
-            comments or (b"", []),
-            digest_of(file, end, size_of(file)),
-        )
+    def brought_along(self) -> list[tuple[str | None, Piece]]:
+        v1 = self.tags.get("ID3v1")
+        if v1 not in self.behind or v1 is None:
+            return []
+        with self.path.open("rb") as file:
+            comments = [f"{_KEYS[key]}={text}".encode() for key, text in v1.named(file)]
+        return [(Comments.field(comment), comment) for comment in comments]
 
-
-class Ogg(Vorbis):
-    """Vorbis comments in the second packet of an Ogg stream, after that codec's magic."""
-
-    magic: ClassVar[dict[Any, int]] = {
-        mutagen.oggvorbis.OggVorbis: len(b"\x03vorbis"),
-        mutagen.oggopus.OggOpus: len(b"OpusTags"),
-        mutagen.oggflac.OggFLAC: 4,  # a FLAC block's header
-        mutagen.oggspeex.OggSpeex: 0,
-    }
-
-    def _block(self, file: BinaryIO) -> bytes:
-        pages, _ = self._first_pages(file)
-        block = self._packets(pages)[0]
-        self.size = len(block)
-        return block
-
-    def _first_pages(self, file: BinaryIO) -> tuple[list[Any], list[Any]]:
-        """The pages that hold the comments, and the others that stand before their end."""
-        pages: list[Any] = []
-        others: list[Any] = []
-        while not pages or not (pages[-1].complete or len(pages[-1].packets) > 1):
-            page: Any = _ogg.OggPage(file)
-            ours = page.serial == self.file.info.serial and not page.first
-            (pages if ours else others).append(page)
-        return pages, others
-
-    def _packets(self, pages: list[Any]) -> list[bytes]:
-        """The comments without that codec's magic, and what stands behind them on their pages."""
-        packet, *more = _ogg.OggPage.to_packets(pages)
-        return [packet[self.magic[type(self.file)] :], *more]
-
-    def _rest(self, file: BinaryIO) -> Any:
-        """Comments, then all other packets in a row: pages may have been cut and numbered anew.
-
-        Of the pages' positions those count that tell a time; headers have none.
-        """
-        pages, others = self._first_pages(file)
-        block, *more = self._packets(pages)
-        sound = hashlib.blake2b(b"".join([*(b"".join(page.packets) for page in others), *more]))
-        ends = [(page.serial, page.position) for page in others if page.position > 0]
-        place = file.tell()
-        with suppress(EOFError, _ogg.error):
-            while True:
-                page: Any = _ogg.OggPage(file)
-                place = file.tell()
-                sound.update(b"".join(page.packets))
-                if page.position > 0:
-                    ends.append((page.serial, page.position))
-        return self._comments(block), sound.digest(), ends, digest_of(file, place, size_of(file))
+    def compared(self, file: BinaryIO) -> Any:
+        left_out = {mutagen.flac.VCFLACDict.code, mutagen.flac.Padding.code}
+        others = [
+            (block.kind, digest_of(file, block.start + 4, block.end))
+            for block in self.blocks
+            if block.kind not in left_out
+        ]
+        front = self.tags.get("ID3v2")
+        before = digest_of(file, front.end if front else 0, self.start + 4)
+        v1 = self.tags.get("ID3v1")
+        end = v1.hole()[0] if v1 else size_of(file)
+        return self.tag_digests(file), before, others, digest_of(file, self.blocks[-1].end, end)
 
 
-def _texts(block: bytes) -> list[bytes]:
-    """A Vorbis comment block's texts as bytes, the vendor's first."""
-    place, texts = 0, []
-    (length,) = struct.unpack_from("<I", block)
-    (count,) = struct.unpack_from("<I", block, 4 + length)
-    for index in range(1 + count):
-        (length,) = struct.unpack_from("<I", block, place)
-        texts.append(block[place + 4 : place + 4 + length])
-        place += 4 + length + (4 if index == 0 else 0)  # the count stands after the vendor
-    return texts
+_KEYS = {
+    "TIT2": "TITLE",
+    "TPE1": "ARTIST",
+    "TALB": "ALBUM",
+    "TDRC": "DATE",
+    "COMM": "COMMENT",
+    "TRCK": "TRACKNUMBER",
+    "TCON": "GENRE",
+}
+"""ID3's names of what ID3v1 can hold → Vorbis comments' names."""

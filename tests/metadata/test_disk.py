@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mutagen
-import mutagen.flac
+import mutagen.oggvorbis
 import pytest
 from containers import track
 from tagging import (
@@ -25,7 +25,7 @@ from tagging import (
 
 from musictag import metadata
 from musictag.errors import MetadataError
-from musictag.metadata import replacement
+from musictag.metadata import edits, replacement
 
 
 def test_a_folder_that_may_not_be_written_to_is_named(
@@ -133,7 +133,7 @@ def test_extended_attributes_are_kept(tmp_path: Path) -> None:
 STEPS: dict[str, tuple[Any, str]] = {
     "temporary name": (tempfile, "mkstemp"),
     "copy": (replacement, "_copy"),
-    "tagging": (mutagen.flac.FLAC, "save"),
+    "tagging": (edits, "apply"),
     "attributes": (shutil, "copystat"),
     "times": (os, "utime"),
     "to disk": (os, "fsync"),
@@ -192,7 +192,8 @@ def test_a_full_disk_is_told_apart_from_a_bad_tag(
         except OSError as error:
             raise mutagen.MutagenError(str(error)) from error
 
-    monkeypatch.setattr(type(metadata.open_file(path).file), "save", wrapped)
+    monkeypatch.setattr(edits, "apply", no_space)
+    monkeypatch.setattr(mutagen.oggvorbis.OggVorbis, "save", wrapped)
     with pytest.raises(MetadataError) as caught:
         metadata.write(path, FULL)
     assert caught.value.code == "no_space"

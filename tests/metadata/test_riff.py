@@ -13,25 +13,38 @@ from musictag import metadata
 from musictag.errors import MetadataError
 
 INFOS = {
-    "IGNR": (b"ISFT\x03\0\0\0abc\0IGNR\x06\0\0\0Jazz\0\0", ("Jazz",)),
-    "UTF-8": (b"IGNR\x05\0\0\0Fl\xc3\xbbt\0", ("Flût",)),
-    "Latin-1": (b"IGNR\x04\0\0\0Fl\xfbt", ("Flût",)),
-    "empty": (b"IGNR\x01\0\0\0\0\0", ()),
-    "beyond its end": (b"IGNR\xff\0\0\0Jazz", ("Jazz",)),
-    "half a header": (b"IGNR\xff", ()),
+    # texts of INFO: the genre that is read, and whether another one can be put there
+    "IGNR": (b"ISFT\x03\0\0\0abc\0IGNR\x06\0\0\0Jazz\0\0", ("Jazz",), True),
+    "UTF-8": (b"IGNR\x05\0\0\0Fl\xc3\xbbt\0", ("Flût",), True),
+    "Latin-1": (b"IGNR\x04\0\0\0Fl\xfbt", ("Flût",), True),
+    "empty": (b"IGNR\x01\0\0\0\0\0", (), True),
+    "beyond its end": (b"IGNR\xff\0\0\0Jazz", ("Jazz",), True),
+    "none": (b"ISFT\x03\0\0\0abc\0", (), True),
+    "half a header": (b"IGNR\xff", (), False),
 }
 
 
 @pytest.mark.parametrize("what", INFOS)
-def test_the_genre_in_a_wav_files_info_counts_until_id3_has_one(tmp_path: Path, what: str) -> None:
-    info, genre = INFOS[what]
+def test_the_genre_in_a_wav_files_info_counts_and_is_kept_in_agreement(
+    tmp_path: Path, what: str
+) -> None:
+    info, genre, writable = INFOS[what]
     path = with_chunk(track(tmp_path, "wav"), b"LIST", b"INFO" + info)
+    original = path.read_bytes()
     assert metadata.read(path) == fields(GENRE=genre)
-    metadata.write(path, {"MOOD": ("Slow",)})
+    first = metadata.write(path, {"MOOD": ("Slow",)})
+    assert first is not None
     assert metadata.read(path) == fields(GENRE=genre, MOOD=("Slow",))
-    metadata.write(path, {"GENRE": ("Rock",)})
-    assert metadata.read(path) == fields(GENRE=("Rock",), MOOD=("Slow",))
     assert b"INFO" + info in path.read_bytes()
+    second = metadata.write(path, {"GENRE": ("Rock", "Pop")})
+    assert second is not None
+    assert metadata.read(path) == fields(GENRE=("Rock", "Pop"), MOOD=("Slow",))
+    content = path.read_bytes()
+    assert (b"IGNR\x05\0\0\0Rock\0" in content) is writable
+    assert (b"INFO" + info + bytes(len(info) % 2) + b"id3 " in content) is not writable
+    metadata.restore(path, second.before, expected=second.after)
+    metadata.restore(path, first.before, expected=first.after)
+    assert path.read_bytes() == original
 
 
 @pytest.mark.parametrize("container", ["wav", "aiff"])

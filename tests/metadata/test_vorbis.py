@@ -7,6 +7,7 @@ from typing import Any
 
 import mutagen
 import mutagen.flac
+import mutagen.id3
 import pytest
 from containers import decorate, decorations, id3, id3v1, text, track
 from tagging import FULL, TITLE, sound_of
@@ -78,13 +79,13 @@ def test_the_vendor_and_embedded_pictures_survive_in_ogg(tmp_path: Path, contain
 def test_a_vendor_that_is_lost_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = track(tmp_path, "ogg")
     before = path.read_bytes()
-    save = metadata.vorbis.Vorbis._save
+    save = metadata.ogg.Ogg.save
 
     def careless(self: Any) -> None:
         self.file.tags.vendor = "me"
         save(self)
 
-    monkeypatch.setattr(metadata.vorbis.Vorbis, "_save", careless)
+    monkeypatch.setattr(metadata.ogg.Ogg, "save", careless)
     with pytest.raises(MetadataError, match="would not survive"):
         metadata.write(path, FULL)
     assert path.read_bytes() == before
@@ -93,11 +94,35 @@ def test_a_vendor_that_is_lost_is_noticed(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_flac_file_between_id3_tags_keeps_both(tmp_path: Path) -> None:
     before, after = id3(3, TITLE[3], text(3, "TCON", "Pop")), id3v1()
     path = track(tmp_path, "flac", before=before, after=after)
-    metadata.write(path, FULL)
+    tags = mutagen.flac.FLAC(path)
+    tags["title"] = "Title"
+    tags.save()
+    original = path.read_bytes()
+    assert metadata.read(path)["GENRE"] == ("Pop",)
+    written = metadata.write(path, FULL)
+    assert written is not None
     assert metadata.read(path) == FULL
+    assert list(mutagen.flac.FLAC(path)["genre"]) == ["Rock", "Choral"]
     content = path.read_bytes()
-    assert content.startswith(before + b"fLaC")
-    assert content.endswith(after)
+    agreeing = mutagen.id3.ID3(path)
+    assert (agreeing["TIT2"].text, agreeing["TCON"].text) == (["Title"], ["Rock", "Choral"])
+    assert content.endswith(after)  # the genre's number is that of Rock
+    metadata.restore(path, written.before, expected=written.after)
+    assert path.read_bytes() == original
+
+
+def test_a_flac_file_with_id3_alone_gets_no_comments(tmp_path: Path) -> None:
+    """They would hide its title from all who look for ID3 only without them."""
+    before = id3(3, TITLE[3], text(3, "TCON", "Pop"))
+    path = track(tmp_path, "flac", before=before)
+    original = path.read_bytes()
+    written = metadata.write(path, FULL)
+    assert written is not None
+    assert metadata.read(path) == FULL
+    assert mutagen.flac.FLAC(path).tags is None
+    assert mutagen.id3.ID3(path)["TCON"].text == ["Rock", "Choral"]
+    metadata.restore(path, written.before, expected=written.after)
+    assert path.read_bytes() == original
 
 
 def test_an_ogg_file_is_written_whose_headers_take_more_pages_then(

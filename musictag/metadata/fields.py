@@ -1,0 +1,31 @@
+"""The four fields, the key that each has in every kind of tag, and what a value is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+FIELDS = ("GENRE", "MOOD", "INSTRUMENT", "VOCALS")
+
+Values = Mapping[str, tuple[str, ...]]
+"""Field → values, one per entry."""
+
+_ITUNES = "----:com.apple.iTunes:"
+KEYS: dict[str, dict[str, str]] = {
+    kind: dict(zip(FIELDS, keys, strict=True))
+    for kind, keys in {
+        "ID3v2.4": ("TCON", "TMOO", "TXXX:INSTRUMENT", "TXXX:VOCALS"),
+        "ID3v2.3": ("TCON", "TXXX:MOOD", "TXXX:INSTRUMENT", "TXXX:VOCALS"),
+        "ID3v2.2": ("TCO", "TXX:MOOD", "TXX:INSTRUMENT", "TXX:VOCALS"),
+        "Vorbis": FIELDS,
+        "MP4": ("\xa9gen", *(_ITUNES + field for field in FIELDS[1:])),
+        "ASF": ("WM/Genre", "WM/Mood", "INSTRUMENT", "VOCALS"),
+        "APEv2": ("Genre", "Mood", "INSTRUMENT", "VOCALS"),
+    }.items()
+}
+"""Kind of tag → field → key."""
+
+
+def cleaned(texts: Iterable[str]) -> tuple[str, ...]:
+    """Values as they are compared: stripped, none empty, none twice."""
+    values = (value.strip() for text in texts for value in text.split("\0"))
+    return tuple(dict.fromkeys(value for value in values if value))

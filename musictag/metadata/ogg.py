@@ -1,0 +1,132 @@
+"""Vorbis comments in the second packet of an Ogg stream."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
+
+import mutagen
+import mutagen.ogg
+import mutagen.oggflac
+import mutagen.oggopus
+import mutagen.oggspeex
+import mutagen.oggvorbis
+
+from musictag.formats.reading import size_of
+from musictag.metadata.edits import digest_of
+from musictag.metadata.family import MOST_PADDING, Family, Tag
+from musictag.metadata.parsing import parsing
+from musictag.metadata.vorbis import Comments
+
+_ogg: Any = mutagen.ogg  # half typed, see id3v2.py
+
+
+class _RawText(str):
+    """For mutagen's Vorbis comments: a text that is written as these bytes, UTF-8 or not."""
+
+    raw: bytes
+
+    def __new__(cls, raw: bytes) -> _RawText:
+        text = super().__new__(cls, raw.decode("utf-8", "replace"))
+        text.raw = raw
+        return text
+
+    def encode(self, *_: str) -> bytes:
+        return self.raw
+
+
+class PacketComments(Comments):
+    """Comments that are held in memory: pages cut them into pieces."""
+
+    def __init__(self, packet: bytes) -> None:
+        super().__init__(end=len(packet))
+        self.packet = packet
+
+    def read(self, file: BinaryIO) -> None:  # noqa: ARG002
+        self.parse(BytesIO(self.packet), 0, len(self.packet))
+        self.entries = [(name, self._bytes(entry)) for name, entry in self.entries]
+        self.vendor = self._bytes(self.vendor)
+
+    def _bytes(self, piece: Any) -> bytes:
+        return piece if isinstance(piece, bytes) else self.packet[piece.start : piece.end]
+
+
+class Ogg(Family):
+    """Vorbis comments of the first logical stream, after that codec's magic.
+
+    Pages are cut anew and numbered by mutagen.
+    """
+
+    name = "Vorbis"
+    orders = (("Vorbis",),)
+    magic: ClassVar[dict[Any, int]] = {
+        mutagen.oggvorbis.OggVorbis: len(b"\x03vorbis"),
+        mutagen.oggopus.OggOpus: len(b"OpusTags"),
+        mutagen.oggflac.OggFLAC: 4,  # a FLAC block's header
+        mutagen.oggspeex.OggSpeex: 0,
+    }
+
+    def __init__(self, path: Path, kind: Any) -> None:
+        self.file = kind(path)
+        super().__init__(path, kind)
+
+    def find(self, file: BinaryIO) -> dict[str, Tag]:
+        pages, _ = self._first_pages(file)
+        return {"Vorbis": PacketComments(self._packets(pages)[0]).loaded(file)}
+
+    def length_s(self, file: BinaryIO) -> float | None:  # noqa: ARG002
+        return float(self.file.info.length)
+
+    def _first_pages(self, file: BinaryIO) -> tuple[list[Any], list[Any]]:
+        """The pages that hold the comments, and the others that stand before their end."""
+        pages: list[Any] = []
+        others: list[Any] = []
+        file.seek(0)
+        while not pages or not (pages[-1].complete or len(pages[-1].packets) > 1):
+            page: Any = _ogg.OggPage(file)
+            ours = page.serial == self.file.info.serial and not page.first
+            (pages if ours else others).append(page)
+        return pages, others
+
+    def _packets(self, pages: list[Any]) -> list[bytes]:
+        """The comments without that codec's magic, and what stands behind them on their pages."""
+        packet, *more = _ogg.OggPage.to_packets(pages)
+        return [packet[self.magic[type(self.file)] :], *more]
+
+    def save(self) -> None:
+        pairs = [bytes(entry).partition(b"=") for _, entry in self.main.entries]
+        with parsing():
+            if not all(equals for _, equals, _ in pairs):
+                raise ValueError("a comment without a key")
+            self.file.tags[:] = [(_RawText(key), _RawText(text)) for key, _, text in pairs]
+            self.file.save(self.path, padding=self._padding)
+
+    def _padding(self, info: mutagen.PaddingInfo) -> int:
+        """The comments keep their length, or get the one that they had before."""
+        room = self.main.room
+        if room is not None and 0 <= info.padding - self.main.size + room <= MOST_PADDING:
+            return info.padding - self.main.size + room
+        return info.padding if info.padding >= 0 else int(info.get_default_padding())
+
+    def compared(self, file: BinaryIO) -> Any:
+        """Comments, then all other packets in a row: pages may have been cut and numbered anew.
+
+        Of the pages' positions those count that tell a time; headers have none.
+        """
+        pages, others = self._first_pages(file)
+        _, *more = self._packets(pages)
+        sound = hashlib.blake2b(b"".join([*(b"".join(page.packets) for page in others), *more]))
+        ends = [(page.serial, page.position) for page in others if page.position > 0]
+        place = file.tell()
+        with suppress(EOFError, _ogg.error):
+            while True:
+                page: Any = _ogg.OggPage(file)
+                place = file.tell()
+                sound.update(b"".join(page.packets))
+                if page.position > 0:
+                    ends.append((page.serial, page.position))
+        rest = digest_of(file, place, size_of(file))
+        return self.tag_digests(file), sound.digest(), ends, rest
