@@ -16,7 +16,7 @@ class APE(Family):
     """APEv2 before ID3v1, if that is there, and perhaps ID3v2 in front of the music."""
 
     name = "APEv2"
-    orders = (("APEv2", "ID3v1"), ("APEv2", "ID3v2", "ID3v1"))
+    orders = (("APEv2", "ID3v1"), ("ID3v1", "APEv2", "ID3v2"))
 
     def find(self, file: BinaryIO) -> dict[str, Tag]:
         v1, end = find_id3v1(file)

@@ -93,6 +93,7 @@ class Tag(ABC):
             version=self.version if self.exists else 0,
             places=tuple(place for place, _, _ in ours),
             size=self.size,
+            n_entries=len(self.entries) if self.exists else 0,
         )
 
     @property
@@ -202,11 +203,12 @@ class Family(ABC):
             all(tag.can_hold(field, entries) for field, entries in values.items())
             for tag in self.hidden
         )
-        if not self.main.exists and any(values.values()) and not enough:
+        if not self.main.entries and any(values.values()) and not enough:
             self.main.exists = True
             self.main.entries += self.brought_along()
+        filled = bool(self.main.entries) or not enough
         for field, entries in values.items():
-            if self.main.exists:
+            if self.main.exists and filled:
                 self.main.set(field, entries)
             for place, tag in self._others():
                 if tag.holds(field) or place in self.firsts:
@@ -230,17 +232,23 @@ class Family(ABC):
             self.main.version = snapshot.version
             self.main.entries = [entry for entry in self.brought_along() if entry[0] is None]
         self.main.put_back(snapshot)
+        if not theirs and snapshot.n_entries == len(snapshot.entries):
+            self.main.entries = [entry for entry in self.main.entries if entry[0] is not None]
         if theirs:
             self.main.exists = True  # somebody has put more into it since
 
     # -- the file
 
     def save(self) -> None:
+        """From memory to the file; padding gives way, or becomes about 1 kB where it is none."""
         with parsing():
-            with self.path.open("rb") as file:
-                changes = [e for tag in self.dirty() for e in tag.changes(file)]
-                changes += self.lengths(file, changes)
-            edits.apply(self.path, changes)
+            self.write()
+
+    def write(self) -> None:
+        with self.path.open("rb") as file:
+            changes = [e for tag in self.dirty() for e in tag.changes(file)]
+            changes += self.lengths(file, changes)
+        edits.apply(self.path, changes)
 
     def dirty(self) -> list[Tag]:
         return [tag for tag in self.tags.values() if tag.changed]

@@ -30,10 +30,9 @@ class ID3v2AndOthers(Family):
             for tag in self.behind:
                 for key, text in tag.named(file):
                     texts.setdefault(key, []).append(text)
-        main = self.main
-        assert isinstance(main, ID3v2)
-        frames = [main.frame(key, values) for key, values in texts.items()]
-        return [(main.field(frame), frame) for frame in frames]
+        new = ID3v2()  # whatever the tag is by now, it was one of the newest version
+        frames = [new.frame(key, values) for key, values in texts.items()]
+        return [(new.field(frame), frame) for frame in frames]
 
 
 class ID3(ID3v2AndOthers):
@@ -66,7 +65,7 @@ class TrueAudio(ID3):
 
     orders: ClassVar[Sequence[Sequence[str]]] = (
         ("ID3v2", "ID3v1"),
-        ("APEv2", "ID3v2", "ID3v1"),
+        ("ID3v1", "APEv2", "ID3v2"),
     )
 
     def length_s(self, file: BinaryIO) -> float | None:

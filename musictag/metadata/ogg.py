@@ -18,7 +18,6 @@ import mutagen.oggvorbis
 from musictag.formats.reading import size_of
 from musictag.metadata.edits import digest_of
 from musictag.metadata.family import MOST_PADDING, Family, Tag
-from musictag.metadata.parsing import parsing
 from musictag.metadata.vorbis import Comments
 
 _ogg: Any = mutagen.ogg  # half typed, see id3v2.py
@@ -96,13 +95,12 @@ class Ogg(Family):
         packet, *more = _ogg.OggPage.to_packets(pages)
         return [packet[self.magic[type(self.file)] :], *more]
 
-    def save(self) -> None:
+    def write(self) -> None:
         pairs = [bytes(entry).partition(b"=") for _, entry in self.main.entries]
-        with parsing():
-            if not all(equals for _, equals, _ in pairs):
-                raise ValueError("a comment without a key")
-            self.file.tags[:] = [(_RawText(key), _RawText(text)) for key, _, text in pairs]
-            self.file.save(self.path, padding=self._padding)
+        if not all(equals for _, equals, _ in pairs):
+            raise ValueError("a comment without a key")
+        self.file.tags[:] = [(_RawText(key), _RawText(text)) for key, _, text in pairs]
+        self.file.save(self.path, padding=self._padding)
 
     def _padding(self, info: mutagen.PaddingInfo) -> int:
         """The comments keep their length, or get the one that they had before."""

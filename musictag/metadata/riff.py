@@ -208,7 +208,7 @@ def _text(item: bytes) -> str:
 class Chunked(ID3v2AndOthers):
     """ID3v2 in a chunk of WAV, AIFF or DSDIFF; LIST INFO in a WAV."""
 
-    orders = (("ID3v2", "INFO"), ("INFO",), ("ID3v2", "DIIN"))
+    orders = (("ID3v2", "INFO"), ("INFO", "ID3v2"), ("ID3v2", "DIIN"))
 
     def find(self, file: BinaryIO) -> dict[str, Tag]:
         self._refuse_streams(file)

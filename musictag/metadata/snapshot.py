@@ -34,6 +34,8 @@ class Snapshot:
     """Where among all entries of the tag each of `entries` stood."""
     size: int = dataclasses.field(default=0)
     """Length of the tag with its padding, in bytes: put back, it has that length again."""
+    n_entries: int = dataclasses.field(default=-1)
+    """How many entries the tag had, those of others included; -1 if that is not known."""
     others: tuple[Snapshot, ...] = ()
     """The file's other tags that can hold a field, in the order in which they are looked at."""
 
