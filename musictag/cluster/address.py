@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from musictag.errors import UsageError
+from musictag.errors import UsageError, system_trouble
 
 _REACHED_S = 10
 """Seconds after which an address that does not answer is given up."""
@@ -59,7 +59,8 @@ def _checked(address: str) -> str:
     except ValueError:
         raise UsageError(f"--ray {address}: expected HOST:PORT, auto or local") from None
     except OSError as error:
-        raise UsageError(f"--ray {address}: nobody answers ({error.strerror or error})") from None
+        reason = system_trouble(error).reason
+        raise UsageError(f"--ray {address}: nobody answers ({reason})") from None
     return address
 
 

@@ -17,7 +17,7 @@ from musictag.cluster.ray_library import first_sentence, on_machine
 from musictag.cluster.remote import Workers
 from musictag.cluster.worker import LIBRARIES, check_same, versions, work
 from musictag.config import MOST_JOBS
-from musictag.errors import MusictagError, UsageError
+from musictag.errors import MusictagError, UsageError, system_trouble
 
 if TYPE_CHECKING:
     from musictag.config import Settings
@@ -154,7 +154,7 @@ class RayTransport:
                 if now_s - self._seen_s > _GONE_S:
                     raise _Gone(
                         f"the Ray cluster is gone: nobody answers at {self._head} "
-                        f"({error.strerror or error})"
+                        f"({system_trouble(error).reason})"
                     ) from None
         finally:
             self._knocking.release()
