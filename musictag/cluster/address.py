@@ -55,12 +55,12 @@ def _checked(address: str) -> str:
     try:
         with knock(address, _REACHED_S) as connection:
             if os.environ.get("RAY_USE_TLS", "0") == "0" and not _speaks_grpc(connection):
-                raise UsageError(f"--ray {address}: it is not Ray that answers there")
+                raise UsageError(f"--ray {address}: something other than Ray answers there")
     except ValueError:
         raise UsageError(f"--ray {address}: expected HOST:PORT, auto or local") from None
     except OSError as error:
         reason = system_trouble(error).reason
-        raise UsageError(f"--ray {address}: nobody answers ({reason})") from None
+        raise UsageError(f"--ray {address}: no answer ({reason})") from None
     return address
 
 

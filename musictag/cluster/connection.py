@@ -44,7 +44,7 @@ def connected(address: str, checkpoint: Checkpoint, settings: Settings) -> Itera
     address = find_address(address)
     if settings.device not in ("auto", "cpu", "cuda"):
         raise UsageError(
-            f"--device {settings.device}: on a cluster it is auto, cpu or cuda (each GPU is used)"
+            f"--device {settings.device}: a cluster knows auto, cpu and cuda (all of its GPUs)"
         )
     try:
         ray_library.join(ray, address, settings.jobs)
@@ -79,12 +79,12 @@ def _fit(ray: Any, nodes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]
         try:
             there = ray.get(answer, timeout=EAR_STARTS_S)
         except ray.exceptions.RayError as error:  # it has just died, or is about to
-            log.warning("%s is left out: %s", host, first_sentence(error))
+            log.warning("going on without %s: %s", host, first_sentence(error))
             continue
         check_same(host, here, there)
         fit.append(node)
     if not fit:
-        raise UsageError("--ray: none of the cluster's machines runs anything")
+        raise UsageError("--ray: no machine of the cluster runs tasks")
     return fit
 
 
@@ -130,12 +130,12 @@ class RayTransport:
                 raise cause from None
             if isinstance(cause, errors.RayError) and not isinstance(cause, errors.RayTaskError):
                 # something that the task used elsewhere went away
-                raise Lost(f"its worker was lost: {first_sentence(cause)}") from None
+                raise Lost(f"the worker was lost: {first_sentence(cause)}") from None
             raise
         except errors.LocalRayletDiedError as error:
             raise _Gone(f"the Ray cluster is gone: {first_sentence(error)}") from None
         except errors.RayError as error:
-            raise Lost(f"its worker was lost: {first_sentence(error)}") from None
+            raise Lost(f"the worker was lost: {first_sentence(error)}") from None
         return answer
 
     def _check_head(self) -> None:
@@ -153,7 +153,7 @@ class RayTransport:
             except OSError as error:
                 if now_s - self._seen_s > _GONE_S:
                     raise _Gone(
-                        f"the Ray cluster is gone: nobody answers at {self._head} "
+                        f"the Ray cluster is gone: no answer from {self._head} "
                         f"({system_trouble(error).reason})"
                     ) from None
         finally:

@@ -128,13 +128,15 @@ class Ears:
         more_s = 10 + 2 * (time.monotonic() - begun_s)
         ready, late = ray.wait(calls, num_returns=len(calls), timeout=more_s)
         if late:
-            log.warning("%d of %d models are not waited for", len(late), len(calls))
+            log.warning(
+                "going on without %d of %d models, which are slow to start", len(late), len(calls)
+            )
         answers = {call: self._begun(call) for call in ready}
         found = {call: node for call, node in answers.items() if isinstance(node, str)}
         for why in (error for error in answers.values() if isinstance(error, MusictagError)):
             if not found:
                 raise why
-            log.warning("one of %d models is left out: %s", len(calls), why)
+            log.warning("going on without one of %d models: %s", len(calls), why)
         return found
 
     def _begun(self, call: Any) -> str | MusictagError:

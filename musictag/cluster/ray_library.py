@@ -99,7 +99,7 @@ def fetch_from_ear(reference: Any, number: int, timeout_s: float) -> Any:
         return ray.get(reference, timeout=timeout_s)
     except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError) as error:
         died = isinstance(error, ray.exceptions.ActorDiedError)
-        raise Lost(f"its ear was lost: {first_sentence(error)}", number, died) from None
+        raise Lost(f"the ear was lost: {first_sentence(error)}", number, died) from None
 
 
 def working_nodes(ray: Any) -> list[Mapping[str, Any]]:

@@ -132,7 +132,9 @@ class RemoteDecoder:
             if answer.code:
                 raise _error(path, answer)
             return answer
-        raise AudioError(path, "lost", f"{TRIES} times in a row: {reason}", cure="scan it again")
+        raise AudioError(
+            path, "lost", f"lost {TRIES} times in a row: {reason}", cure="scan it again"
+        )
 
     def _wait(self, call: Any) -> Answer:
         while not self._closed.is_set():
@@ -166,7 +168,7 @@ def _error(path: Path, answer: Answer) -> AudioError:
     """The error that this machine would have raised; the host is named if the host is at fault."""
     if answer.code == "not_found" and path.exists():
         cure = "is its folder shared with that machine, under the same name?"
-        return AudioError(path, "not_shared", f"it is not there on {answer.host}", cure=cure)
+        return AudioError(path, "not_shared", f"not found on {answer.host}", cure=cure)
     reason = answer.reason
     if answer.code in ("permission", "io"):
         reason = f"{reason} on {answer.host}"

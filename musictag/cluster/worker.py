@@ -71,7 +71,7 @@ def work(
 
 
 def versions() -> Callable[[Sequence[str]], Sequence[str]]:
-    """A function that looks up the versions of libraries.
+    """A function that looks up the versions of libraries; "" for one that is not installed.
 
     Ray sends the inner function's code instead of its name, so it runs where musictag is
     not installed; it imports whatever it needs.
@@ -84,7 +84,7 @@ def versions() -> Callable[[Sequence[str]], Sequence[str]]:
             try:
                 return importlib.metadata.version(library)
             except importlib.metadata.PackageNotFoundError:
-                return "not installed"
+                return ""
 
         return tuple(map(version, libraries))
 
@@ -95,9 +95,10 @@ def check_same(host: str, here: Sequence[str], there: Sequence[str]) -> None:
     """UsageError unless a host has the same versions of LIBRARIES as the machine of the scan."""
     for library, mine, its in zip(LIBRARIES, here, there, strict=True):
         if mine != its:
+            found = f"{library} {its}" if its else f"no {library}"
             raise UsageError(
-                f"--ray: on {host} {library} is {its}, where the scan began {mine}: "
-                "every machine of the cluster needs the same"
+                f"--ray: {host} has {found}, the machine that scans has {mine}: "
+                "every machine of the cluster needs the same version"
             )
 
 

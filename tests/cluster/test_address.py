@@ -16,7 +16,7 @@ from musictag.errors import UsageError
 
 @pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Starts somebody who answers to one caller, and gives the address."""
+    """Start a server that answers one caller; returns its address."""
     monkeypatch.undo()  # this may connect, to itself
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -40,15 +40,15 @@ def listener(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callab
 
 
 GRPC = bytes((0, 0, 6, 4, 0, 0, 0, 0, 0)) + bytes(6)
-"""A frame of settings."""
+"""A SETTINGS frame, as an HTTP/2 server sends it first."""
 
 
-def test_an_address_that_is_none_is_wrong_usage(listener: Callable[..., str]) -> None:
+def test_an_unusable_address_is_wrong_usage(listener: Callable[..., str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         nobody = f"127.0.0.1:{server.getsockname()[1]}"
     for address, reason in {
-        listener(b"HTTP/1.0 400 Bad Request\r\n\r\n"): "it is not Ray that answers there",
-        nobody: "nobody answers",
+        listener(b"HTTP/1.0 400 Bad Request\r\n\r\n"): "something other than Ray answers",
+        nobody: "no answer",
         "head:port": "expected HOST:PORT",
         "ray://head:10001": "on one of the cluster's machines",
     }.items():
@@ -67,10 +67,10 @@ def test_without_an_address_it_is_a_cluster_there_is_or_one_of_our_own(
     assert find_address("auto") == head
     note.write_text("127.0.0.1:1")  # left behind by one that was killed
     assert find_address("") == "local"
-    with pytest.raises(UsageError, match="nobody answers"):
+    with pytest.raises(UsageError, match="no answer"):
         find_address("auto")
     monkeypatch.setenv("RAY_ADDRESS", head := listener(GRPC))
     assert find_address("") == head
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with pytest.raises(UsageError, match="nobody answers"):
+    with pytest.raises(UsageError, match="no answer"):
         find_address("")

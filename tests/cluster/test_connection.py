@@ -14,11 +14,11 @@ from musictag.errors import MusictagError, UsageError
 
 
 class GoneError(Exception):
-    """What Ray says of a machine that died."""
+    """Ray's error for a machine that died."""
 
 
 class TaskError(GoneError):
-    """What Ray says of an exception in a task."""
+    """Ray's error for an exception in a task."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(cause)
@@ -31,7 +31,7 @@ EXCEPTIONS = types.SimpleNamespace(
 
 
 class FakeRay:
-    """Runs on the spot what is sent to a machine, unless the machine is dead."""
+    """A Ray that runs at once what is sent to a machine, unless the machine is dead."""
 
     exceptions = EXCEPTIONS
     util = types.SimpleNamespace(
@@ -66,18 +66,18 @@ def test_machines_must_be_alike_and_one_that_has_just_died_is_left_out(
     ray = FakeRay(one="1.2", two=None, three="1.2")
     fit = connection._fit(ray, ray.nodes)
     assert [node["NodeID"] for node in fit] == ["one", "three"]
-    assert "two is left out: The node died" in caplog.text
+    assert "going on without two: The node died" in caplog.text
     for ray, reason in (
-        (FakeRay(one="1.2", two="1.1"), "on two musictag is 1.1, where the scan began 1.2"),
-        (FakeRay(one="not installed"), "on one musictag is not installed"),
-        (FakeRay(one=None), "none of the cluster's machines"),
+        (FakeRay(one="1.2", two="1.1"), "two has musictag 1.1, the machine that scans has 1.2"),
+        (FakeRay(one=""), "one has no musictag"),
+        (FakeRay(one=None), "no machine of the cluster runs tasks"),
     ):
         with pytest.raises(UsageError, match=reason):
             connection._fit(ray, ray.nodes)
 
 
 class Answers:
-    """A Ray whose calls are what becomes of them, and are all there."""
+    """A Ray whose calls are their own results, and are there at once."""
 
     exceptions = EXCEPTIONS
 
@@ -99,15 +99,15 @@ class Answers:
 @pytest.mark.parametrize(
     ("error", "expected", "said"),
     [
-        (GoneError("The worker died. It was ill"), Lost, "its worker was lost: The worker died"),
-        (TaskError(GoneError("An object is lost")), Lost, "its worker was lost: An object is lost"),
-        (TaskError(Lost("its ear was lost")), Lost, "its ear was lost"),
+        (GoneError("The worker died. It was ill"), Lost, "the worker was lost: The worker died"),
+        (TaskError(GoneError("An object is lost")), Lost, "the worker was lost: An object is lost"),
+        (TaskError(Lost("the ear was lost")), Lost, "the ear was lost"),
         (TaskError(UsageError("another version")), UsageError, "another version"),
         (TaskError(ValueError("a bug")), TaskError, "a bug"),
         (TaskError(TaskError(ValueError("a bug of an ear"))), TaskError, "a bug of an ear"),
     ],
 )
-def test_what_went_away_is_a_loss_and_a_bug_stays_one(
+def test_what_went_away_is_a_loss_and_a_bug_stays_a_bug(
     error: Exception, expected: type[Exception], said: str
 ) -> None:
     calls = connection.RayTransport(Answers(), cast("Any", None))
@@ -121,8 +121,10 @@ def test_an_ear_that_does_not_begin_is_left_out_while_there_are_others(
     all_ears = ears.Ears(Answers(), *cast("Any", (None, None, (), 0)))
     bad = [TaskError(MusictagError("no memory")), GoneError("The actor died. It was ill")]
     assert all_ears._ready(["node-1", *bad]) == {"node-1": "node-1"}
-    assert "one of 3 models is left out: no memory" in caplog.text
-    assert "one of 3 models is left out: no model could be started: The actor died" in caplog.text
+    assert "going on without one of 3 models: no memory" in caplog.text
+    assert (
+        "going on without one of 3 models: no model could be started: The actor died" in caplog.text
+    )
     with pytest.raises(MusictagError, match="no memory"):
         all_ears._ready(bad)
     with pytest.raises(TaskError, match="a bug"):

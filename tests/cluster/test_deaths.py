@@ -24,7 +24,7 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks for proce
 
 
 def below(parent: int) -> Iterator[tuple[int, str]]:
-    """The processes that a process started, and those that they started; with their titles."""
+    """The descendants of a process, with their titles."""
     parents, titles = {}, {}
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
@@ -40,7 +40,7 @@ def below(parent: int) -> Iterator[tuple[int, str]]:
 
 
 def kill_one(program: subprocess.Popen[bytes], title: str) -> None:
-    """A process with this title, in the middle of what the title says."""
+    """Kill a process with this title, in the middle of what the title says."""
     deadline_s = time.monotonic() + 60
     while time.monotonic() < deadline_s and program.poll() is None:
         for number, _ in [found for found in below(program.pid) if found[1].startswith(title)]:
@@ -56,7 +56,7 @@ def kill_one(program: subprocess.Popen[bytes], title: str) -> None:
 
 
 def made_library(folder: Path) -> list[str]:
-    """Tracks of two minutes, no two alike; their names."""
+    """Make tracks of two minutes, no two alike; returns their names."""
     folder.mkdir()
     music = sounds.chord(30, rate_hz=16_000, channels=1)
     names = [f"{n}.flac" for n in range(8)]
@@ -96,8 +96,8 @@ def test_a_worker_and_an_ear_are_killed_and_every_file_is_tagged_exactly_once(
     assert [Path(record["path"]).name for record in records] == names
     assert {record["status"] for record in records} == {"written"}, stderr
     assert program.returncode == 0
-    assert b"its worker was lost" in stderr
-    assert b"its ear was lost" in stderr
+    assert b"the worker was lost" in stderr
+    assert b"the ear was lost" in stderr
     written = musictag("history", "1", "--json").records
     assert sorted(Path(record["path"]).name for record in written) == names
     again = musictag("scan", "--format", "jsonl", library).records
@@ -116,7 +116,7 @@ cluster.add_node(num_cpus=1)
 sys.stdin.readline()
 cluster.shutdown()
 """
-"""A machine that only joins the others, and one that works; for a line, another for that one."""
+"""A head without work and a machine that works, which a line on standard input replaces."""
 
 
 @needs_ray

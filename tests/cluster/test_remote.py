@@ -34,8 +34,7 @@ HEARD = Answer("node-1", "box", duration_s=58.0, decoder="ffmpeg", taggram=[[0.5
 
 @dataclass
 class Fake:
-    """Carries requests nowhere, and brings back what it was given: an answer, an error, None for
-    one that takes its time."""
+    """A transport that returns what it was given: an answer, an error, or None for a late one."""
 
     answers: list[Answer | BaseException | None]
     calls: list[tuple[Request, str]] = field(default_factory=list)
@@ -67,7 +66,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_file_whose_worker_is_lost_is_given_out_again() -> None:
-    own, fake = decoder(Lost("its worker was lost"), None, Lost("and again"), HEARD)
+    own, fake = decoder(Lost("the worker was lost"), None, Lost("and again"), HEARD)
     music = own.track(Path("a.mp3"), n_segments=3)
     assert list(music.segments()) == []
     assert (music.taggram, music.duration_s, music.decoder) == ([[0.5], [0.25]], 58.0, "ffmpeg")
@@ -75,8 +74,10 @@ def test_a_file_whose_worker_is_lost_is_given_out_again() -> None:
 
 
 def test_a_file_that_is_lost_every_time_is_reported_and_the_next_one_goes_on() -> None:
-    own, fake = decoder(*[Lost("its worker was lost: out of memory")] * TRIES, DIGEST)
-    with pytest.raises(AudioError, match="3 times in a row: its worker was lost: out of") as error:
+    own, fake = decoder(*[Lost("the worker was lost: out of memory")] * TRIES, DIGEST)
+    with pytest.raises(
+        AudioError, match="lost 3 times in a row: the worker was lost: out of"
+    ) as error:
         own.payload_digest(Path("a.mp3"))
     assert error.value.code == "lost"
     assert error.value.code not in known.DAMAGES  # or it would be remembered as the file's fault
@@ -85,7 +86,7 @@ def test_a_file_that_is_lost_every_time_is_reported_and_the_next_one_goes_on() -
 
 
 def test_a_cluster_that_loses_everything_ends_the_scan() -> None:
-    own, _ = decoder(*[Lost("its worker was lost")] * 100)
+    own, _ = decoder(*[Lost("the worker was lost")] * 100)
     with pytest.raises(MusictagError, match="lost all of the last 10 tasks") as error:
         for _ in range(100):
             with contextlib.suppress(FileError):
@@ -94,7 +95,7 @@ def test_a_cluster_that_loses_everything_ends_the_scan() -> None:
 
 
 def test_a_cluster_on_which_nothing_can_be_heard_ends_the_scan_though_files_are_digested() -> None:
-    own, _ = decoder(*[DIGEST, *[Lost("its ear was lost")] * TRIES] * 100)
+    own, _ = decoder(*[DIGEST, *[Lost("the ear was lost")] * TRIES] * 100)
     with pytest.raises(MusictagError, match="the last 10 tasks") as error:
         for _ in range(100):
             own.payload_digest(Path("a.mp3"))
@@ -103,8 +104,8 @@ def test_a_cluster_on_which_nothing_can_be_heard_ends_the_scan_though_files_are_
     assert not isinstance(error.value, FileError)
 
 
-def test_losses_between_answers_are_no_sign_of_anything() -> None:
-    own, _ = decoder(*[Lost("its worker was lost"), DIGEST] * 100)
+def test_losses_between_answers_do_not_end_the_scan() -> None:
+    own, _ = decoder(*[Lost("the worker was lost"), DIGEST] * 100)
     for _ in range(100):
         assert own.payload_digest(Path("a.mp3")) == DIGEST.digest
 
@@ -123,7 +124,7 @@ def test_a_thread_that_waits_for_a_cluster_is_told_when_the_scan_is_over() -> No
 
 
 def test_a_file_is_heard_where_it_was_digested_unless_that_machine_was_lost() -> None:
-    own, fake = decoder(DIGEST, Lost("its worker was lost"), HEARD, HEARD)
+    own, fake = decoder(DIGEST, Lost("the worker was lost"), HEARD, HEARD)
     own.payload_digest(Path("a.mp3"))
     own.track(Path("a.mp3")).segments()
     own.track(Path("b.mp3")).segments()
@@ -144,7 +145,7 @@ def test_names_go_out_absolute_and_byte_for_byte(
     ]
 
 
-def test_what_is_wrong_with_a_file_comes_home_as_it_is() -> None:
+def test_an_error_of_a_file_comes_home_unchanged() -> None:
     bad = Answer("n", "box", duration_s=12.0, code="truncated", reason="cut short", cure="copy it")
     own, _ = decoder(bad)
     music = own.track(Path("a.mp3"))
@@ -161,19 +162,19 @@ def test_a_file_that_is_here_and_not_there_is_not_called_missing(tmp_path: Path)
     with pytest.raises(AudioError, match="there is no such file"):
         own.payload_digest(path)
     path.touch()
-    with pytest.raises(AudioError, match=r"not there on box \(is its folder shared") as error:
+    with pytest.raises(AudioError, match=r"not found on box \(is its folder shared") as error:
         own.payload_digest(path)
     assert error.value.code == "not_shared"
 
 
-def test_what_only_that_machine_may_not_read_names_it() -> None:
+def test_an_error_that_only_that_machine_has_names_it() -> None:
     own, _ = decoder(Answer("n", "box", code="permission", reason="may not be read"))
     with pytest.raises(AudioError, match="may not be read on box"):
         own.payload_digest(Path("a.mp3"))
 
 
 class Here:
-    """A cluster of one that loses every third call: decodes and hears on the spot."""
+    """A cluster of this process, which loses every third call."""
 
     def __init__(self, model: checkpoint.Checkpoint) -> None:
         self.decoder = Decoder()
@@ -188,7 +189,7 @@ class Here:
         with self.lock:
             self.n_calls += 1
             if self.n_calls % 3 == 0:
-                raise Lost("its worker was lost")
+                raise Lost("the worker was lost")
             path = Path(os.fsdecode(request.path))
             music = self.decoder.track(path, n_segments=request.n_segments)
             found = Answer("n", "box")

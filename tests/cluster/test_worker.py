@@ -18,7 +18,9 @@ from musictag.errors import UsageError
 
 def test_a_machine_that_joins_during_the_scan_must_be_like_the_others() -> None:
     request = Request("digest", b"/a.mp3")
-    with pytest.raises(UsageError, match=f"on {socket.gethostname()} musictag is .*, where the sc"):
+    with pytest.raises(
+        UsageError, match=f"{socket.gethostname()} has musictag .*, the machine tha"
+    ):
         worker.work(request, ("0.0.1", "1", "1", "1"), (), frozenset())
 
 
@@ -67,13 +69,13 @@ def test_an_ear_hears_what_several_tasks_send_in_one_batch(ear: FakeEar) -> None
     assert ear.batches == [3, 3, 5]  # four at most, unless one task alone sends more
 
 
-def test_what_an_ear_cannot_do_is_told_to_those_who_asked_and_it_goes_on(ear: FakeEar) -> None:
+def test_an_error_in_an_ear_reaches_those_who_asked_and_the_ear_goes_on(ear: FakeEar) -> None:
     bad, good = heard(ear, segments(-1, 1, 1, 1), segments(2))
     assert isinstance(bad, ValueError)
     assert good == [[2]]
 
 
-def test_one_who_asked_and_is_gone_does_not_stop_an_ear(ear: FakeEar) -> None:
+def test_a_request_that_is_cancelled_does_not_stop_an_ear(ear: FakeEar) -> None:
     async def one_is_cancelled() -> Any:
         actor = worker.EarActor((None,), "cpu", None, 1)
         gone, other = (asyncio.create_task(actor.hear(segments(x))) for x in (1, 2))
