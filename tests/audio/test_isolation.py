@@ -13,7 +13,7 @@ import pytest
 import sounds
 from ears import FakeEar
 
-from musictag.audio import decoder, spawn
+from musictag.audio import spawn
 from musictag.audio.decoder import Decoder
 from musictag.config import Settings
 from musictag.errors import AudioError
@@ -91,18 +91,21 @@ def test_a_scan_that_is_left_leaves_no_process(
 ) -> None:
     infect("time.sleep(3600)")
     ill = sounds.make(tmp_path, "wav", name="ill.wav", seed=1)
-    started: list[Any] = []
-    start = decoder._Process.__init__
-    monkeypatch.setattr(
-        decoder._Process, "__init__", lambda self: (started.append(self), start(self))[1]
-    )
+    started: list[spawn.Spawned] = []
+    spawned = spawn.spawned
+
+    def noting() -> spawn.Spawned:
+        started.append(spawned())
+        return started[-1]
+
+    monkeypatch.setattr(spawn, "spawned", noting)
     ears: Any = Ears()
     settings = Settings(device="cpu", jobs=2, batch_size=1)
     outcomes = pipeline.scan([song, ill], ears, settings, cache=Cache(None))
     next(outcomes)
     _until(lambda: len(started) == 2)
     outcomes.close()
-    assert all(process._popen.returncode is not None for process in started)
+    assert all(process.popen.returncode is not None for process in started)
     assert not [t for t in threading.enumerate() if t.name.startswith("musictag")]
 
 
