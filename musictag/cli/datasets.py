@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from musictag.report.progress import Progress
+    from musictag.training.archive import Beginning, Fetched, Unpacked
     from musictag.training.dataset import DataSet
-    from musictag.training.magnatagatune import Beginning, Fetched, Unpacked
 
 
 def fetch(name: str, progress: Progress) -> Path:
     """The folder of a data set, which is downloaded first if its name asks for that."""
-    from musictag.training import magnatagatune  # noqa: PLC0415
+    from musictag.training import archive, magnatagatune  # noqa: PLC0415
 
     directory = magnatagatune.directory_of(name)
     if directory is None:
         return Path(name)
-    magnatagatune.fetch(directory, source=magnatagatune.SOURCE, tell=_fetching(progress))
+    archive.fetch(directory, source=archive.SOURCE, tell=_fetching(progress))
     return directory
 
 
@@ -39,16 +39,16 @@ def say_contents(found: DataSet, progress: Progress) -> None:
 
 def _fetching(progress: Progress) -> Callable[[Beginning | Fetched | Unpacked], None]:
     """What reports a download: its size and licence first, then how far it is."""
-    from musictag.training import magnatagatune  # noqa: PLC0415
+    from musictag.training import archive  # noqa: PLC0415
 
     def tell(news: Beginning | Fetched | Unpacked) -> None:
-        if isinstance(news, magnatagatune.Fetched):
+        if isinstance(news, archive.Fetched):
             total = None if news.total is None else news.total // 10**6
             progress.step(news.name, news.done // 10**6, total, "MB")
-        elif isinstance(news, magnatagatune.Unpacked):
+        elif isinstance(news, archive.Unpacked):
             progress.step("unpacked", news.done, news.total, "clips")
             if news.done == news.total:
-                parts = ", ".join(magnatagatune.PARTS)
+                parts = ", ".join(archive.PARTS)
                 progress.say(f"The archive is no longer needed; you may delete {parts}.")
         else:
             progress.say(

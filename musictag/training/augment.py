@@ -16,19 +16,22 @@ import math
 import torch
 from torch import Tensor
 
-NOISE_SHARE = 0.03  # of the examples
-TWO_SEMITONES = 2 ** (2 / 12) - 1  # of speed
-N_BANDS = 8  # of the feature-space equaliser, one octave each, from the top down
+NOISE_SHARE = 0.03
+"""Share of the examples that become noise."""
+TWO_SEMITONES = 2 ** (2 / 12) - 1
+"""Change of speed that raises the pitch by two semitones."""
+N_BANDS = 8
+"""Number of bands of the equaliser in feature space, an octave each, from the top down."""
 
 
 def vary(samples: Tensor, seed: int, *, speed: float = 0.06, rate_hz: int = 16_000) -> Tensor:
-    """(N,) samples -> (N,) the same music, otherwise recorded.
+    """(N,) samples -> (N,) another recording of the same music.
 
     Speed (and with it pitch) by up to `speed`, an equaliser of up to about ±6 dB
-    with a random tilt, sometimes a narrower band as of a poor codec, sometimes
-    noise 15 to 40 dB below, gain; it begins anywhere, and what is missing at the
-    end follows from the beginning. The same seed gives the same on every device,
-    but for rounding.
+    with a random tilt, sometimes a narrow band as from a poor codec, sometimes
+    noise 15 to 40 dB below, and gain. It begins at a random point and wraps
+    around. The same seed gives the same result on every device, except for
+    rounding.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -61,7 +64,7 @@ def overlay(samples: Tensor, other: Tensor, seed: int) -> Tensor:
 
 
 def _equaliser(frequency: Tensor, tilt_db: float, generator: torch.Generator) -> Tensor:
-    """Gain per frequency: a straight tilt over nine octaves and a smooth random part."""
+    """Gain per frequency: a straight tilt over nine octaves plus a smooth random curve."""
     octave = torch.log2(frequency.clamp(min=16) / 16).clamp(max=9)  # 0 at 16 Hz … 9 at 8 kHz
     knots = torch.randn(11, generator=generator).to(frequency.device) * 2
     low = octave.long()
@@ -71,7 +74,7 @@ def _equaliser(frequency: Tensor, tilt_db: float, generator: torch.Generator) ->
 
 
 def band_gains(n: int, *, rate_hz: int = 16_000) -> Tensor:
-    """(1 + N_BANDS, n/2 + 1): spectra that are 1 dB louder everywhere, then in each octave band."""
+    """(1 + N_BANDS, n/2 + 1): gains of 1 dB everywhere, then in each octave band alone."""
     frequency = torch.linspace(0, rate_hz / 2, n // 2 + 1)
     below_top = torch.log2(rate_hz / 2 / frequency.clamp(min=1))  # octaves
     centre = torch.arange(N_BANDS)[:, None] + 0.5
@@ -80,10 +83,10 @@ def band_gains(n: int, *, rate_hz: int = 16_000) -> Tensor:
 
 
 def turn_knobs(features: Tensor, responses: Tensor) -> Tensor:
-    """(B, C, T) -> same: another gain (±6 dB) and another equaliser (±3 dB) for each example.
+    """(B, C, T) -> same, each example with a random gain (±6 dB) and equaliser (±3 dB).
 
-    `responses` (1 + N_BANDS, C) says how the coefficients move for 1 dB; with
-    logarithms that is an addition.
+    `responses` (1 + N_BANDS, C) is how the coefficients change for 1 dB, which
+    is an addition because they are logarithms.
     """
     B = len(features)
     gain = torch.empty(B, 1, device=features.device).uniform_(-6, 6)
@@ -92,7 +95,7 @@ def turn_knobs(features: Tensor, responses: Tensor) -> Tensor:
 
 
 def shift(features: Tensor) -> Tensor:
-    """(B, C, T) -> same, each example turned in time by its own number of frames."""
+    """(B, C, T) -> same, each example rotated in time by a random number of frames."""
     B, C, T = features.shape
     start = torch.randint(T, (B, 1), device=features.device)
     frames = (start + torch.arange(T, device=features.device)) % T  # (B, T)
@@ -100,13 +103,13 @@ def shift(features: Tensor) -> Tensor:
 
 
 def crop(features: Tensor, share: float) -> Tensor:
-    """(B, C, T) -> (B, C, share of T): of each example a random stretch, the ends joined."""
+    """(B, C, T) -> (B, C, share of T): a random stretch of each example, which wraps around."""
     length = max(1, round(features.shape[2] * share))
     return shift(features)[:, :, :length]
 
 
 def mix(features: Tensor, labels: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Each example with some of another, features and labels alike; mostly one of them."""
+    """Mix each example with another, features and labels alike; usually one of both dominates."""
     B = len(features)
     share = torch.distributions.Beta(alpha, alpha).sample((B,)).to(features.device)
     other = torch.randperm(B, device=features.device)
@@ -115,7 +118,7 @@ def mix(features: Tensor, labels: Tensor, alpha: float) -> tuple[Tensor, Tensor]
 
 
 def noises(n: int, length: int, *, rate_hz: int = 16_000) -> Tensor:
-    """(n, length) samples that are no music: silence, then noise from white to brown, from
+    """(n, length) samples that are not music: silence, then noise from white to brown and from
     barely audible to loud, some of it with mains hum. Always the same."""
     generator = torch.Generator().manual_seed(0)
     colour, level_db, hum = torch.rand(3, n, 1, generator=generator)
@@ -134,9 +137,9 @@ def noises(n: int, length: int, *, rate_hz: int = 16_000) -> Tensor:
 
 
 def hush(features: Tensor, labels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Some examples become noise, in which there is nothing to hear: no tag at all.
+    """Replace some examples with noise, to which no tag applies.
 
-    `noise` (n, C, T) holds features of `noises`.
+    `noise` (n, C, T) holds the features of `noises`.
     """
     chosen = torch.rand(len(features), device=features.device) < NOISE_SHARE
     which = torch.randint(len(noise), (len(features),), device=features.device)
@@ -147,9 +150,9 @@ def hush(features: Tensor, labels: Tensor, noise: Tensor) -> tuple[Tensor, Tenso
 
 
 def mask(features: Tensor, mean: Tensor, *, n_masks: int = 2) -> Tensor:
-    """(B, C, T) -> same, with stretches of coefficients and of frames put to their mean.
+    """(B, C, T) -> same, with stretches of coefficients and of frames set to their mean.
 
-    Each stretch is up to a tenth of the coefficients, a sixth of the frames.
+    A stretch is at most a tenth of the coefficients or a sixth of the frames.
     """
     _, C, T = features.shape
     hidden = _stretches(features, C, C // 10, n_masks)[:, :, None]
@@ -158,7 +161,7 @@ def mask(features: Tensor, mean: Tensor, *, n_masks: int = 2) -> Tensor:
 
 
 def _stretches(like: Tensor, size: int, longest: int, n: int) -> Tensor:
-    """(B, size) booleans, true on n random stretches of 0 … longest."""
+    """(B, size) booleans, true on n random stretches of length 0 to `longest`."""
     B, device = len(like), like.device
     length = torch.randint(longest + 1, (B, n, 1), device=device)
     start = torch.randint(size, (B, n, 1), device=device) - length // 2

@@ -1,4 +1,4 @@
-"""Features and labels of one split, handed out in batches."""
+"""Features and labels of one split in batches, and what a network hears in them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENDED_BY_ANOTHER = frozenset(
 
 
 class Examples:
-    """One split. On a GPU the features are held whole if they fit, else they come from the disk."""
+    """The examples of one split. On a GPU their features are held in its memory if they fit."""
 
     def __init__(
         self, dataset: DataSet, features: Features, rows: list[int], device: torch.device
@@ -49,9 +49,9 @@ class Examples:
     def batches(
         self, size: int, *, shuffled: bool = True, which: slice = slice(None)
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """((B, C, T) float16, (B, K)), each example once; shuffled, in a random variant each.
+        """Yield ((B, C, T) float16, (B, K)), each example once; shuffled, each in a random variant.
 
-        `which` of the batches are handed out; the others are not even read.
+        `which` selects batches; the others are not read.
         """
         n = len(self.ids)
         order = torch.randperm(n) if shuffled else torch.arange(n)
@@ -63,14 +63,16 @@ class Examples:
         """Mean and standard deviation of each coefficient over all frames: (C,), (C,)."""
         total = torch.zeros(2, self.features.n_coefficients, dtype=torch.float64)
         for rows in torch.split(torch.arange(len(self.ids)), 64):
-            x = self._take(rows, torch.zeros_like(rows)).cpu().double()  # Apple's GPUs have none
+            x = (
+                self._take(rows, torch.zeros_like(rows)).cpu().double()
+            )  # Apple's GPUs have no float64
             total += torch.stack([x.sum(dim=(0, 2)), x.square().sum(dim=(0, 2))])
         mean_, square = total / (len(self.ids) * self.features.n_frames)
         std = (square - mean_.square()).clamp(min=0).sqrt().clamp(min=1e-3)
         return mean_.float().to(self.device), std.float().to(self.device)
 
     def _labels(self, rows: Tensor, variants: Tensor) -> Tensor:
-        """(B, K); of what is mixed those of both: a tag applies where one of the two has it."""
+        """(B, K); for mixed sounds the labels of both: a tag applies if one of them has it."""
         labels = self.labels[rows.to(self.device)]
         partners = self.partners[variants, rows]  # (B,)
         mixed = (partners >= 0).nonzero().squeeze(1)
@@ -81,11 +83,11 @@ class Examples:
         return labels
 
     def _joined(self, one: Tensor, other: Tensor) -> Tensor:
-        """(B, K) and (B, K) probabilities -> those of both sounds at once."""
+        """(B, K) and (B, K) probabilities -> (B, K) those of both sounds at once."""
         return torch.where(self.ended, one * other, 1 - (1 - one) * (1 - other))
 
     def _find_partners(self) -> Tensor:
-        """(variants, n) -> the row that each example is mixed with; -1: it is mixed with none."""
+        """(variants, n) rows that each example is mixed with; -1 for none."""
         rows = {id_: row for row, id_ in enumerate(self.ids)}
         found = [
             [rows.get(self.features.partners.get((variant, id_), ""), -1) for id_ in self.ids]
@@ -104,7 +106,7 @@ class Examples:
 
 @torch.inference_mode()
 def hear(model: nn.Module, examples: Examples, ranks: Ranks = ALONE) -> NDArray[np.float32]:
-    """(n, K) probabilities of the examples as they are, in their order."""
+    """(n, K) probabilities of the unvaried examples, in their order."""
     mine = slice(ranks.rank, None, ranks.n)
     heard = [
         model(features.float()).sigmoid().cpu()

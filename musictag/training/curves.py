@@ -1,4 +1,4 @@
-"""How a run went, as a picture: an SVG that any browser shows."""
+"""Curves of a run as an SVG that any browser shows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ def svg(
     *,
     steps: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """Panels below each other, title → label → one value per epoch; numbers that cannot be drawn
-    (nan) are left out. Where something else than epochs makes the steps, `steps` names them by
-    title, and the panel begins at zero."""
+    """Draw panels below each other: title → label → one value per epoch. NaN is left out.
+
+    A panel whose title is in `steps` has these steps instead of epochs, and
+    begins at zero.
+    """
     steps = steps or {}
     height = TOP + len(panels) * (HEIGHT + GAP)
     drawn = [

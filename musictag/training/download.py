@@ -1,7 +1,7 @@
-"""A URL → a file, however often the connection breaks on the way.
+"""Download a URL to a file, however often the connection breaks.
 
-What has come is kept beside the file (`partial`), and the next try, or the next
-run, asks for the rest of it.
+An incomplete download is kept beside the file (`partial`), and the next
+attempt, or the next run, asks for the rest.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ from musictag import __version__
 from musictag.errors import DataSetError
 
 ATTEMPTS = 4
-"""Tries in a row that bring nothing new before we give up."""
+"""Attempts in a row without new bytes before giving up."""
 WAIT_S = 1.0
-"""Before the second try; doubled before each further one."""
+"""Seconds before the second attempt; doubled before each further one."""
 TIMEOUT_S = 60.0
+"""Seconds without an answer after which a connection counts as broken."""
 _BLOCK = 2**20
 
 
 def partial(path: Path) -> Path:
-    """Where a file is while it is not whole."""
+    """Where a file is kept until it is complete."""
     return path.with_name(f".{path.name}.part")
 
 
 def fetch(url: str, path: Path, *, tell: Callable[[int, int | None], None]) -> None:
-    """Download to `path`, which is there when it is whole and not before.
+    """Download to `path`, which exists once it is complete and not before.
 
-    `tell` hears how many bytes there are, of how many (None: the server does
-    not say, and then a cut connection looks like the end). DataSetError when
-    the server refuses, or when ATTEMPTS tries in a row bring nothing new.
+    `tell` is called with the bytes downloaded and their total (None: the server
+    does not say, and a broken connection then looks like the end). Raises
+    DataSetError when the server refuses, or after ATTEMPTS attempts in a row
+    without new bytes.
     """
     kept = partial(path)
     failures = 0
@@ -61,7 +63,7 @@ def fetch(url: str, path: Path, *, tell: Callable[[int, int | None], None]) -> N
 
 
 def size(url: str) -> int | None:
-    """How long the file is, None where the server does not say; DataSetError as from `fetch`."""
+    """The size of the file in bytes; None if the server does not say. Raises as `fetch` does."""
     for failures in range(1, ATTEMPTS + 1):
         try:
             with _opened(url, method="HEAD") as response:
@@ -77,7 +79,7 @@ def size(url: str) -> int | None:
 
 
 def _go_on(url: str, kept: Path, tell: Callable[[int, int | None], None]) -> int | None:
-    """Append what is missing, until the connection ends; the file's whole length if known."""
+    """Append what is missing until the connection ends; returns the total length if known."""
     done = _length(kept)
     headers = {"Range": f"bytes={done}-"} if done else {}
     try:
@@ -88,14 +90,14 @@ def _go_on(url: str, kept: Path, tell: Callable[[int, int | None], None]) -> int
         total = _number((error.headers["Content-Range"] or "").rpartition("/")[2])
         if total == done:
             return total
-        kept.unlink()  # of another file, as it seems
+        kept.unlink()  # it seems to be of another file
         return _go_on(url, kept, tell)
     with opened as response:
         place = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers["Content-Range"] or "")
         goes_on = response.status == http.client.PARTIAL_CONTENT and place and done == int(place[1])
         if goes_on and place:
             total = _number(place[2])
-        else:  # this server only tells it from the beginning
+        else:  # this server cannot continue a download
             done, total = 0, _number(response.headers["Content-Length"])
         with kept.open("ab" if done else "wb") as file:
             while block := response.read(_BLOCK):
@@ -113,7 +115,7 @@ def _opened(url: str, *, method: str = "GET", **headers: str) -> Any:
 
 
 def _check_refusal(url: str, error: Exception) -> None:
-    """A server that has answered no will not answer yes a second later; a busy one may."""
+    """Raise if the server refuses for good; a busy one may answer a second later."""
     if isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code != 429:
         raise DataSetError(f"{url}: the server says {error.code} {error.reason}") from error
 

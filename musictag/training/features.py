@@ -1,15 +1,14 @@
-"""Front-end features, computed once and kept: examples -> (C, T) float16 on disk.
+"""Front-end features, computed once and kept on disk: examples -> (C, T) float16.
 
     DIRECTORY/<front end>/index.json         what is where, and from which audio
     DIRECTORY/<front end>/v000-00000-….npy  (≤ 128, C, T) float16: one shard
     DIRECTORY/<front end>/noise.npy         (N_NOISES, C, T) float16: of `augment.noises`
 
-Variant 0 of an example is its music as it is; there are further `variants` of
-training examples only. A shard is written whole and renamed
-into place, so a run killed at any time loses one shard's work. A shard is used
-again while front end, examples and audio are the same; where the audio is not
-there at all (features copied to a machine that only trains) the index is
-believed.
+Variant 0 of an example is its plain sound; only training examples have further
+`variants`. A shard is written whole and renamed into place, so a run that is
+killed loses one shard's work. A shard is reused while front end, examples and
+audio are the same. Where there is no audio at all (features copied to a machine
+that only trains) the index is trusted.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ Tell = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Shard:
-    """Some examples' features in one file. `audio` is None where the audio was not there."""
+    """Features of some examples in one file. `audio` holds digests, None without audio."""
 
     file: str
     variant: int
@@ -54,7 +53,7 @@ class Shard:
     partners: tuple[str, ...] = ()  # ids that these are mixed with, in a mixed variant
 
     def holds(self, wanted: Shard) -> bool:
-        """Whether these are the features of that; absent audio cannot have changed."""
+        """Whether these are the features that are wanted; absent audio counts as unchanged."""
         same = ("variant", "ids", "partners")
         return all(getattr(self, name) == getattr(wanted, name) for name in same) and all(
             now is None or then == now for then, now in zip(self.audio, wanted.audio, strict=True)
@@ -88,7 +87,7 @@ class Features:
         _, self.n_coefficients, self.n_frames = self._open(any_file).shape
 
     def read(self, ids: Sequence[str], variants: Sequence[int] | None = None) -> Tensor:
-        """(n, C, T) float16, each example in its variant; by default as it is."""
+        """(n, C, T) float16, each example in its variant; by default the plain one."""
         features = np.empty((len(ids), self.n_coefficients, self.n_frames), dtype=np.float16)
         rows: dict[str, list[tuple[int, int]]] = {}  # file → (row there, row here)
         for i, example in enumerate(ids):
@@ -101,7 +100,7 @@ class Features:
         return torch.from_numpy(features)
 
     def noise(self) -> Tensor | None:
-        """(N_NOISES, C, T) float16, where that was computed."""
+        """(N_NOISES, C, T) float16, or None if it was not computed."""
         if not (self.directory / NOISE).exists():
             return None
         return torch.from_numpy(np.array(self._open(NOISE)))
@@ -121,10 +120,10 @@ def prepare(
     workers: int | None = None,
     tell: Tell | None = None,
 ) -> Features:
-    """Compute what is not there yet and open the rest.
+    """Compute the features that are missing and open them all.
 
-    Examples whose audio cannot be read are in `Features.broken`, with the
-    reason, and nowhere else. `tell` hears how many rows are done, of how many.
+    Undecodable examples are in `Features.broken`, with the reason, and nowhere
+    else. `tell` is called with the number of rows done and their total.
     """
     directory = place(directory, front_end)
     directory.mkdir(parents=True, exist_ok=True)
@@ -164,7 +163,7 @@ def _compute(
     directory: Path,
     device: torch.device,
 ) -> Shard:
-    """Take the shard's examples from the reader and write its file."""
+    """Take the samples of the shard's examples from the reader and write its file."""
     rows = np.zeros(
         (len(shard.ids), scattering.n_coefficients, scattering.n_frames), dtype=np.float16
     )
@@ -205,10 +204,11 @@ def _compute_noise(
 def responses(
     front_end: FrontEnd, scattering: Scattering, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """(1 + N_BANDS, C): how each coefficient moves for 1 dB of gain, and of each octave band.
+    """(1 + N_BANDS, C): how each coefficient changes for 1 dB of gain, overall and per octave band.
 
-    Measured on noise rather than derived, so that it is right for every
-    normalisation with a logarithm; without one no addition is, and all is 0.
+    Measured on noise rather than derived, so that it holds for every
+    normalisation with a logarithm. Without a logarithm a gain is no addition,
+    and all of it is 0.
     """
     if not front_end.normalisation.startswith("log"):
         return torch.zeros(1 + N_BANDS, scattering.n_coefficients)
@@ -220,7 +220,7 @@ def responses(
 
 
 class _Index:
-    """index.json: the shards there are. A change is on disk when `add` returns."""
+    """The list of shards, index.json. A change is on disk when `add` returns."""
 
     def __init__(self, path: Path, front_end: FrontEnd) -> None:
         self.path = path
@@ -264,14 +264,14 @@ class _Index:
 
 
 def place(directory: Path, front_end: FrontEnd) -> Path:
-    """Where under `directory` this front end's features are kept."""
+    """The folder in `directory` for the features of this front end."""
     settings = json.dumps([FORMAT, asdict(front_end)], sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
     return directory / f"{front_end.normalisation}-{digest}"
 
 
 def _shards(dataset: DataSet, kinds: Variants, workers: int | None) -> list[Shard]:
-    """Which rows there should be, and from which audio."""
+    """The shards that are wanted, with digests of their audio."""
     with ThreadPoolExecutor(workers) as pool:
         audio = dict(
             zip(
@@ -304,7 +304,7 @@ def _joined(audio: Mapping[str, str | None], id_: str, other: str | None) -> str
 
 
 def _audio_digest(example: Example) -> str | None:
-    """Identity of the stretch of audio, None where the file cannot be read."""
+    """Digest of the stretch of audio; None if the file cannot be read."""
     try:
         content = example.path.read_bytes()
     except OSError:

@@ -1,11 +1,10 @@
 """One training run in several processes, as torchrun starts them.
 
-Every rank goes through the same steps with the same weights, draws the same
-examples in the same order and augments them alike; each hears its share of a
-batch, and the gradients are added up. So a model does not depend on the number
-of ranks, but for rounding and for dropout, which every rank draws apart. What is
-made once (features, checkpoints, the record) the first rank makes, and it alone
-speaks.
+All ranks take the same steps with the same weights, draw the same examples in
+the same order and augment them alike. Each one hears its share of a batch, and
+the gradients are added up. So the model does not depend on the number of ranks,
+except for rounding and for dropout, which each rank draws on its own. The first
+rank alone makes features, checkpoints and the record, and reports progress.
 """
 
 from __future__ import annotations
@@ -28,33 +27,33 @@ from musictag.errors import MusictagError, UsageError
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=7)
-"""For what the first rank does alone: features may take hours. That it has died is seen at once."""
+"""How long ranks wait for the first one's work, such as features. They notice if it dies."""
 SILENCE_S = 10.0
-"""For so long the first rank has the word, when all come to an end at the same error."""
+"""Seconds that other ranks wait before they report an error that the first rank has as well."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among the `n` of its run."""
+    """One of the `n` processes of a run."""
 
     rank: int = 0
     n: int = 1
-    waiting: dist.ProcessGroup | None = None  # for all but gradients
+    waiting: dist.ProcessGroup | None = None  # the group for everything except gradients
 
     @property
     def first(self) -> bool:
         return self.rank == 0
 
     def share(self, n_examples: int) -> tuple[slice, float]:
-        """Which examples of a batch are heard here, and how much their mean weighs in its mean.
+        """The examples of a batch that this rank hears, and the weight of their mean loss.
 
-        At least one: where there are fewer than ranks, some are heard for a weight of 0.
+        At least one example: with fewer examples than ranks, some are heard with a weight of 0.
         """
         start, end = (n_examples * rank // self.n for rank in (self.rank, self.rank + 1))
         return slice(start, max(end, start + 1)), (end - start) / n_examples
 
     def add_up(self, loss: Tensor, parameters: Iterable[nn.Parameter]) -> Tensor:
-        """The sum of all ranks' losses; their gradients become their sums, the same everywhere."""
+        """Add up the losses and gradients of all ranks; returns the loss, sets the gradients."""
         if self.n == 1:
             return loss
         gradients = [p.grad for p in parameters if p.grad is not None]
@@ -67,7 +66,7 @@ class Ranks:
         return total.squeeze()
 
     def once(self, work: Callable[[], T]) -> T:
-        """What the first rank's work gives, with all cores for it; the others wait."""
+        """Let the first rank do the work with all cores; all ranks return its result."""
         if self.n == 1:
             return work()
         box: list[T | None] = [None]
@@ -81,7 +80,7 @@ class Ranks:
         return box[0]  # type: ignore[return-value]  # it has come
 
     def gather(self, mine: list[T]) -> list[T]:
-        """All of a list of which each rank made every n-th, beginning with its own number."""
+        """The whole list of which each rank has every n-th item, starting with its own number."""
         if self.n == 1:
             return mine
         lists: list[list[T]] = [[]] * self.n
@@ -97,7 +96,7 @@ ALONE = Ranks()
 
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[Ranks]:
-    """The ranks that torchrun started, once they have found each other; without it, one."""
+    """The ranks that torchrun started, once they are connected; a single one without torchrun."""
     n = _n()
     if n == 1:
         yield ALONE
@@ -121,7 +120,7 @@ def joined(device: str) -> Iterator[Ranks]:
 
 
 def own_device(name: str) -> str:
-    """This rank's device, where `name` is that of all. UsageError if there is not one for each."""
+    """This rank's device, given the name for all. UsageError if there are too few devices."""
     if _n() == 1 or name == "cpu":
         return name
     if name != "cuda":

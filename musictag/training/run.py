@@ -29,8 +29,9 @@ from musictag.errors import DataSetError, MusictagError, UsageError
 from musictag.hearing import checkpoint
 from musictag.hearing.checkpoint import Checkpoint
 from musictag.hearing.network.recurrent import Tagger, flush_subnormals, initialise, n_parameters
-from musictag.training import augment, labels, record, start
+from musictag.training import augment, labels, record, start, state
 from musictag.training.batches import Examples, hear
+from musictag.training.chance import own_chance, seed
 from musictag.training.dataset import DataSet
 from musictag.training.features import Features
 from musictag.training.ranks import ALONE, Ranks
@@ -42,12 +43,6 @@ from musictag.training.thresholds import fit, n_decided_otherwise
 from musictag.vocabulary import Vocabulary, for_tags
 
 log = logging.getLogger(__name__)
-
-STATE = "state.pt"
-PLACES = ("dataset", "output", "features", "name", "half", "start", "teachers")
-"""Settings that say where things are, and may be others when a run is resumed."""
-MEANS = ("device", "workers", "resume", "save_every_s")
-"""Settings that say by what means it runs, and may be others as well."""
 
 
 class Run:
@@ -68,7 +63,7 @@ class Run:
         self.dataset = dataset
         self.vocabulary = for_tags(dataset.tags)
         self.device = torch.device(settings.device)
-        self.commit = record.commit()  # now: the checkout may move on while this runs
+        self.commit = record.commit()  # read now, because the checkout may change during the run
         self.broken = features.broken
         self.rows = {
             split: [r for r in dataset.rows(split) if dataset.examples[r].id not in features.broken]
@@ -111,7 +106,7 @@ class Run:
             torch.set_float32_matmul_precision("high")
 
     def _targets(self) -> labels.Labels:
-        """What the training examples are to be heard as: (n, K)."""
+        """Labels that the training examples are taught with: (n, K)."""
         targets = self.dataset.labels[self.rows["train"]]
         if self.teachers:
             opinions = [self._opinion(teacher) for teacher in self.teachers]
@@ -134,29 +129,26 @@ class Run:
     # begin, epoch, save, finish: in this order
 
     def begin(self) -> None:
-        """From the first epoch, or from where a run with the same settings stopped."""
+        """Start at the first epoch, or where a run with the same settings stopped."""
         self.ranks.once(self._begin)
         if self.ranks.n > 1:
-            self._restore(self._read(io.BytesIO(self.ranks.once(self._packed))))
+            packed = self.ranks.once(lambda: state.packed(self))
+            state.restore(self, state.read(self, io.BytesIO(packed)))
 
     def _begin(self) -> None:
-        path = self.settings.output / STATE
+        path = self.settings.output / state.STATE
         if self.settings.resume and path.exists():
-            state = self._read(path)
-            before, now = state["settings"], self._identity()
-            different = [name for name in now if before.get(name) != now[name]]
-            if different:
-                raise UsageError(
-                    f"{path} is from a run with another {', '.join(different)}: "
-                    "use the same settings, or begin anew without resume"
-                )
-            self._restore(state)
+            kept = state.read(self, path)
+            state.check(self, kept, path)
+            state.restore(self, kept)
             return
-        _seed(self.settings.seed, 0)
+        seed(self.settings.seed, 0)
         initialise(self.model)
         self.model.mean, self.model.std = self.training.moments()
         prior = self.training.labels.mean(dim=0).clamp(1e-3, 1 - 1e-3)
-        self.model.output.bias.data = prior.logit()  # begin by saying what is common
+        self.model.output.bias.data = (
+            prior.logit()
+        )  # to begin with, each tag is as likely as it is common
         if self.start:
             start.take_weights(self.model, self.start, self.dataset.tags)
         self.average.load_state_dict(self.model.state_dict())
@@ -170,13 +162,13 @@ class Run:
         return 0 < settings.patience <= n - best
 
     def epoch(self) -> EpochResult:
-        """Every training example once, then the averaged weights on validation.
+        """Learn every training example once, then score the averaged weights on validation.
 
-        Validation wants what training teaches: genres by people count there as much.
+        Validation labels are moved by what people said, like those of training.
         """
         began = time.monotonic()
         number = len(self.history) + 1
-        _seed(self.settings.seed, number)
+        seed(self.settings.seed, number)
         self.model.train()
         losses = [
             self.step(features, targets) * len(targets)
@@ -206,7 +198,7 @@ class Run:
         return result
 
     def step(self, features: Tensor, targets: Tensor) -> Tensor:
-        """One batch: (B, C, T) float16 and (B, K) -> its loss; the weights have moved."""
+        """Learn one batch, (B, C, T) float16 and (B, K), and return its loss."""
         settings = self.settings
         features, targets = self._augmented(features.float(), targets)
         mine, weight = self.ranks.share(len(targets))
@@ -233,7 +225,7 @@ class Run:
         return loss
 
     def _augmented(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, T) and (B, K) -> the same, varied by chance."""
+        """(B, C, T) and (B, K) -> the same, varied at random."""
         asked_for = self.settings.augmentations
         if "shift" in asked_for:
             features = augment.shift(features)
@@ -251,17 +243,17 @@ class Run:
 
     @contextlib.contextmanager
     def _own_dropout(self) -> Iterator[None]:
-        """Chance as this rank's own in this step; what is drawn afterwards is the same in all."""
+        """Random numbers of this rank alone; afterwards all ranks draw the same again."""
         if self.ranks.n == 1:
             yield
             return
         with own_chance(self.device):
-            _seed(self.settings.seed, -1 - (self.n_steps * self.ranks.n + self.ranks.rank))
+            seed(self.settings.seed, -1 - (self.n_steps * self.ranks.n + self.ranks.rank))
             yield
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Exponential average of the weights; a short memory at first, when they still run."""
+        """Update the exponential average of the weights, whose memory is short at first."""
         keep = min(self.settings.averaging, self.n_steps / (self.n_steps + 10))
         torch._foreach_lerp_(
             list(self.average.parameters()), list(self.model.parameters()), 1 - keep
@@ -282,56 +274,16 @@ class Run:
         )
 
     def save(self) -> None:
-        """The run record always, the state when the last one is old enough."""
+        """Write the record, and the state if the last one is old enough."""
         record.write(self.settings.output, self._record({}), self.history)
         if time.monotonic() - self.saved_at < self.settings.save_every_s:
             return
-        with replacing(self.settings.output / STATE) as temporary:
-            torch.save(self._state(), temporary)
+        with replacing(self.settings.output / state.STATE) as temporary:
+            torch.save(state.of(self), temporary)
         self.saved_at = time.monotonic()
 
-    def _state(self) -> dict[str, Any]:
-        return {
-            "settings": self._identity(),
-            "history": [asdict(result) for result in self.history],
-            "n_steps": self.n_steps,
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "kept": self.kept,
-        }
-
-    def _packed(self) -> bytes:
-        content = io.BytesIO()
-        torch.save(self._state(), content)
-        return content.getvalue()
-
-    def _read(self, state: Path | io.BytesIO) -> dict[str, Any]:
-        read: dict[str, Any] = torch.load(state, map_location=self.device, weights_only=True)
-        return read
-
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        self.history = [EpochResult(**result) for result in state["history"]]
-        self.n_steps = state["n_steps"]
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.kept = {name: tensor.cpu() for name, tensor in state["kept"].items()}
-
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a run to go on."""
-        settings = asdict(self.settings)
-        fixed = {k: v for k, v in settings.items() if k not in (*PLACES, *MEANS)}
-        return {
-            **fixed,
-            "started from": self.start.digest if self.start else None,
-            "taught by": [teacher.digest for teacher in self.teachers],
-            "data": self.dataset.digest(),
-            "broken": sorted(self.broken),
-        }
-
     def finish(self) -> Path:
-        """The epoch that counts, with thresholds chosen on validation, as a checkpoint."""
+        """Make a checkpoint of the epoch that counts, with thresholds chosen on validation."""
         self.average.load_state_dict(self.kept)
         flush_subnormals(self.average)
         heard = hear(self.average, self.validation)
@@ -355,7 +307,7 @@ class Run:
             half=half,
         )
         record.write(self.settings.output, self._record(outcome), self.history)
-        (self.settings.output / STATE).unlink(missing_ok=True)
+        (self.settings.output / state.STATE).unlink(missing_ok=True)
         return directory
 
     def _halved(self, heard: NDArray[np.float32], vocabulary: Vocabulary) -> bool:
@@ -389,12 +341,3 @@ class Run:
             "history": [asdict(result) for result in self.history],
             **outcome,
         }
-
-
-def own_chance(device: torch.device) -> contextlib.AbstractContextManager[None]:
-    """Inside, torch's random state is another; afterwards it is what it was."""
-    return torch.random.fork_rng([device] if device.type == "cuda" else [])
-
-
-def _seed(seed: int, epoch: int) -> None:
-    torch.manual_seed(seed * 1_000_003 + epoch)

@@ -17,20 +17,22 @@ import torch
 
 from musictag.errors import UsageError
 from musictag.hearing import checkpoint
+from musictag.training.chance import own_chance
 from musictag.training.dataset import DataSet
 from musictag.training.datasets import open_dataset
 from musictag.training.features import Features, prepare
 from musictag.training.ranks import ALONE, Ranks
 from musictag.training.record import EpochResult
-from musictag.training.run import STATE, Run, own_chance
+from musictag.training.run import Run
 from musictag.training.settings import TrainSettings
+from musictag.training.state import STATE
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class FeatureProgress:
-    """So many rows of features are there, of so many."""
+    """How many rows of features are done, of how many."""
 
     done: int
     total: int
@@ -40,10 +42,10 @@ Tell = Callable[["DataSet | FeatureProgress | EpochResult"], None]
 
 
 def train(settings: TrainSettings, *, tell: Tell | None = None, ranks: Ranks = ALONE) -> Path:
-    """Make a model from a data set; returns the checkpoint's directory.
+    """Train a model on a data set and return the directory of its checkpoint.
 
-    `tell` hears how it goes, one value at a time: what there is to learn from,
-    its features, then the epochs. Of several ranks, only the first one's does.
+    `tell` is called, in the first rank only, with what happens: the data set
+    once, the progress of its features, then each epoch.
     """
     if tell is None or not ranks.first:
         tell = lambda _: None  # noqa: E731
@@ -62,7 +64,7 @@ def train(settings: TrainSettings, *, tell: Tell | None = None, ranks: Ranks = A
 
 
 def _finished_before(settings: TrainSettings) -> bool:
-    """Whether there is nothing left to do; a run's work is never overwritten by another."""
+    """Whether there is nothing left to do. UsageError if the output holds another run."""
     state, model = settings.output / STATE, settings.output / "model" / checkpoint.CONFIG
     if settings.resume:
         return model.exists() and not state.exists()

@@ -18,7 +18,8 @@ from pathlib import Path
 import sounds
 from waits import join
 
-from musictag.training.magnatagatune import ANNOTATIONS, BROKEN, CLIP_INFO, PARTS, TAGS
+from musictag.training.archive import PARTS
+from musictag.training.magnatagatune import ANNOTATIONS, BROKEN, CLIP_INFO, TAGS
 
 FOLDERS = "0123456789abcdef"
 OTHERS = ("singer", "duet")

@@ -23,11 +23,12 @@ from musictag.errors import DataSetError
 from musictag.hearing import checkpoint
 from musictag.hearing.network.architecture import Architecture
 from musictag.report.progress import Progress
-from musictag.training import download, magnatagatune
+from musictag.training import archive, download, magnatagatune
+from musictag.training.archive import PARTS
 from musictag.training.dataset import DataSet
 from musictag.training.datasets import open_dataset
 from musictag.training.evaluate import evaluate
-from musictag.training.magnatagatune import ANNOTATIONS, BROKEN, CLIP_INFO, PARTS, TAGS
+from musictag.training.magnatagatune import ANNOTATIONS, BROKEN, CLIP_INFO, TAGS
 from musictag.training.settings import TrainSettings
 from musictag.training.train import train
 
@@ -115,7 +116,7 @@ def test_another_list_of_frequent_tags_is_not_magnatagatune(tmp_path: Path) -> N
 
 ARCHIVE = tuple(PARTS)
 CONNECT, RESOLVE = socket.socket.connect, socket.getaddrinfo
-News = magnatagatune.Beginning | magnatagatune.Fetched | magnatagatune.Unpacked
+News = archive.Beginning | archive.Fetched | archive.Unpacked
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ def place(tmp_path: Path) -> Path:
 
 def fetch(place: Path, server: mtat.Server) -> list[News]:
     news: list[News] = []
-    magnatagatune.fetch(place, source=server.url, tell=news.append)
+    archive.fetch(place, source=server.url, tell=news.append)
     return news
 
 
@@ -174,11 +175,11 @@ def test_what_is_not_there_is_fetched_and_unpacked(server: mtat.Server, place: P
     assert {path.name for path in place.glob("*.*")} >= {ANNOTATIONS, CLIP_INFO, *PARTS}
     assert not list(place.rglob(".*"))
     beginning, *progress = news
-    assert isinstance(beginning, magnatagatune.Beginning)
+    assert isinstance(beginning, archive.Beginning)
     assert (beginning.directory, "CC BY-NC-SA" in beginning.licence) == (place, True)
     last = len(server.files[ARCHIVE[2]])
-    assert magnatagatune.Fetched(ARCHIVE[2], last, last) in progress
-    assert progress[-1] == magnatagatune.Unpacked(len(EXPECTED), len(EXPECTED))
+    assert archive.Fetched(ARCHIVE[2], last, last) in progress
+    assert progress[-1] == archive.Unpacked(len(EXPECTED), len(EXPECTED))
 
 
 def test_what_is_all_there_is_not_asked_for(server: mtat.Server, place: Path) -> None:
@@ -207,12 +208,12 @@ def test_a_cut_download_goes_on_where_it_was(server: mtat.Server, place: Path) -
 
 def test_the_next_run_goes_on_where_a_killed_one_was(server: mtat.Server, place: Path) -> None:
     def die(news: News) -> None:
-        if isinstance(news, magnatagatune.Fetched) and news.name == ARCHIVE[1]:
+        if isinstance(news, archive.Fetched) and news.name == ARCHIVE[1]:
             raise KeyboardInterrupt
 
     server.cuts = [10**9, 10**9, 10**9, 1000]
     with pytest.raises(KeyboardInterrupt):
-        magnatagatune.fetch(place, source=server.url, tell=die)
+        archive.fetch(place, source=server.url, tell=die)
     server.asked.clear()
     fetch(place, server)
     asked = [(name, wanted) for how, name, wanted in server.asked if how == "GET"]
@@ -271,7 +272,7 @@ def test_a_server_that_brings_nothing_is_given_up(server: mtat.Server, place: Pa
 
 def test_without_a_network_that_is_said(this_machine: None, place: Path) -> None:
     with pytest.raises(DataSetError, match=r"is there a network\? .*name resolution"):
-        magnatagatune.fetch(place, source=magnatagatune.SOURCE, tell=lambda _: None)
+        archive.fetch(place, source=archive.SOURCE, tell=lambda _: None)
 
 
 def test_without_room_nothing_is_downloaded(
@@ -301,7 +302,7 @@ def test_unpacking_goes_on_and_no_clip_is_ever_half_there(
     assert whole.items() <= EXPECTED.items()
     news = fetch(place, server)
     n_left = len(EXPECTED) - len(whole)
-    assert news[-1] == magnatagatune.Unpacked(n_left, n_left)
+    assert news[-1] == archive.Unpacked(n_left, n_left)
     assert clips_in(place) == EXPECTED
 
 
@@ -358,7 +359,7 @@ def test_what_is_fetched_is_announced_with_its_licence_and_counted(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(magnatagatune, "SOURCE", server.url)
+    monkeypatch.setattr(archive, "SOURCE", server.url)
     with Progress(sys.stderr) as progress:
         assert datasets_told.fetch(f"mtat:{place}", progress) == place
         datasets_told.say_contents(open_dataset(place), progress)
