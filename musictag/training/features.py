@@ -139,7 +139,8 @@ def prepare(
         if not index.responses.numel():
             index.responses = responses(front_end, scattering, device)
         examples = {example.id: example for example in dataset.examples}
-        reader = read_ahead([examples[id_] for shard in todo for id_ in shard.needed], workers)
+        needed = [examples[id_] for shard in todo for id_ in shard.needed]
+        reader = read_ahead(needed, workers, front_end.n_samples)
         total = sum(len(shard.ids) for shard in wanted)
         left = sum(len(shard.ids) for shard in todo)
         for shard in todo:

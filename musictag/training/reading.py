@@ -14,18 +14,19 @@ from musictag.errors import AudioError, FileError
 from musictag.training.dataset import Example
 
 
-def read_samples(example: Example) -> NDArray[np.float32]:
-    """One segment's samples, decoded and padded as a scan would do it: (SEGMENT_LENGTH,).
+def read_samples(example: Example, n_samples: int | None = None) -> NDArray[np.float32]:
+    """Decode an example as a scan would and pad it: (n_samples,), by default a whole segment.
 
-    Raises AudioError, also where the file ends more than half a second before the example does.
+    Raises AudioError, also if the file ends more than half a second before the example does.
     """
-    # imported here: whoever has the features needs no decoder
+    # imported here, because training on existing features needs no decoder
     from musictag.audio.samples import RATE_HZ, SEGMENT_LENGTH  # noqa: PLC0415
     from musictag.audio.track import Track  # noqa: PLC0415
 
     start = round(example.start_s * RATE_HZ)
-    wanted = min(round(example.duration_s * RATE_HZ), SEGMENT_LENGTH)
-    segment = np.zeros(SEGMENT_LENGTH, dtype=np.float32)
+    length = n_samples or SEGMENT_LENGTH
+    wanted = min(round(example.duration_s * RATE_HZ), length)
+    segment = np.zeros(length, dtype=np.float32)
     position = 0
     for block in Track(example.path).samples():
         first, last = max(start, position), min(start + wanted, position + len(block))
@@ -41,13 +42,13 @@ def read_samples(example: Example) -> NDArray[np.float32]:
 
 
 def read_ahead(
-    examples: Sequence[Example], workers: int | None = None
+    examples: Sequence[Example], workers: int | None = None, n_samples: int | None = None
 ) -> Iterator[NDArray[np.float32] | FileError]:
-    """The examples' samples in order, decoded in threads a little ahead; errors as values."""
+    """Yield the samples of examples in order, decoded ahead in threads; errors come as values."""
 
     def read(example: Example) -> NDArray[np.float32] | FileError:
         try:
-            return read_samples(example)
+            return read_samples(example, n_samples)
         except FileError as error:
             return error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,8 +95,8 @@ class TrainSettings:
 
 def layers_of(text: str) -> tuple[int, ...]:
     """The layers that `2` or `0-3` on the command line means."""
-    first, _, last = text.partition("-")
-    numbers = (first, last or first)
-    if not all(number.isdecimal() for number in numbers) or int(first) > int(numbers[1]):
+    found = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if first > last:
         raise UsageError(f"layers are {text!r}, must be a number or a range such as 0-3")
-    return tuple(range(int(first), int(numbers[1]) + 1))
+    return tuple(range(first, last + 1))

@@ -1,9 +1,9 @@
 """Training: data, step, evaluation, checkpoint.
 
-OUTPUT/run.json     what was asked, with what, and how it went, epoch by epoch
-OUTPUT/curves.svg   the same to look at
-OUTPUT/state.pt     all that the next epoch needs; goes when training is done
-OUTPUT/model/       the checkpoint, once there is one
+- OUTPUT/run.json: settings, versions and scores, epoch by epoch
+- OUTPUT/curves.svg: the scores as curves
+- OUTPUT/state.pt: what the next epoch needs; deleted when training is done
+- OUTPUT/model/: the checkpoint
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ def test_an_example_is_its_stretch_padded_to_a_segment(tmp_path: Path) -> None:
     expected[: 20 * 16_000] = noise[160_000:480_000, 0]
     np.testing.assert_allclose(stretch(10, 20), expected, atol=1e-4)  # 16 bits
     np.testing.assert_allclose(stretch(0, 40), noise[:464_000, 0], atol=1e-4)  # a segment at most
+    first = read_samples(Example("a", path, 10, 20, "a", "train"), 1000)
+    np.testing.assert_array_equal(first, stretch(10, 20)[:1000])  # for a shorter front end
     assert not stretch(30, 10.3)[160_000:].any()  # tables round: a little less is all right
     with pytest.raises(AudioError, match=r"ends at 40.0 s, before example a does"):
         stretch(20, 21)
