@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import stat
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from musictag.stores.cache import Cache, StoredHearing
 
 if TYPE_CHECKING:
     from musictag.hearing.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
 
 HEARING = 1
 """Version of how audio is decoded and cut into segments. Raise it when the same audio and
@@ -39,8 +42,10 @@ class Known:
 
     def __init__(self, cache: Cache, checkpoint: Checkpoint, *, segments: int | None) -> None:
         self._cache = cache
+        self._name, self._digest = checkpoint.name, checkpoint.digest
         self._n_tags = len(checkpoint.tags)
-        self._key = f"{HEARING}:{checkpoint.digest}:{segments or 'all'}"
+        self._is_new: bool | None = None
+        self._key = f"{HEARING}:{self._digest}:{segments or 'all'}"
         self._key_of_damage = f"{self._key}:{_decoders()}"
         self._keys = (self._key, self._key_of_damage)
         self._reader = f"{READING}:{_version('mutagen')}"
@@ -53,11 +58,25 @@ class Known:
         if known is None:
             return File(now)
         hearing = self._plausible(known.heard)
+        if hearing is None and self._is_new is None:
+            self._note_new_model(known.content)
         return File(now, known.content, known.fields, hearing, is_stored=known.complete)
 
     def hearing(self, content: bytes) -> StoredHearing | None:
         """What was heard in this sound, whichever file it was in."""
         return self._plausible({key: self._cache.heard(content, key) for key in self._keys})
+
+    def _note_new_model(self, content: bytes) -> None:
+        """Say once that a library which another model has heard is heard again."""
+        models = {key.split(":")[1] for key in self._cache.keys(content) if key.count(":") > 1}
+        if not models:
+            return
+        self._is_new = self._digest not in models
+        if self._is_new:
+            log.warning(
+                "%s is a new model here: what another one heard is heard again, this once",
+                self._name,
+            )
 
     def _plausible(self, stored: Mapping[str, StoredHearing | None]) -> StoredHearing | None:
         """The hearing that this model can have had: the cache may be damaged."""

@@ -183,6 +183,11 @@ class Cache:
         )
         return _restored(*rows[0]) if rows else None
 
+    def keys(self, content: bytes) -> list[str]:
+        """The keys under which something was heard in this sound before this run."""
+        rows = self._rows("SELECT key FROM heard WHERE digest = ?", (content,), ("", None))
+        return [key for (key,) in rows if isinstance(key, str)]
+
     def remember_heard(self, content: bytes, key: str, heard: StoredHearing) -> None:
         packed = _packed(heard.probabilities)
         values = (content, key, heard.duration_s, packed, heard.code, heard.message)
