@@ -42,8 +42,9 @@ from musictag.hearing import checkpoint
 from musictag.metadata import Snapshot
 from musictag.scan.job import File, Job
 from musictag.scan.known import Known
-from musictag.stores.cache import Cache, StoredFields, StoredHearing
+from musictag.stores.cache import Cache
 from musictag.stores.journal import Journal
+from musictag.stores.stored import StoredFields, StoredHearing
 from musictag.training import curves
 
 MODEL = "scat-5l-512h-gru"

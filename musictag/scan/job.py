@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from musictag.outcome import Problem
-from musictag.stores.cache import StoredFields, StoredHearing
+from musictag.stores.stored import StoredFields, StoredHearing
 
 
 @dataclass(frozen=True)

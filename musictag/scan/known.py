@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from musictag.audio.decoder import FATAL
 from musictag.errors import FileError
 from musictag.scan.job import File, Job
-from musictag.stores.cache import Cache, StoredHearing
+from musictag.stores.cache import Cache
+from musictag.stores.stored import StoredHearing
 
 if TYPE_CHECKING:
     from musictag.hearing.checkpoint import Checkpoint

@@ -13,7 +13,7 @@ from musictag.audio.decoder import FATAL
 from musictag.audio.digest import file_digest
 from musictag.errors import FileError
 from musictag.scan.known import DAMAGES, SILENCES, Known
-from musictag.stores.cache import StoredFields, StoredHearing
+from musictag.stores.stored import StoredFields, StoredHearing
 
 if TYPE_CHECKING:
     from musictag.scan.job import Job

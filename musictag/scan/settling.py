@@ -15,7 +15,7 @@ from musictag.scan import writing
 from musictag.scan.job import File, Job
 from musictag.scan.known import DAMAGES, Known, stat_of
 from musictag.scan.reading import read_fields
-from musictag.stores.cache import StoredHearing
+from musictag.stores.stored import StoredHearing
 from musictag.vocabulary import NOT_MUSIC
 
 if TYPE_CHECKING:

@@ -1,24 +1,20 @@
-"""What was heard, remembered: an unchanged library is not decoded twice.
+"""The cache: an unchanged library is not decoded twice.
 
-Two tables. `content` knows a file by its path, size and modification time and
-gives the digest of its audio, and the tags that were in it; `heard` gives what
-a checkpoint heard in that audio. So a moved or retagged file costs one reading,
-an untouched one is not even opened (but for its tags, where the system does not
-tell when it was changed).
+There are two tables. `content` identifies a file by its path, size and modification time, and holds
+the digest of its sound and the values of its fields; `heard` holds what a checkpoint heard in that
+sound. So a moved or retagged file costs one reading, and an untouched one is not even opened
+(except for its fields, where the system does not tell when it was changed).
 
-What is remembered in quick succession goes to the file together, with the first
-that comes half a second later: a kill costs that much hearing, and other
-processes wait for an instant.
+Rows that are remembered in quick succession are written together, with the first one that comes
+half a second later. A kill costs that much hearing, and other processes wait only for an instant.
 
-The cache is a comfort and never a reason to stop: whatever goes wrong with it
-(no room, no right to write, a damaged file) is said once and the scan goes on
-without it. A damaged or foreign file is set aside and a new one begun; a
-damaged row is not remembered.
+The cache is a convenience and never a reason to stop: whatever goes wrong with it (no room, no
+permission, a damaged file) is reported once, and the scan goes on without it. A damaged or foreign
+file is set aside and a new one is begun; a damaged row is ignored.
 """
 
 from __future__ import annotations
 
-import array
 import contextlib
 import json
 import logging
@@ -28,12 +24,12 @@ import sqlite3
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from musictag.stores import database
+from musictag.stores.stored import StoredFields, StoredFile, StoredHearing
 
 log = logging.getLogger(__name__)
 
@@ -58,50 +54,9 @@ SCHEMA = database.Schema(
 
 _SYSTEM = os.name
 _DELAY_S = 0.5
-"""Between two transactions; who remembers less often has each row on the disk at once."""
+"""Least time between two transactions, in seconds. Rarer rows are written at once."""
 _MOST = 1000
-"""Rows that wait for one."""
-
-
-@dataclass(frozen=True)
-class StoredHearing:
-    """What a checkpoint heard in one track, or why it heard nothing."""
-
-    duration_s: float
-    probabilities: tuple[float, ...]
-    """Track level, in the order of the checkpoint's tags; empty when there was nothing to hear."""
-    code: str = ""
-    """Why there was nothing to hear, for programs: an error code; empty when there was."""
-    message: str = ""
-    """The same for people."""
-
-    def __post_init__(self) -> None:
-        """Probabilities are rounded as they are stored: a fresh one equals a remembered one."""
-        object.__setattr__(self, "probabilities", tuple(array.array("f", self.probabilities)))
-
-
-@dataclass(frozen=True)
-class StoredFields:
-    """What stood in a file's fields, or why it has none that could be written."""
-
-    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    code: str = ""
-    """For programs; empty when it can be tagged."""
-    message: str = ""
-    """The same for people."""
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """What is remembered of a file that has not changed."""
-
-    content: bytes
-    """Digest of its audio."""
-    fields: StoredFields | None
-    heard: Mapping[str, StoredHearing]
-    """What was heard in this audio, for the keys that were asked for."""
-    complete: bool = True
-    """Of the tags no more could be remembered."""
+"""Most rows that wait for a transaction."""
 
 
 class Cache:
@@ -128,8 +83,8 @@ class Cache:
     ) -> StoredFile | None:
         """All that is remembered of an unchanged file; None for one that is new or changed.
 
-        `reader` names what reads tags: those that another one read are not given.
-        Nor are those of a file of which its system does not tell when it changed.
+        `reader` names what reads fields; fields that another reader has read are left out. So are
+        those of a file if its system does not tell when it changed.
         """
         name, size, mtime_ns = _seen(path, stat)
         changed = _changed(stat)
@@ -150,7 +105,7 @@ class Cache:
         return StoredFile(content, fields, known, complete=fields is not None or changed is None)
 
     def content(self, path: Path, stat: os.stat_result) -> bytes | None:
-        """Digest of the audio in an unchanged file; None for one that is new or changed."""
+        """Digest of the sound in an unchanged file; None for one that is new or changed."""
         known = self.known(path, stat, "", ())
         return None if known is None else known.content
 
@@ -163,9 +118,9 @@ class Cache:
         *,
         reader: str = "",
     ) -> None:
-        """What is in the file from now on, instead of what was known of this path before.
+        """Remember what is in a file, instead of what was remembered of this path before.
 
-        `stat` is from before the tags were read.
+        `stat` must be from before the fields were read.
         """
         seen, changed = _seen(path, stat), _changed(stat)
         text = None
@@ -174,7 +129,7 @@ class Cache:
         self._remember(_CONTENT, seen[0], (*seen, content, changed, reader, text))
 
     def heard(self, content: bytes, key: str) -> StoredHearing | None:
-        """What was heard in this audio; `key` names the checkpoint and how much it heard."""
+        """What was heard in this sound; `key` names the checkpoint and how much it heard."""
         rows = self._rows(
             "SELECT duration_s, probabilities, code, message FROM heard "
             "WHERE digest = ? AND key = ?",
@@ -194,7 +149,7 @@ class Cache:
         self._remember(_HEARD, (content, key), values)
 
     def flush(self) -> None:
-        """All that is remembered is in the file, where a kill does not reach it."""
+        """Write everything to the file, where a kill does not reach it."""
         with self._one_at_a_time:
             self._write()
 
@@ -214,7 +169,7 @@ class Cache:
     def _rows(
         self, statement: str, values: tuple[object, ...], waiting: tuple[str, object]
     ) -> list[tuple[Any, ...]]:
-        """What the file says, after it was told the row that is `waiting` and may be the answer."""
+        """Ask the file, after writing the row that is `waiting` if that may be the answer."""
         with self._one_at_a_time:
             if waiting in self._waiting:
                 self._write()
@@ -232,7 +187,7 @@ class Cache:
                 self._write()
 
     def _write(self) -> None:
-        """The waiting rows, into the file; into the one begun anew if it is damaged."""
+        """Write the waiting rows to the file, or to a new one if it turns out to be damaged."""
         rows, self._waiting = self._waiting, {}
         for _attempt in range(2 if rows else 0):
             with self._or_go_on_without():
@@ -245,7 +200,10 @@ class Cache:
 
     @contextlib.contextmanager
     def _or_go_on_without(self) -> Iterator[None]:
-        """OperationalError is sqlite3's word for locked, full, read-only, I/O."""
+        """Give the cache up, with a warning, if its file cannot be used.
+
+        sqlite3 raises OperationalError when it is locked, full or read-only, and for I/O errors.
+        """
         try:
             yield
         except (sqlite3.DatabaseError, OSError) as error:
@@ -257,7 +215,7 @@ class Cache:
             if opened is not None:
                 with contextlib.suppress(sqlite3.Error):
                     opened.close()
-            # A second time it is not the file that is at fault, but the disk.
+            # If a new file is damaged as well, the disk is at fault.
             if database.is_damage(error) and self._path is not None and not self._begun_anew:
                 self._begun_anew = True
                 with contextlib.suppress(OSError, sqlite3.Error):
@@ -298,15 +256,15 @@ def _anew(path: Path, error: Exception) -> sqlite3.Connection:
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    """An open cache of our schema; DatabaseError when the file is something else.
+    """Open a cache of our schema; DatabaseError if the file is something else.
 
-    No wait for the disk: what a power cut takes is heard again.
+    It does not wait for the disk: what a power cut takes is heard again.
     """
     return database.connect(path, SCHEMA, synchronous="NORMAL")
 
 
 def _set_aside(path: Path) -> Path:
-    """Rename the file, and the log that belongs to it; an earlier one set aside is replaced."""
+    """Rename the file and remove its log; replaces a file that was set aside earlier."""
     aside = path.with_name(path.name + ".damaged")
     path.replace(aside)
     for log_file in ("-wal", "-shm"):
@@ -315,17 +273,17 @@ def _set_aside(path: Path) -> Path:
 
 
 def _seen(path: Path, stat: os.stat_result) -> tuple[bytes, int, str]:
-    """How we know a file again. Its time is text: there are dates beyond 64 bits of nanoseconds."""
+    """What identifies a file. The time is text: some dates exceed 64 bits of nanoseconds."""
     return database.named(path), stat.st_size, str(stat.st_mtime_ns)
 
 
 def _changed(stat: os.stat_result) -> str | None:
-    """When anything about a file changed last; None where that cannot be relied on.
+    """When anything about a file changed last (ctime); None where that is not reliable.
 
-    A program that sets a tag may put the modification time back, and the size
-    need not change. This time nobody can put back. But Windows has the creation
-    in its place, and FAT nothing of its own: a file system that counts in
-    hundredths of a second or more (FAT, exFAT, SFTP) is taken for such.
+    A program that sets a tag may put the modification time back, and the size need not change; this
+    time nobody can put back. But on Windows it is the time of creation, and FAT has none: a file
+    system that counts in hundredths of a second or more (FAT, exFAT, SFTP) is taken for one of
+    those.
     """
     if _SYSTEM == "nt" or stat.st_ctime_ns % 10_000_000 == 0:
         return None
@@ -340,7 +298,7 @@ def _packed(probabilities: tuple[float, ...]) -> bytes:
 def _restored(
     duration_s: object, blob: object, code: object, message: object
 ) -> StoredHearing | None:
-    """A row as it was remembered; None for one that cannot have been."""
+    """A row as it was remembered; None if we cannot have written it."""
     if not (isinstance(duration_s, float) and isinstance(blob, bytes)):
         return None
     if not (isinstance(code, str) and isinstance(message, str)) or len(blob) % 4:
@@ -353,7 +311,7 @@ def _restored(
 
 
 def _restored_fields(text: object) -> StoredFields | None:
-    """A file's tags as they were remembered; None for what cannot have been."""
+    """A file's fields as they were remembered; None if we cannot have written them."""
     if not isinstance(text, str):
         return None
     try:

@@ -1,7 +1,7 @@
-"""SQLite files of ours: opened, told from others, shared between processes.
+"""Our SQLite files: opening them, telling them from others, sharing them between processes.
 
-The cache and the journal are such files. What each of them does when its file
-cannot be used is its own business; here sqlite3's exceptions are raised.
+The cache and the journal are such files. Each decides for itself what to do when its file cannot be
+used; here sqlite3's exceptions are raised.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Schema:
-    """What makes a file ours: marks in its header, and what is in it."""
+    """What makes a file ours: the marks in its header and the objects in it."""
 
     application: int
     version: int
     objects: tuple[str, ...]
     """A CREATE statement for each table and index."""
     upgrades: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    """Older version → the statements that make this one of it. They add no objects."""
+    """Older version → statements that upgrade it to this one. They add no objects."""
 
 
-class Foreign(sqlite3.DatabaseError):  # a kind of file, not of error
-    """A database, and not of this schema."""
+class Foreign(sqlite3.DatabaseError):  # names a kind of file
+    """A database of another schema."""
 
     def __init__(self, schema: Schema, application: int, version: int) -> None:
         super().__init__("made by another program or another version of musictag")
@@ -36,16 +36,16 @@ class Foreign(sqlite3.DatabaseError):  # a kind of file, not of error
 
 
 def connect(path: Path, schema: Schema, *, synchronous: str) -> sqlite3.Connection:
-    """The file, made if it is not there or empty; DatabaseError when it is something else.
+    """Open a file, and create it if it is missing or empty; DatabaseError if it is something else.
 
-    Every statement commits by itself unless in a `transaction`. With a
-    write-ahead log that locks other processes out only for an instant, and a
-    kill at any moment loses nothing that was committed.
+    Every statement commits by itself unless it is in a `transaction`. Thanks to a write-ahead log
+    that locks other processes out only for an instant, and a kill at any moment loses nothing that
+    was committed.
     """
     database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     database.text_factory = lambda text: text.decode(errors="replace")  # damaged text is no error
     try:
-        with transaction(database, "DEFERRED"):  # in one look: another process may be at it
+        with transaction(database, "DEFERRED"):  # at once: another process may be creating it
             _check(database, schema)
         _write_ahead(database)
         database.execute(f"PRAGMA synchronous = {synchronous}")
@@ -64,7 +64,7 @@ def connect(path: Path, schema: Schema, *, synchronous: str) -> sqlite3.Connecti
 
 @contextlib.contextmanager
 def transaction(database: sqlite3.Connection, kind: str) -> Iterator[None]:
-    """All of it or nothing; IMMEDIATE keeps other writers out from the beginning."""
+    """All statements or none take effect; IMMEDIATE keeps other writers out from the beginning."""
     database.execute(f"BEGIN {kind}")
     try:
         yield
@@ -76,15 +76,12 @@ def transaction(database: sqlite3.Connection, kind: str) -> Iterator[None]:
 
 
 def is_damage(error: Exception) -> bool:
-    """The file itself is at fault; sqlite3 has children of DatabaseError for all else."""
+    """Whether the file itself is at fault; sqlite3 has subclasses of DatabaseError for all else."""
     return type(error) in (sqlite3.DatabaseError, Foreign)
 
 
 def named(path: Path) -> bytes:
-    """A file's name as it is stored: absolute, with symlinks as they are.
-
-    Bytes, because a name need not be text.
-    """
+    """A file's name as it is stored: absolute, symlinks kept, in bytes since it may be no text."""
     return os.fsencode(os.path.abspath(path))  # noqa: PTH100  # Path has no such thing
 
 
@@ -92,7 +89,7 @@ _EMPTY = (0, 0, 0)
 
 
 def _check(database: sqlite3.Connection, schema: Schema) -> tuple[int, int, int]:
-    """Whose file this is, which schema, and how much of it; Foreign if it is not ours."""
+    """The application, version and number of objects of a file; Foreign if it is not ours."""
     application, version, n_objects = (
         database.execute(statement).fetchone()[0]
         for statement in (
@@ -112,8 +109,8 @@ def _check(database: sqlite3.Connection, schema: Schema) -> tuple[int, int, int]
 def _write_ahead(database: sqlite3.Connection) -> None:
     """Switch to a write-ahead log.
 
-    SQLite waits for other processes in all but this: two that make the switch
-    in the same instant. So we wait.
+    SQLite waits for other processes in everything but this: two that switch at the same instant. So
+    we wait for it.
     """
     for attempt in range(20):
         try:
