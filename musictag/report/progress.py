@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TextIO
 
-from rich.console import Console
 from rich.text import Text
 
 from musictag.report.tally import Pace, Tally
-from musictag.report.terminal import bar_marks, fitted, width_of
+from musictag.report.terminal import bar_marks, console, fitted
 from musictag.report.text import music_text, time_text, visible
 
 TELL_S = 10
@@ -49,7 +48,7 @@ class Bar:
         self._stderr = stderr
         self._how_far = how_far
         self._lock = threading.RLock()
-        self._console = Console(file=stderr, width=width_of(stderr), highlight=False)
+        self._console = console(stderr)
         self._full, self._empty = bar_marks(stderr)
         self._on_screen = False
         self._ended = threading.Event()

@@ -6,9 +6,7 @@ import shlex
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
-
-from musictag.report.terminal import marks, shortened, width_of
+from musictag.report.terminal import console, marks, shortened
 from musictag.report.text import visible
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ class RunTable:
     """The journal's runs, one per line, cut to the width of the terminal."""
 
     def __init__(self, stdout: TextIO) -> None:
-        self._width = Console(file=stdout, width=width_of(stdout)).width
+        self._width = console(stdout).width
         self._cut = marks(stdout)[2]
         self.heading = self._row("Run", "When", "Files", "Undone", "Ended", "Command")
 

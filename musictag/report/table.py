@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
 from rich.text import Text
 
-from musictag.report.terminal import marks, room, shortened, width_of, wrapped
+from musictag.report.terminal import console, marks, room, shortened, wrapped
 from musictag.report.text import visible
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Table:
     def __init__(self, fields: Sequence[str], stdout: TextIO, *, verbose: bool = False) -> None:
         self._fields = fields
         self._verbose = verbose
-        self._console = Console(file=stdout, width=width_of(stdout), highlight=False)
+        self._console = console(stdout)
         self._wraps_folders = room(stdout) is not None
         self._arrow, self._none, self._cut = marks(stdout)
         self._folder: str | None = None

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
-
-from musictag.report.terminal import is_ascii, width_of
+from musictag.report.terminal import console, is_ascii
 from musictag.report.text import clock_text, visible
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ SEGMENT_COLUMNS = 6
 
 def draw_taggram(taggram: Taggram, stdout: TextIO) -> list[str]:
     """The likeliest tags as rows over time, darker where they are likelier, then what is chosen."""
-    width = Console(file=stdout, width=width_of(stdout)).width
+    width = console(stdout).width
     plain = is_ascii(stdout)
     blocks = ASCII_BLOCKS if plain else BLOCKS
     tags = sorted(taggram.tags, key=lambda tag: -taggram.probabilities[tag])[:N_ROWS]

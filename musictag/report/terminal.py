@@ -7,11 +7,14 @@ import re
 from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
+from rich.console import Console
 
 PIPE_WIDTH = 100
 """Columns of a table that does not go to a terminal, unless COLUMNS says otherwise."""
 UNKNOWN_WIDTH = 80
 """Columns of a terminal that does not say how many it has."""
+UNKNOWN_HEIGHT = 25
+"""Lines of a terminal, which nothing here depends on."""
 MIN_WIDTH, MAX_WIDTH = 20, 9999
 """Columns that COLUMNS may state; other values are ignored."""
 
@@ -72,14 +75,16 @@ def _split(text: str, width: int) -> tuple[str, str]:
     return text[:n], text[n:]
 
 
-def width_of(stream: TextIO) -> int | None:
-    """Columns of a table. None lets rich ask the terminal for every line anew."""
-    stated = _stated()
-    if stated is not None:
-        return stated
-    # rich believes every COLUMNS that consists of digits
-    asks = stream.isatty() and not os.environ.get("COLUMNS", "").isdigit()
-    return None if asks else PIPE_WIDTH
+def console(stream: TextIO) -> Console:
+    """A console of rich's for this stream, whose width is what COLUMNS or the terminal says."""
+    width = _stated()
+    if width is None and (not stream.isatty() or os.environ.get("COLUMNS", "").isdigit()):
+        width = PIPE_WIDTH  # rich believes every COLUMNS that consists of digits
+    if width is None and os.environ.get("TERM") == "dumb":
+        width = room(stream)  # rich takes such a terminal for 80 columns wide
+    # Without a width rich asks the terminal for every line anew; with a width it wants a height.
+    height = None if width is None else UNKNOWN_HEIGHT
+    return Console(file=stream, width=width, height=height, highlight=False)
 
 
 def room(stream: TextIO) -> int | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 
 import pytest
-from outcomes import FAILED, NASTY, PLANNED, SKIPPED, UNCHANGED, Pipe, told
+from outcomes import FAILED, NASTY, PLANNED, REPLACED, SKIPPED, UNCHANGED, Pipe, told
 
 from musictag.outcome import Change, Outcome, Problem
 from musictag.report.scan import FORMATS, Report
@@ -120,3 +121,23 @@ def test_messages_break_between_words_on_a_terminal_and_nowhere_else(
         "musictag: Music/Bach/broken.mp3: only 3.1 s of 75.0 s are in",
         "  it: cut short or damaged (copy it)",
     ]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+@pytest.mark.parametrize("no_color", [False, True])
+def test_all_that_a_scan_says_fits_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int, term: str, no_color: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", term)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    outcomes = [PLANNED, REPLACED, UNCHANGED, SKIPPED, FAILED, *[full("a.mp3")] * 1000]
+    stdout, stderr = told(outcomes, terminal=True)
+    if no_color or term == "dumb":
+        assert not re.search("\x1b\\[[0-9;]*[34][0-9]m", stdout + stderr), "a colour"
+    shown = re.sub("\x1b\\[[0-9;]*[mK]", "", stdout + stderr).replace("\r", "\n")
+    assert max(map(len, shown.splitlines())) <= columns
+    assert ("\x1b[2K" in stderr) == (term != "dumb")
+    assert "1,005 tracks" in shown

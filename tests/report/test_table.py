@@ -67,7 +67,7 @@ def test_four_fields_fit_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> N
     ]
 
 
-@pytest.mark.parametrize("columns", range(40, 130))
+@pytest.mark.parametrize("columns", [*range(40, 130), 160, 200])
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_no_line_is_wider_than_the_terminal(
     monkeypatch: pytest.MonkeyPatch, columns: int, encoding: str
