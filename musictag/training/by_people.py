@@ -217,6 +217,8 @@ def _judge_values(
     found: dict[str, Any] = {}
     for v, value in enumerate(vocabulary.values):
         asked, stands = said.asked[:, v], said.stands[:, v]
+        if value.field == "VOCALS":  # who hears a voice has said nothing of whose it is
+            asked = asked & ~said.open[:, v]
         written = np.array([value.name in fields[value.field] for fields in chosen])
         given = np.array([value.name in named(example, vocabulary) for example in examples])
         given &= asked

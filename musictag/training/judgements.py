@@ -2,15 +2,15 @@
 
 People were asked for genres, for moods and for voices. A value stands when a
 listener who gave these words would let it stand; the vocabulary knows which
-values may stand for a word. Somebody who said "rock" has not said whether it is
-punk: for members of a family the question stays open. Where nobody was asked
-nothing is known.
+values may stand for a word. Some of them they have not named: who says "rock"
+has not said whether it is punk, who says "pop or rock" not which of the two.
+There the question stays open. Where nobody was asked nothing is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,7 +31,8 @@ class Judgements:
     stands: Mask
     """Whether they would let it stand."""
     open: Mask
-    """Whether they said its family and no more."""
+    """Whether it stands without having been named: a member of a family that was, one of several
+    alternatives, or a value that is merely compatible."""
 
 
 def judgements(dataset: DataSet, rows: Sequence[int], vocabulary: Vocabulary) -> Judgements:
@@ -46,14 +47,13 @@ def judgements(dataset: DataSet, rows: Sequence[int], vocabulary: Vocabulary) ->
             "MOOD": _moods_that_stand(example, vocabulary),
             "VOCALS": _voices_that_stand(example, vocabulary),
         }
-        given = named(example, vocabulary)
+        certain = _certain(example, vocabulary)
         for v, value in enumerate(vocabulary.values):
             names = allowed.get(value.field)
             if names is not None and (value.field != "MOOD" or value.name in moods):
                 asked[t, v] = True
                 stands[t, v] = value.name in names
-                family_given = bool(vocabulary.families[value.name] & given)
-                left_open[t, v] = family_given and value.name not in given
+                left_open[t, v] = value.name in names and value.name not in certain
     return Judgements(tuple(examples), tuple(vocabulary.by_name), asked, stands, left_open)
 
 
@@ -90,6 +90,13 @@ def named(example: Example, vocabulary: Vocabulary) -> frozenset[str]:
     voices = _voice(example) & vocabulary.shown.keys()
     moods = _moods_that_stand(example, vocabulary) or frozenset()
     return frozenset({*genres, *(vocabulary.shown[word] for word in voices), *moods})
+
+
+def _certain(example: Example, vocabulary: Vocabulary) -> frozenset[str]:
+    """The values that people named without alternatives, and the families of these."""
+    alone = (some for some in example.people if len(some) == 1)
+    found = named(replace(example, people=tuple(alone)), vocabulary)
+    return found.union(*(vocabulary.families[name] for name in found))
 
 
 def _moods_that_stand(example: Example, vocabulary: Vocabulary) -> frozenset[str] | None:

@@ -30,8 +30,11 @@ PRECISION: Mapping[str, float] = {"GENRE": 0.8, "MOOD": 0.7, "INSTRUMENT": 0.7, 
 """Field → share of the written values that listeners should let stand."""
 ENOUGH_TRACKS = 20
 """Tracks with people's words that a field needs, before people decide about it."""
-CANDIDATES = np.arange(0.5, 0.951, 0.01)
-"""Thresholds that are tried. Below a half a value is likelier wrong than right."""
+CANDIDATES = np.arange(0.3, 0.951, 0.01)
+"""Thresholds that are tried."""
+LOWEST_BY_PEOPLE = 0.45
+"""Lowest threshold where people decide: far below a half a value is likelier wrong than right.
+Labels tell less: many of their noes are yeses that nobody wrote down."""
 N_FOLDS = 5
 """Parts of the validation tracks, each judged by calibrations learned from the others."""
 SPEECH = 0.8
@@ -54,12 +57,15 @@ SURE = 0.3
 SURE_OF: Mapping[str, float] = {
     "Instrumental": 0.5,
     "Vocals": 0.1,
+    "Female": 0.2,
+    "Male": 0.15,
     "Danceable": 0.5,
     "Acoustic": 0.5,
 }
 """Value → label from which a track counts as yes, where it is not SURE. Of 152 tracks that state
 whether there is a voice, those without one have labels from 0.42 for Instrumental (nine of ten of
-the others up to 0.24) and up to 0.03 for Vocals (nine of ten of the others from 0.06)."""
+the others up to 0.24) and up to 0.03 for Vocals (nine of ten of the others from 0.06). Singers have
+several tags that mean the same, of which people used one: each is rarer than the singers."""
 CONFIRMED: Mapping[str, float] = {"VOCALS": 0.95}
 """Field → share of the labels' yeses that people confirm: measured for voices; CONFIRMED_ELSEWHERE
 otherwise, so that nothing looks surer by labels than it does by people."""
@@ -112,7 +118,7 @@ class _Evidence:
     names: tuple[str, ...]
     heard: Table
     known: Mask
-    right: Mask
+    right: Mask  # whether it would be let stand
     target: Table  # how likely it is that a listener would agree
     by_people: frozenset[str]  # values about which people were asked
 
@@ -146,10 +152,19 @@ def _evidence(
         tuple(names),
         heard,
         np.where(people, asked, True),
-        np.where(from_people, stands, positive),
+        np.where(people, stands, positive),
         np.where(from_people, stands, np.where(positive, confirmed, MISSED)),
         frozenset(name for name, told in zip(names, people, strict=True) if told),
     )
+
+
+def _groups(evidence: _Evidence, vocabulary: Vocabulary) -> dict[tuple[str, bool], list[int]]:
+    """Field and whether people decide → columns of the values that learn from each other."""
+    groups: dict[tuple[str, bool], list[int]] = {}
+    for v, name in enumerate(evidence.names):
+        key = vocabulary.by_name[name].field, name in evidence.by_people
+        groups.setdefault(key, []).append(v)
+    return groups
 
 
 def _positives(labels: Table, dataset: DataSet, vocabulary: Vocabulary) -> Mask:
@@ -168,13 +183,9 @@ def _calibrations(
     evidence: _Evidence, vocabulary: Vocabulary, learned_from: Mask
 ) -> dict[str, Calibration]:
     """Value → calibration, learned from some of the tracks."""
-    groups: dict[tuple[str, bool], list[int]] = {}
-    for v, name in enumerate(evidence.names):
-        key = vocabulary.by_name[name].field, name in evidence.by_people
-        groups.setdefault(key, []).append(v)
     logits = _logit(evidence.heard)
     found: dict[str, Calibration] = {}
-    for columns in groups.values():
+    for columns in _groups(evidence, vocabulary).values():
         known = evidence.known[:, columns] & learned_from[:, None]
         pooled = _logistic(
             logits[:, columns][known],
@@ -242,7 +253,7 @@ def _thresholds(
     """Value → threshold of its calibrated probability.
 
     Every track is decided by calibrations that were learned without it. All
-    values of a field share the lowest threshold that is precise, the median over
+    values that learn from each other share the lowest threshold that is precise, the median over
     resampled tracks; it is raised for a value that stays behind.
     """
     written = _written(table, tags, evidence, vocabulary)  # (n candidates, n_tracks, n_values)
@@ -254,12 +265,13 @@ def _thresholds(
         for _ in range(n_resamples)
     ]
     found = {}
-    for field, wanted in PRECISION.items():
-        columns = [v for v, n in enumerate(evidence.names) if vocabulary.by_name[n].field == field]
+    for (field, by_people), columns in _groups(evidence, vocabulary).items():
+        wanted = PRECISION[field]
+        lowest_of_all = LOWEST_BY_PEOPLE if by_people else CANDIDATES[0]
         all_written = written[:, :, columns].sum(axis=2)  # (n candidates, n_tracks)
         all_right = right[:, :, columns].sum(axis=2)
         lowest = [_lowest(all_right @ draw, all_written @ draw, wanted) for draw in draws]
-        shared = float(np.median(lowest)) if lowest else float(CANDIDATES[0])
+        shared = max(float(np.median(lowest)), lowest_of_all)
         for v in columns:
             n_written = written[:, :, v].sum(axis=1) + SHRINKAGE
             n_right = right[:, :, v].sum(axis=1) + SHRINKAGE * wanted
