@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import time
@@ -14,12 +15,14 @@ import numpy as np
 import precision
 import pytest
 import scan
+import training
 from waits import WAIT_S  # type: ignore[import-not-found]
 
 from musictag.audio.digest import payload_digest
 from musictag.audio.samples import RATE_HZ
 from musictag.audio.track import Track
 from musictag.hearing import checkpoint
+from musictag.training.dataset import DataSet, Example
 
 
 def took(wall_s: float, *, output: str = "", first_line_s: float = 1.0) -> commands.Run:
@@ -114,3 +117,31 @@ def test_throughput_without_the_start_is_that_of_the_further_tracks() -> None:
     assert against.further(runs, {"musictag": 2400, "one": 240}) == 240
     row = against.row([took(4.0, output='x\n{"load_s": 3.0, "work_s": 1.0}\n')], 240)
     assert (row["whole"], row["loaded"], row["per_cpu"]) == (60, 240, 30)
+
+
+def test_what_people_said_is_scored_by_track_and_alternatives_are_left_out() -> None:
+    tags = ("rock", "pop", "happy", "energetic", "sad", "instrumental")
+    said = [("rock", "Q1"), ("rock", "Q2"), ("rock", "Q2"), ("rock", "Q3"), ("pop|rock", "Q1")]
+    said += [("pop", "Q4"), ("", "")]
+    examples = tuple(
+        Example(
+            f"{i}",
+            Path(),
+            *(0, 29, f"track {i}", "validation"),
+            people=tuple(frozenset(word.split("|")) for word in words.split(";") if word),
+            quadrant=quadrant,
+        )
+        for i, (words, quadrant) in enumerate(said)
+    )
+    heard = np.full((7, len(tags)), 0.5)
+    heard[:4, 0] = 0.9  # rock is heard where people say rock
+    heard[5, 0] = 0.1
+    heard[[0, 4], 2] = 0.9  # happy in Q1
+    heard[[1, 2], 3] = 0.9  # energetic in Q2, and not in Q1
+    dataset = DataSet(Path(), tags, examples, heard.astype(np.float32), dict.fromkeys(tags, 0.5))
+    found = training.scores_by_people(heard, dataset, range(7))
+    assert found["genres"] == 1.0  # of rock alone: one track is too few for pop
+    assert found["happy"] == 1.0
+    assert found["energetic"] == pytest.approx(0.75)
+    assert found["sad"] == 0.5
+    assert math.isnan(found["voice"])
