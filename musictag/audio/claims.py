@@ -35,7 +35,9 @@ def judge(path: Path, heard_s: float, refusals: Sequence[str], damaged: bool) ->
         reason = f"no decoder could read it ({'; '.join(refusals)})"
         raise AudioError(path, "corrupt" if damaged else "no_decoder", reason)
     promised_s = promise_s(path)
-    if promised_s and heard_s < promised_s - max(MISSING_S, MISSING_SHARE * promised_s):
+    if promised_s and _is_short(heard_s, promised_s):
+        promised_s = _thorough_promise_s(path) or promised_s
+    if promised_s and _is_short(heard_s, promised_s):
         reason = f"only {heard_s:.1f} s of {promised_s:.1f} s are in it: cut short or damaged"
         raise AudioError(path, "truncated", reason, cure=cure)
     if _ends_inside_a_page(path):
@@ -43,6 +45,19 @@ def judge(path: Path, heard_s: float, refusals: Sequence[str], damaged: bool) ->
         raise AudioError(path, "truncated", reason, cure=cure)
     if refusals and not promised_s:
         raise AudioError(path, "corrupt", f"damaged after {heard_s:.1f} s ({'; '.join(refusals)})")
+
+
+def _is_short(heard_s: float, promised_s: float) -> bool:
+    return heard_s < promised_s - max(MISSING_S, MISSING_SHARE * promised_s)
+
+
+def _thorough_promise_s(path: Path) -> float | None:
+    """The duration of an Ogg file by all of its pages; None for other files."""
+    with open_file(path) as file:
+        found = recognised(file)
+        if not found.head.startswith(b"OggS"):
+            return None
+        return ogg.duration_s(file, found.start, thorough=True)
 
 
 def promise_s(path: Path) -> float | None:

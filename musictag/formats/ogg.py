@@ -28,24 +28,25 @@ def ends_inside_a_page(file: IO[bytes]) -> bool:
     return len(rest) < 27 + rest[26] + sum(rest[27 : 27 + rest[26]])
 
 
-def duration_s(file: IO[bytes], start: int = 0) -> float | None:
+def duration_s(file: IO[bytes], start: int = 0, *, thorough: bool = False) -> float | None:
     """How long the sound lasts, by its pages' positions; None where they do not tell.
 
-    Of one stream its first pages and its last one are read, of a chained file all headers.
+    Of a single stream the first pages and the last one are read, of a chained file all headers;
+    `thorough` reads all headers anyway, since `cat` makes chained files that look like one stream.
     """
-    if not (links := _links(file, start)):
+    if not (links := _links(file, start, thorough=thorough)):
         return None
     durations = [link.duration_s for link in links]
     return sum(duration for duration in durations if duration is not None) or None
 
 
-def _links(file: IO[bytes], start: int) -> list[Stream]:
+def _links(file: IO[bytes], start: int, *, thorough: bool) -> list[Stream]:
     """The streams of sound, behind each other."""
     first = _beginning(file, start)
     if first.stream is None:
         return []
     last = _last_positions(file, first.serials)
-    if last is not None and (position := last.get(first.stream.serial)):
+    if not thorough and last is not None and (position := last.get(first.stream.serial)):
         first.stream.position = position
         return [first.stream]
     return _all_links(file, start)

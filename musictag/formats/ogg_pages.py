@@ -45,7 +45,21 @@ def page_at(file: IO[bytes], place: int) -> Page | None:
 
 
 def pages(file: IO[bytes], place: int = 0) -> Iterator[Page]:
-    """The pages from this place on, up to the first bytes that are none."""
-    while found := page_at(file, place):
-        yield found
-        place = found.end
+    """The pages from this place on; bytes between them that are no pages are passed over."""
+    while True:
+        if found := page_at(file, place):
+            yield found
+            place = found.end
+        elif (next_place := _next_page(file, place + 1)) is None:
+            return
+        else:
+            place = next_place
+
+
+def _next_page(file: IO[bytes], place: int) -> int | None:
+    """Where the next page seems to begin."""
+    while block := read_at(file, place, LONGEST_PAGE):
+        if (found := block.find(b"OggS\0")) >= 0:
+            return place + found
+        place += max(1, len(block) - 4)
+    return None

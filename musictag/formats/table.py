@@ -18,6 +18,10 @@ HEAD_LENGTH = 4096
 """Bytes at a file's start that tell its format: an Ogg file names its codec in its first pages."""
 
 
+MOST_PADDING = 1 << 20
+"""Zero bytes that are skipped behind ID3v2 in search of the sound."""
+
+
 @dataclass(frozen=True)
 class Format:
     """One row: a kind of audio file, how to recognise it, and who reads and tags it."""
@@ -388,6 +392,13 @@ class Found(NamedTuple):
 
 def recognised(file: BinaryIO) -> Found:
     """The format of an open file, and where it begins behind ID3v2 tags."""
-    start = id3v2.end(file)
+    found = _found_at(file, id3v2.end(file))
+    if found.format is None and found.start and found.head.startswith(b"\0"):
+        zeros = read_at(file, found.start, MOST_PADDING)  # padding that the tag does not count
+        found = _found_at(file, found.start + len(zeros) - len(zeros.lstrip(b"\0")))
+    return found
+
+
+def _found_at(file: BinaryIO, start: int) -> Found:
     head = read_at(file, start, HEAD_LENGTH)
     return Found(next((row for row in FORMATS if row.begins(head)), None), start, head)

@@ -62,7 +62,7 @@ def test_a_stream_lasts_from_its_first_position_to_its_last(
 
 @pytest.mark.parametrize("container", CODECS)
 @pytest.mark.parametrize("numbers", [(1, 2, 3), (1, 1, 1)])
-@pytest.mark.parametrize("later_s", [(0, 0, 0), (600, 0, 77)])
+@pytest.mark.parametrize("later_s", [(0, 0, 0), (600, 0, 77), (0, 77, 600)])
 def test_a_chained_file_lasts_as_long_as_its_links_together(
     container: str, numbers: tuple[int, ...], later_s: tuple[int, ...], tmp_path: Path
 ) -> None:
@@ -71,8 +71,12 @@ def test_a_chained_file_lasts_as_long_as_its_links_together(
         rewritten(encoded(container, seconds), later=s * CODECS[container], serial=number)
         for seconds, s, number in zip((3, 2, 4), later_s, numbers, strict=True)
     ]
+    data = io.BytesIO(b"".join(links))
+    # of a link that is a single page, nobody can tell which of its ends was trimmed
+    seconds = pytest.approx(9, abs=0.02 if any(later_s) else 0.001)
+    assert ogg.duration_s(data, thorough=True) == seconds
     if len(set(numbers)) > 1:
-        assert duration_s(b"".join(links)) == pytest.approx(9, abs=0.001)
+        assert ogg.duration_s(data) == seconds
     path = tmp_path / "chained.ogg"
     path.write_bytes(b"".join(links))
     assert heard_s(path) == pytest.approx(9, abs=0.05)
@@ -142,6 +146,14 @@ def speex(*, position: int, n_packets: int = 50) -> bytes:
 )
 def test_speex_by_hand(position: int, seconds: float) -> None:
     assert duration_s(speex(position=position)) == pytest.approx(seconds)
+
+
+def test_bytes_between_pages_are_passed_over() -> None:
+    data = encoded("ogg", 3)
+    middle = data.index(b"OggS", len(data) // 2)
+    junk = bytes(200_000) + b"Ogg" + bytes(10)
+    file = io.BytesIO(data[:middle] + junk + data[middle:])
+    assert ogg.duration_s(file, thorough=True) == pytest.approx(3, abs=0.001)
 
 
 def test_a_damaged_file_is_no_endless_one() -> None:

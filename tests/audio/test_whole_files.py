@@ -39,6 +39,15 @@ def test_id3_in_front_hides_no_container(container: str, n_tags: int, tmp_path: 
         assert payload_digest(path) == digest
 
 
+@pytest.mark.parametrize("container", ["wavpack", "ape", "tta", "flac", "mp3-libsndfile"])
+def test_zeros_behind_id3_hide_no_container(container: str, tmp_path: Path) -> None:
+    path = sounds.make(tmp_path, container)
+    plain = heard(path)
+    path.write_bytes(ID3 + bytes(5000) + path.read_bytes())
+    (segment,) = heard(path)
+    assert np.abs(segment - plain[0]).max() < 1e-4
+
+
 def test_id3_in_front_of_a_file_cut_short_does_not_hide_that(tmp_path: Path) -> None:
     for container in ("wavpack", "ape", "tta", "wav", "m4a"):
         path = sounds.make(tmp_path, container, seconds=10)
