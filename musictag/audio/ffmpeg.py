@@ -127,7 +127,8 @@ def _frames(path: Path, container: _Container, stream: _Stream) -> Iterator[_Fra
                 break
             continue
         if frames:
-            n_holes += n_bad if n_good else 0  # bad packets at either end are tags or other junk
+            # bad packets at either end are tags or other junk; no packet at all empties the decoder
+            n_holes += n_bad if n_good and packet.size else 0
             n_good, n_bad = n_good + 1, 0
             yield from frames
     codec = codec_name(stream)

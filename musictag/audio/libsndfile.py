@@ -29,6 +29,8 @@ def blocks(path: Path, start_s: float) -> Iterator[Block]:
                 yield from _from_libsndfile(sound, start_s)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.strip().rstrip(".").lower() or "unknown format"
+            if "does not exist" in reason:  # its words for an mp3 without a frame
+                reason = "format not recognised"
             raise GaveUp(reason) from error
 
 

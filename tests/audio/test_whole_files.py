@@ -154,6 +154,7 @@ class Packet:
 
     def __init__(self, packet: Any, raises: Exception | None) -> None:
         self._packet, self._raises = packet, raises
+        self.size = packet.size
 
     def decode(self) -> Any:
         frames = self._packet.decode()
@@ -207,6 +208,29 @@ def test_a_codec_that_is_not_decoded_is_named(codec: bytes, sentence: str, tmp_p
     refused = error(path)
     assert refused.code == "no_decoder"
     assert sentence in refused.reason
+
+
+def test_damage_at_the_end_is_no_hole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind it comes what the decoder still held, but no packet."""
+    packets = ffmpeg.packets
+
+    def without_end(container: Any, stream: Any) -> Any:
+        for n, packet in enumerate(packets(container, stream)):
+            bad = packet.size and n >= 52  # of 65
+            yield Packet(packet, av.error.InvalidDataError(0, "") if bad else None)
+
+    monkeypatch.setattr(ffmpeg, "packets", without_end)
+    track = Track(sounds.make(tmp_path, "wma"))
+    assert list(track.segments())
+    assert track.duration_s == pytest.approx(2.4, abs=0.1)
+
+
+def test_no_decoder_claims_that_the_file_does_not_exist(tmp_path: Path) -> None:
+    path = tmp_path / "tag alone.mp3"
+    path.write_bytes(BIG_ID3 + b"\xff\xfb\x90\x64" + bytes(50))
+    refused = error(path)
+    assert "libsndfile: format not recognised" in refused.reason
+    assert "does not exist" not in refused.reason
 
 
 def test_a_film_without_sound_is_not_called_damaged(tmp_path: Path) -> None:
