@@ -1,6 +1,7 @@
 """How fast hearing alone is, samples in the device's memory, and what it could be.
 
-    python benchmarks/hearing.py [--device cuda] [--batches 8,64,256] [--json] [--trace FILE]
+    python benchmarks/hearing.py [--device cuda] [--batches 8,64,256] [--kernels portable]
+                                 [--json] [--trace FILE]
 
 Front end and network on made segments of 29 s that lie in the device's memory
 already; nothing is decoded or copied. Per batch size: segments per second,
@@ -28,8 +29,10 @@ from timing import device_name, synchronise, timed
 
 from musictag.audio.samples import SEGMENT_LENGTH, SEGMENT_S
 from musictag.hearing import checkpoint
-from musictag.hearing.ear_core import CpuEar
-from musictag.hearing.ear_torch import Ear
+from musictag.hearing.ear import Ear
+from musictag.hearing.ear_core import CoreEar
+from musictag.hearing.ear_torch import TorchEar
+from musictag.hearing.kernels.choice import LIBRARIES, choose
 from musictag.hearing.scattering.torch import Scattering
 
 BATCHES = {"cpu": "1,8,32,128", "mps": "1,8,32", "cuda": "1,8,32,64,128,256"}
@@ -47,22 +50,26 @@ def main() -> None:
     parser.add_argument("--batches", help="batch sizes, with commas (default: by device)")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each (default: 5)")
     parser.add_argument("--model", help="name or directory (default: the one that comes along)")
+    parser.add_argument(
+        "--kernels", choices=LIBRARIES, help="what a CPU computes with (default: what suits it)"
+    )
     parser.add_argument("--trace", type=Path, help="write a trace of the largest batch, for Chrome")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     kind = arguments.device.partition(":")[0]
     batches = [int(n) for n in (arguments.batches or BATCHES[kind]).split(",")]
-    ear = checkpoint.find(arguments.model).load(arguments.device)
-    if arguments.trace and isinstance(ear, CpuEar):
+    kernels = arguments.kernels and choose(transforms=arguments.kernels, products=arguments.kernels)
+    ear = checkpoint.find(arguments.model).load(arguments.device, kernels=kernels)
+    if arguments.trace and isinstance(ear, CoreEar):
         parser.error("--trace is for devices that torch hears on")
     with torch.inference_mode():
         results = measure(ear, arguments.device, batches, arguments.runs)
-        if arguments.trace and isinstance(ear, Ear):
+        if arguments.trace and isinstance(ear, TorchEar):
             trace(ear, arguments.device, results["batches"][-1]["batch"], arguments.trace)
     print(json.dumps(results, indent=1) if arguments.json else table(results))
 
 
-def measure(ear: Ear | CpuEar, device: str, batches: Sequence[int], n_runs: int) -> dict[str, Any]:
+def measure(ear: Ear, device: str, batches: Sequence[int], n_runs: int) -> dict[str, Any]:
     """Batch sizes for which the device's memory does not suffice are left out."""
     kind = device.partition(":")[0]
     theirs = ScatteringTorch1D(shape=(SEGMENT_LENGTH,), **KYMATIO).to(device)
@@ -91,7 +98,7 @@ def measure(ear: Ear | CpuEar, device: str, batches: Sequence[int], n_runs: int)
 
     copy_rate = 2 * COPIED / seconds["copy"]
     # on a CPU most of it stays in its caches, if it is laid out for that
-    scattering = ear._scattering if isinstance(ear, Ear) else None
+    scattering = ear.front_end if isinstance(ear, TorchEar) else None
     touched = bytes_touched(scattering) if isinstance(scattering, Scattering) else None
     kymatio_s = min(seconds[f"kymatio {n}"] / n for n in kymatio_batches)
     return {
@@ -121,22 +128,23 @@ def measure(ear: Ear | CpuEar, device: str, batches: Sequence[int], n_runs: int)
 
 
 def parts(
-    ear: Ear | CpuEar, samples: torch.Tensor
+    ear: Ear, samples: torch.Tensor
 ) -> tuple[Callable[[], object], Callable[[], object], Callable[[], object]]:
     """All of it, the front end, and the network."""
-    if isinstance(ear, Ear):
-        coefficients = ear._coefficients(samples)
+    if isinstance(ear, TorchEar):
+        coefficients = ear.front_end(samples)
         return (
-            partial(ear._probabilities, samples),
-            partial(ear._coefficients, samples),
-            partial(ear._judged, coefficients),
+            partial(ear.heard, samples),
+            partial(ear.front_end, samples),
+            partial(ear.judged, coefficients),
         )
+    assert isinstance(ear, CoreEar)
     segments = samples.numpy()
-    under_way = ear._coefficients(segments)
+    under_way = ear.coefficients(segments)
     return (
         partial(ear.hear, segments),
-        lambda: [one.result() for one in ear._coefficients(segments)],
-        partial(ear._judged, under_way),
+        lambda: [one.result() for one in ear.coefficients(segments)],
+        partial(ear.judged, under_way),
     )
 
 
@@ -203,15 +211,15 @@ def memory_gb(run: Callable[[], object], device: str) -> float | None:
     return (torch.cuda.max_memory_allocated(device) - before) / 2**30 if cuda else 0.0
 
 
-def trace(ear: Ear, device: str, n: int, path: Path) -> None:
+def trace(ear: TorchEar, device: str, n: int, path: Path) -> None:
     """What runs when, for chrome://tracing or ui.perfetto.dev."""
     segments = made_segments(n, device)
     activities = [torch.profiler.ProfilerActivity.CPU]
     if device.startswith("cuda"):
         activities.append(torch.profiler.ProfilerActivity.CUDA)
-    ear._probabilities(segments)
+    ear.heard(segments)
     with torch.profiler.profile(activities=activities) as profile:
-        ear._probabilities(segments)
+        ear.heard(segments)
         synchronise(device)
     profile.export_chrome_trace(str(path))
 

@@ -3,11 +3,11 @@
     python benchmarks/precision.py --dataset DIR [--splits validation test] [--json]
 
 Every segment of a data set's splits is heard several times: with the front end
-at high exactness or as it is, in torch (as on a GPU) or laid out for a CPU, and
-with the network in float32 by torch's own layers, or laid out for a CPU, with
-or without the products in bfloat16 that one with AMX makes. For each: how far
-probabilities move from those of the most exact one at most and on average, and
-on how many segments and tracks other values would be written.
+at high exactness or as it is, in torch (as on a GPU) or on kernels (as on a CPU),
+and with the network in float32 by torch, or on kernels, with or without the
+products in bfloat16 of a CPU with AMX. For each: how far probabilities move from
+those of the most exact one at most and on average, and on how many segments and
+tracks other values would be written.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from musictag.config import Settings
 from musictag.errors import FileError
 from musictag.hearing import checkpoint
 from musictag.hearing.checkpoint import Checkpoint
-from musictag.hearing.network.core import Network
-from musictag.hearing.network.recurrent import OneCore
-from musictag.hearing.scattering.core import CpuScattering
+from musictag.hearing.kernels import mkl
+from musictag.hearing.kernels.choice import choose
+from musictag.hearing.network.core import CoreNetwork
+from musictag.hearing.scattering.core import CoreScattering
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
 from musictag.training.dataset import DataSet, Example
@@ -102,35 +103,38 @@ def hear(
         Scattering(FrontEnd(**{**found.front_end, "exactness": exactness}))
         for exactness in ("high", "fast")
     )
-    one_core = OneCore(tagger, torch.bfloat16)
-    on_cpu = CpuScattering(FrontEnd(**found.front_end))
 
     def in_torch(coefficients: Real) -> Real:
         probabilities: Real = tagger(torch.from_numpy(coefficients)).sigmoid().numpy()
         return probabilities
 
-    def on_one_core(coefficients: Real) -> Real:
-        probabilities: Real = one_core(torch.from_numpy(coefficients)).sigmoid().numpy()
-        return probabilities
+    def on_core(library: str) -> Callable[[Tensor], Tensor]:
+        kernels = choose(transforms=library, products=library)
+        front_end = CoreScattering(FrontEnd(**found.front_end), kernels=kernels)
+        return lambda batch: torch.from_numpy(np.stack([front_end(x) for x in batch.numpy()]))
 
-    def laid_out(batch: Tensor) -> Tensor:
-        return torch.from_numpy(np.stack([on_cpu(samples) for samples in batch.numpy()]))
+    def network(library: str, bfloat16: bool = False) -> Callable[[Real], Real]:
+        kernels = choose(products=library)
+        core = CoreNetwork(tagger.architecture, weights, kernels=kernels, bfloat16=bfloat16)
+        return lambda coefficients: core(coefficients).probabilities
 
     front_ends: dict[str, Callable[[Tensor], Tensor]]
-    front_ends = {"exact": exact, "torch": fast, "CPU": laid_out}
+    front_ends = {"exact": exact, "torch": fast, "portable": on_core("portable")}
     networks: dict[str, tuple[str, Callable[[Real], Real]]] = {
         "front end at high exactness, float32": ("exact", in_torch),
         "torch": ("torch", in_torch),
-        "torch on one core, bfloat16": ("torch", on_one_core),
-        "CPU, float32": ("CPU", Network(tagger.architecture, weights, bfloat16=False)),
-        "CPU, bfloat16 (AMX)": ("CPU", Network(tagger.architecture, weights, bfloat16=True)),
+        "SciPy and NumPy": ("portable", network("portable")),
     }
+    if mkl.is_there():
+        front_ends["mkl"] = on_core("mkl")
+        networks["oneMKL, float32"] = "mkl", network("mkl")
+        networks["oneMKL, bfloat16 (AMX)"] = "mkl", network("mkl", bfloat16=True)
     heard: dict[str, list[Real]] = {name: [] for name in networks}
     read: list[Example] = []
     for batch in batches(examples, read):
         coefficients = {name: front_end(batch).numpy() for name, front_end in front_ends.items()}
-        for name, (front_end, network) in networks.items():
-            heard[name].append(network(coefficients[front_end]))
+        for name, (front_end, judged) in networks.items():
+            heard[name].append(judged(coefficients[front_end]))
     return {name: np.concatenate(some).astype(float) for name, some in heard.items()}, read
 
 

@@ -6,10 +6,10 @@ Everything is measured in one run: seconds per 29 s segment for ours, for
 kymatio's `ScatteringTorch1D` on its own settings of the same kind (J = 13,
 Q = (8, 1), T = 8192) and for ours on kymatio's plan; errors as
 ‖ours − reference‖ / ‖reference‖ over the whole transform, against float64 at
-full resolution (reference_scattering.py). On a CPU ours are the executor that scans
-use there, where there is one, on one core, and beside it the general one, in
-torch, on all. Times are medians, with the fastest
-in brackets; compare the ratios, since machines are noisy.
+full resolution (tests/support/reference_scattering.py). On a CPU ours is the executor that
+scans use there, on one core, with the kernels that suit it; beside it stand the same on portable
+kernels, and the executor in torch, on all cores. Times are medians, with the fastest in brackets;
+compare the ratios, since machines are noisy.
 """
 
 from __future__ import annotations
@@ -22,18 +22,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import shared  # noqa: F401  # finds reference_scattering
 import torch
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 from numpy.typing import NDArray
-from reference_scattering import by_definition, relative_error
+from reference_scattering import (  # type: ignore[import-not-found]
+    by_definition,
+    relative_error,
+)
 from timing import device_name, peak_memory_gb, timed
 from torch import Tensor
 
 from musictag.audio.samples import RATE_HZ
 from musictag.audio.track import Track
-from musictag.hearing.kernels import mkl
-from musictag.hearing.scattering.core import CpuScattering
-from musictag.hearing.scattering.plan import FrontEnd, kymatio_plan
+from musictag.hearing.kernels.choice import Kernels, choose
+from musictag.hearing.scattering.core import CoreScattering
+from musictag.hearing.scattering.kymatio import kymatio_plan
+from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
 
 N = FrontEnd().n_samples
@@ -63,6 +68,11 @@ def measure(music: Path | None, device: str, n_runs: int) -> dict[str, float | s
     ours(eight)
     memory = peak_memory_gb() - before
 
+    portable = executor(
+        Scattering(FrontEnd(normalisation="none")),
+        device,
+        choose(transforms="portable", products="portable"),
+    )
     general = Scattering(FrontEnd(normalisation="none")).to(device)
     high = executor(Scattering(FrontEnd(normalisation="none", exactness="high")), device)
     theirs = ScatteringTorch1D(J=J, shape=(N,), Q=Q, T=T).to(device)
@@ -72,6 +82,7 @@ def measure(music: Path | None, device: str, n_runs: int) -> dict[str, float | s
         {
             "kymatio": lambda: theirs(segment),
             "ours": lambda: ours(eight),
+            "portable": lambda: portable(eight),
             "general": lambda: general(eight),
             "ours_alone": lambda: ours(segment[None]),
             "ours_high": lambda: high(eight),
@@ -108,12 +119,13 @@ def measure(music: Path | None, device: str, n_runs: int) -> dict[str, float | s
     return results
 
 
-def executor(scattering: Scattering, device: str) -> Callable[[Tensor], Tensor]:
+def executor(
+    scattering: Scattering, device: str, kernels: Kernels | None = None
+) -> Callable[[Tensor], Tensor]:
     """What a scan would hear with on that device: (B, N) -> (B, C, T)."""
-    if device != "cpu" or not mkl.is_there():
+    if device != "cpu":
         return scattering.to(device)
-    mkl.use_one_thread()
-    laid_out = CpuScattering(plan=scattering.plan)
+    laid_out = CoreScattering(plan=scattering.plan, kernels=kernels)
     return lambda samples: torch.from_numpy(np.stack([laid_out(x) for x in samples.numpy()]))
 
 
@@ -130,6 +142,7 @@ def table(results: dict[str, float | str]) -> str:
         f"   differs by {results['same_plan_difference']:.1e}",
         f"  ours, 433 coefficients, batch of 8    {seconds('ours')}"
         f"   {results['ratio']:6.1f} × kymatio",
+        f"  the same on portable kernels          {seconds('portable')}",
         f"  the same by torch, batch of 8         {seconds('general')}",
         f"  ours, batch of 1                      {seconds('ours_alone')}"
         f"   {results['ratio_alone']:6.1f} × kymatio",

@@ -24,7 +24,7 @@ from musictag import config, files
 from musictag.audio.decoder import Decoder
 from musictag.errors import UsageError
 from musictag.hearing import checkpoint
-from musictag.hearing.ear_torch import find_device
+from musictag.hearing.devices import find_device
 from musictag.outcome import Outcome, Taggram
 from musictag.scan import pipeline, taggram, writing
 from musictag.stores import cache as caches
@@ -33,8 +33,7 @@ from musictag.stores import journal as journals
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from musictag.hearing.ear_core import CpuEar
-    from musictag.hearing.ear_torch import Ear
+    from musictag.hearing.ear import Ear
 
 __all__ = ["Heard", "Tagger"]
 
@@ -79,7 +78,7 @@ class Tagger:
         pipeline.check_segments(self._checkpoint)
         if self._settings.device not in ("auto", "cpu"):
             find_device(self._settings.device)
-        self._ear: Ear | CpuEar | None = None
+        self._ear: Ear | None = None
         self._decoder: Decoder | None = None
         self._lock = threading.Lock()
 
@@ -163,7 +162,7 @@ class Tagger:
         ):
             yield from outcomes
 
-    def _loaded(self) -> Ear | CpuEar:
+    def _loaded(self) -> Ear:
         if self._ear is None:
             device = find_device(self._settings.device)
             self._ear = self._checkpoint.load(device)

@@ -171,6 +171,7 @@ HOST = """
 import gc, json, locale, logging, os, signal, sys, threading, warnings
 import torch
 import numpy
+import scipy.fft  # which adds a filter for warnings of its own
 
 def state():
     handlers = {s: str(signal.getsignal(s)) for s in signal.valid_signals()}

@@ -73,7 +73,7 @@ def evaluate(
         import json  # noqa: PLC0415
 
         from musictag.hearing import checkpoint  # noqa: PLC0415
-        from musictag.hearing.ear_torch import find_device  # noqa: PLC0415
+        from musictag.hearing.devices import find_device  # noqa: PLC0415
         from musictag.scan import pipeline  # noqa: PLC0415
 
         settings = config.override(config.load(), {"device": device, "model": model})

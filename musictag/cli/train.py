@@ -238,7 +238,7 @@ def train(  # noqa: PLR0913  # one argument per option
     """
     with endings():
         from musictag.hearing import checkpoint  # noqa: PLC0415
-        from musictag.hearing.ear_torch import find_device  # noqa: PLC0415
+        from musictag.hearing.devices import find_device  # noqa: PLC0415
 
         found = find_device(config.override(config.load(), {"device": device}).device)
         from musictag.training import datasets, magnatagatune, ranks  # noqa: PLC0415

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from musictag.hearing.checkpoint import Checkpoint
-    from musictag.hearing.ear_core import CpuEar
-    from musictag.hearing.ear_torch import Ear
+    from musictag.hearing.ear import Ear
 
 LIBRARIES = ("musictag", "av", "soundfile", "audioread")
 """Libraries that decide what is heard in a file, or remembered of one that is broken."""
@@ -159,7 +158,7 @@ class EarActor:
         # A single thread, because torch's number of threads is a setting of the calling thread.
         self._thread = ThreadPoolExecutor(1)
         self._load = functools.partial(_load, *model, device, batch_size, n_threads)
-        self._ear: Ear | CpuEar | None = None
+        self._ear: Ear | None = None
         self._waiting: deque[tuple[NDArray[np.float32], asyncio.Future[list[list[float]]]]]
         self._waiting = deque()
         self._at_work: asyncio.Task[None] | None = None
@@ -199,23 +198,23 @@ class EarActor:
                     del rows[: len(part)]
         self._at_work = None
 
-    def _loaded(self) -> Ear | CpuEar:
+    def _loaded(self) -> Ear:
         if self._ear is None:
             self._ear = self._load()
         return self._ear
 
     def _rows(self, parts: Sequence[NDArray[np.float32]]) -> list[list[float]]:
-        rows: list[list[float]] = self._loaded().hear(np.concatenate(parts)).tolist()
+        rows: list[list[float]] = self._loaded().hear(np.concatenate(parts)).probabilities.tolist()
         return rows
 
 
-def _load(model: Any, device: str, batch_size: int | None, n_threads: int) -> Ear | CpuEar:
+def _load(model: Any, device: str, batch_size: int | None, n_threads: int) -> Ear:
     """The model, from the cluster's memory: it need not be on this machine's disk."""
-    from musictag.hearing import ear_torch as ear  # noqa: PLC0415
     from musictag.hearing.checkpoint import WEIGHTS  # noqa: PLC0415
+    from musictag.hearing.devices import find_device  # noqa: PLC0415
 
     process.for_a_program()
-    ear.find_device(device)
+    find_device(device)
     checkpoint, weights = ray_library.fetch(model)
     with tempfile.TemporaryDirectory(prefix="musictag-") as directory:
         Path(directory, WEIGHTS).write_bytes(weights)

@@ -6,8 +6,7 @@
       README.md              the model card, for people
 
 Nothing in it can run: no pickle, no code. A checkpoint is described by its
-small config.json alone; `Checkpoint.load` brings the network into memory, and
-on a CPU where `mkl` has what it takes does so without torch.
+small config.json alone; `Checkpoint.load` brings the model into memory.
 """
 
 from __future__ import annotations
@@ -17,13 +16,12 @@ import json
 import math
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from musictag import process
 from musictag.disk import replacing
 from musictag.errors import CheckpointError
 from musictag.vocabulary import MOST_TAGS, Calibration, Vocabulary, magnatagatune, parse
@@ -33,11 +31,11 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from musictag.hearing.ear_core import CpuEar
-    from musictag.hearing.ear_torch import Ear
+    from musictag.hearing.ear import Ear
+    from musictag.hearing.kernels.choice import Kernels
     from musictag.hearing.network.architecture import Architecture
     from musictag.hearing.network.recurrent import Tagger
-    from musictag.hearing.scattering.plan import FrontEnd, Plan
+    from musictag.hearing.scattering.plan import FrontEnd
 
 FORMAT = 2
 CONFIG = "config.json"
@@ -52,14 +50,6 @@ _LARGEST_WEIGHTS = 2**32
 _STEEPEST = 100.0
 """Largest slope and offset of a calibration."""
 _Settings = TypeVar("_Settings")
-
-
-class _HasPlan(Protocol):
-    @property
-    def plan(self) -> Plan: ...
-
-
-_FrontEnd = TypeVar("_FrontEnd", bound=_HasPlan)
 
 
 @dataclass(frozen=True)
@@ -92,62 +82,22 @@ class Checkpoint:
         *,
         batch_size: int | None = None,
         n_cores: int | None = None,
-    ) -> Ear | CpuEar:
-        """The model in memory, ready to hear; so many segments at once, or as many as suit, on so
-        many of a CPU's cores, or all.
+        kernels: Kernels | None = None,
+    ) -> Ear:
+        """The model in memory, ready to hear.
 
-        Raises CheckpointError when the weights are not those that config.json
-        names, or do not fit its architecture, DeviceError when the device has
-        no room for them.
+        `batch_size`: segments at once; by default as many as suit the device. `n_cores`: of a CPU,
+        by default all. `kernels`: what a CPU computes with, by default what suits it.
+
+        Raises CheckpointError when the weights are not those that config.json names, or do not fit
+        its architecture, DeviceError when the device has no room for them.
         """
-        from musictag.hearing.scattering.plan import FrontEnd  # noqa: PLC0415
+        from musictag.hearing import loading  # noqa: PLC0415
 
-        if str(device) == "cpu" and (ear := self._on_cpu(batch_size, n_cores)):
-            return ear
-        process.check_room(600)  # torch ends the process if it finds too little
-        from musictag.hearing.ear_torch import Ear  # noqa: PLC0415
-        from musictag.hearing.network.recurrent import on_one_core  # noqa: PLC0415
-        from musictag.hearing.scattering.torch import Scattering  # noqa: PLC0415
+        return loading.load(self, device, batch_size=batch_size, n_cores=n_cores, kernels=kernels)
 
-        network = self.network()
-        transform = self._front_end(lambda: Scattering(self._settings(FrontEnd, self.front_end)))
-        on_cpu = str(device) == "cpu"
-        if on_cpu and n_cores is not None:
-            import torch  # noqa: PLC0415
-
-            torch.set_num_threads(n_cores)
-        return Ear(transform, on_one_core(network) if on_cpu else network, device, batch_size)
-
-    def _on_cpu(self, batch_size: int | None, n_cores: int | None) -> CpuEar | None:
-        """Without torch; None where that cannot be."""
-        from musictag.hearing.ear_core import CpuEar  # noqa: PLC0415
-        from musictag.hearing.kernels import mkl  # noqa: PLC0415
-        from musictag.hearing.network import core as network_cpu  # noqa: PLC0415
-        from musictag.hearing.scattering.core import CpuScattering  # noqa: PLC0415
-        from musictag.hearing.scattering.plan import FrontEnd  # noqa: PLC0415
-
-        architecture = self._architecture()
-        if not mkl.is_there() or not network_cpu.can(architecture):
-            return None
-        network = network_cpu.Network(architecture, self._weights(architecture))
-        transform = self._front_end(lambda: CpuScattering(self._settings(FrontEnd, self.front_end)))
-        return CpuEar(transform, network, batch_size, n_cores)
-
-    def _front_end(self, make: Callable[[], _FrontEnd]) -> _FrontEnd:
-        """CheckpointError for one that cannot be, or does not fit the network."""
-        try:
-            transform = make()
-        except ValueError as error:
-            raise CheckpointError(f"{self.directory / CONFIG}: {error}") from error
-        wanted, found = self._architecture().n_coefficients, transform.plan.n_coefficients
-        if found != wanted:
-            raise CheckpointError(
-                f"{self.directory / CONFIG}: the front end gives {found} coefficients, "
-                f"the network takes {wanted}"
-            )
-        return transform
-
-    def _architecture(self) -> Architecture:
+    def sizes(self) -> Architecture:
+        """The network's architecture, checked; CheckpointError if it makes no sense."""
         from musictag.hearing.network.architecture import Architecture  # noqa: PLC0415
 
         architecture = self._settings(Architecture, self.architecture)
@@ -159,26 +109,26 @@ class Checkpoint:
         return architecture
 
     def network(self) -> Tagger:
-        """The network alone, for who has the coefficients already; errors as in `load`."""
+        """The network alone, in torch, for callers that have coefficients; errors as in `load`."""
         import torch  # noqa: PLC0415
 
         from musictag.hearing.network.recurrent import Tagger  # noqa: PLC0415
 
-        architecture = self._architecture()
-        weights = self._weights(architecture)
+        architecture = self.sizes()
+        weights = self.arrays()
         with torch.device("meta"):  # nothing is allocated for what is replaced at once
             model = Tagger(architecture)
         tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
         model.load_state_dict(tensors, assign=True)
         return model.eval()
 
-    def _weights(self, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
-        """By name, as they are in a `model.Tagger`; errors as in `load`."""
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """The network's weights by their names in a `recurrent.Tagger`; errors as in `load`."""
         import numpy as np  # noqa: PLC0415
         from safetensors import SafetensorError  # noqa: PLC0415
         from safetensors.numpy import load  # noqa: PLC0415
 
-        wanted = architecture.shapes
+        wanted = self.sizes().shapes
         content = self._verified_weights(2**20 + 8 * sum(map(math.prod, wanted.values())))
         try:
             arrays = load(content)

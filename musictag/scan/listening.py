@@ -20,8 +20,7 @@ from musictag.scan.job import Job
 from musictag.scan.readers import Arrival, Decoded, Remembered, Segment
 
 if TYPE_CHECKING:
-    from musictag.hearing.ear_core import CpuEar, CpuLater
-    from musictag.hearing.ear_torch import Ear, Later
+    from musictag.hearing.ear import Ear, Later
     from musictag.scan.ports import Samples
 
 _FIRST = 32
@@ -39,14 +38,14 @@ class Listening:
 
     def __init__(
         self,
-        load: Callable[[], Ear | CpuEar],
+        load: Callable[[], Ear],
         stopped: Callable[[], bool],
         progress: Progress = lambda *_: None,
     ) -> None:
         self._load = load
         self._stopped = stopped
         self._progress = progress
-        self._ear: Ear | CpuEar | None = None
+        self._ear: Ear | None = None
         self._gathering: _Batch | None = None
         self._begun: _Batch | None = None
         self._idle: list[_Batch] = []
@@ -108,7 +107,7 @@ class Listening:
         batch, self._begun = self._begun, None
         if batch is None or batch.later is None:
             return []
-        probabilities = batch.later.result().tolist()
+        probabilities = batch.later.result().probabilities.tolist()
         jobs, batch.jobs, batch.later = batch.jobs, [], None
         self._idle.append(batch)
         for job, row in zip(jobs, probabilities, strict=True):
@@ -120,10 +119,10 @@ class Listening:
 class _Batch:
     """A batch, and the jobs to which its segments belong."""
 
-    def __init__(self, ear: Ear | CpuEar, n_samples: int) -> None:
+    def __init__(self, ear: Ear, n_samples: int) -> None:
         self.batch = ear.batch(n_samples)
         self.jobs: list[Job] = []
-        self.later: Later | CpuLater | None = None
+        self.later: Later | None = None
 
     def add(self, job: Job, samples: Samples) -> None:
         self.batch.add(samples)
@@ -131,7 +130,7 @@ class _Batch:
 
     @property
     def is_heard(self) -> bool:
-        return self.later is not None and self.later.is_there
+        return self.later is not None and self.later.done()
 
 
 def in_order(jobs: Iterable[Job]) -> Iterator[Job]:

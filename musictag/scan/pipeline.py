@@ -24,7 +24,7 @@ from musictag import metadata as music_metadata
 from musictag.audio.decoder import Decoder
 from musictag.audio.samples import SEGMENT_LENGTH
 from musictag.errors import CheckpointError, FileError
-from musictag.hearing.ear_torch import find_device
+from musictag.hearing.devices import find_device
 from musictag.outcome import Outcome
 from musictag.scan import writing
 from musictag.scan.known import Known
@@ -36,8 +36,7 @@ from musictag.scan.settling import Settling
 if TYPE_CHECKING:
     from musictag.config import Settings
     from musictag.hearing.checkpoint import Checkpoint
-    from musictag.hearing.ear_core import CpuEar
-    from musictag.hearing.ear_torch import Ear
+    from musictag.hearing.ear import Ear
     from musictag.scan.ports import AnyDecoder, AnyMetadata, Workers
     from musictag.stores.cache import Cache
     from musictag.stores.journal import Journal
@@ -56,7 +55,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     stopped: Callable[[], bool] = lambda: False,
     progress: Progress = lambda *_: None,
     workers: Workers | None = None,
-    load: Callable[[], Ear | CpuEar] | None = None,
+    load: Callable[[], Ear] | None = None,
     decoder: Callable[[], AnyDecoder] = Decoder,
     metadata: AnyMetadata = music_metadata,
 ) -> Generator[Outcome, None, None]:
@@ -111,7 +110,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
             run.interrupted = stopped()
 
 
-def _load(checkpoint: Checkpoint, settings: Settings) -> Ear | CpuEar:
+def _load(checkpoint: Checkpoint, settings: Settings) -> Ear:
     """The model in memory."""
     device = find_device(settings.device)
     log.info("hearing with the model %s on %s", checkpoint.name, device)

@@ -16,7 +16,7 @@ from musictag import decision
 from musictag.audio.decoder import Decoder, IsolatedTrack
 from musictag.audio.samples import SEGMENT_S, Samples
 from musictag.errors import AudioError
-from musictag.hearing.ear_torch import find_device
+from musictag.hearing.devices import find_device
 from musictag.outcome import Taggram
 from musictag.scan.known import SILENCES
 from musictag.scan.pipeline import check_segments
@@ -24,8 +24,7 @@ from musictag.scan.pipeline import check_segments
 if TYPE_CHECKING:
     from musictag.config import Settings
     from musictag.hearing.checkpoint import Checkpoint
-    from musictag.hearing.ear_core import CpuEar
-    from musictag.hearing.ear_torch import Ear
+    from musictag.hearing.ear import Ear
 
 BATCH_SIZE = 8
 """Number of segments heard at once. One track has few, and decoding them takes most of the time."""
@@ -36,7 +35,7 @@ def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
     check_segments(checkpoint)
     batch_size = settings.batch_size or BATCH_SIZE
 
-    def load() -> Ear | CpuEar:
+    def load() -> Ear:
         return checkpoint.load(find_device(settings.device), batch_size=batch_size)
 
     with Decoder() as decoder:
@@ -47,7 +46,7 @@ def heard(
     track: IsolatedTrack,
     checkpoint: Checkpoint,
     settings: Settings,
-    load: Callable[[], Ear | CpuEar],
+    load: Callable[[], Ear],
     *,
     batch_size: int = BATCH_SIZE,
 ) -> Taggram:
@@ -61,7 +60,7 @@ def heard(
     for batch in chain([first], batches):
         some_s, segments = zip(*batch, strict=True)
         starts_s += some_s
-        rows += map(tuple, ear.hear(np.stack(segments)).tolist())  # (B, N) -> (B, K)
+        rows += map(tuple, ear.hear(np.stack(segments)).probabilities.tolist())  # (B, N) -> (B, K)
     mean = decision.track_probabilities(rows)
     probabilities = dict(zip(checkpoint.tags, mean, strict=True))
     return Taggram(

@@ -59,8 +59,7 @@ if TYPE_CHECKING:
     import torch
 
     from musictag.hearing.checkpoint import Checkpoint
-    from musictag.hearing.ear_core import CpuEar
-    from musictag.hearing.ear_torch import Ear
+    from musictag.hearing.ear import Ear
     from musictag.training.dataset import DataSet, Example
 
 LEVELS = ("segment", "track")
@@ -153,7 +152,7 @@ def evaluate(
 
 
 def hear(
-    ear: Ear | CpuEar,
+    ear: Ear,
     examples: Sequence[Example],
     *,
     tell: Callable[[int, int], None] | None = None,
@@ -177,7 +176,7 @@ def hear(
             else:
                 batch.append(samples)
         if batch:
-            heard.append(np.asarray(ear.hear(np.stack(batch))))
+            heard.append(ear.hear(np.stack(batch)).probabilities)
         if tell:
             tell(first + len(some), len(examples))
     if not heard:

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sounds
-import torch
 
 from musictag.audio.decoder import Closed, Decoder
 from musictag.cluster import remote
@@ -200,7 +199,7 @@ class Here:
             except FileError as error:
                 found = found._replace(code=error.code, reason=error.reason, cure=error.cure)
             else:
-                taggram = self.ear.hear(torch.from_numpy(np.stack(segments))).tolist()
+                taggram = self.ear.hear(np.stack(segments)).probabilities.tolist()
                 found = found._replace(taggram=taggram)
             return found._replace(duration_s=music.duration_s, decoder=music.decoder)
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from musictag.cluster import worker
 from musictag.cluster.messages import Request
 from musictag.errors import UsageError
+from musictag.hearing.ear import Hearing
 
 
 def test_a_machine_that_joins_during_the_scan_must_be_like_the_others() -> None:
@@ -32,12 +32,12 @@ class FakeEar:
         self.batches: list[int] = []
         self.gate = threading.Event()
 
-    def hear(self, segments: torch.Tensor) -> torch.Tensor:
+    def hear(self, segments: Any) -> Hearing:
         self.gate.wait(10)
         self.batches.append(len(segments))
         if segments[0, 0] < 0:
             raise ValueError("a bug")
-        return segments[:, :1]
+        return Hearing(segments[:, :1], segments)
 
 
 def segments(*firsts: float) -> Any:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from networks import SIZES, trained
+from networks import SIZES
 from torch import nn
 
 from musictag.hearing.network.recurrent import (
-    FRAMES_AT_ONCE,
     Architecture,
-    OneCore,
     Tagger,
     flush_subnormals,
     initialise,
     n_parameters,
-    on_one_core,
 )
 
 
@@ -59,7 +56,11 @@ def test_every_variant_gives_one_logit_per_segment_and_tag(
     cell: str, summary: str, bidirectional: bool
 ) -> None:
     model = small(cell=cell, summary=summary, bidirectional=bidirectional)
-    assert model(torch.randn(5, 6, 9)).shape == (5, 3)
+    features = torch.randn(5, 6, 9)
+    assert model(features).shape == (5, 3)
+    summary = model.summary(features)
+    assert summary.shape == (5, model.architecture.n_summary)
+    assert torch.equal(model.logits(summary), model(features))
 
 
 def test_one_unit_in_one_layer_does_what_the_equations_say() -> None:
@@ -129,50 +130,6 @@ def test_subnormal_weights_become_zero_and_normal_ones_stay() -> None:
         model.weight.copy_(torch.tensor([[tiny / 2, -tiny / 1000, tiny]]))
     flush_subnormals(model)
     assert model.weight.tolist() == [[0.0, 0.0, tiny]]
-
-
-# ---------------------------------------------------------------- on one core
-
-
-@pytest.mark.parametrize("n_frames", [1, FRAMES_AT_ONCE, 2 * FRAMES_AT_ONCE + 3])
-@pytest.mark.parametrize("summary", ["mean", "last", "attention"])
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"),
-    # float32: the order of sums; bfloat16: 8 bits of every operand
-    [(torch.float32, 2e-6), (torch.bfloat16, 3e-2)],
-)
-def test_on_one_core_the_network_gives_the_same_logits(
-    n_frames: int, summary: str, dtype: torch.dtype, tolerance: float
-) -> None:
-    model = trained(summary=summary, n_layers=3)
-    features = torch.randn(5, 6, n_frames, generator=torch.Generator().manual_seed(9))
-    with torch.no_grad():
-        expected = model(features)
-    found = OneCore(model, dtype)(features)
-    torch.testing.assert_close(found, expected, atol=tolerance, rtol=0, check_dtype=True)
-    if dtype == torch.bfloat16:
-        assert not torch.equal(found, OneCore(model)(features))
-
-
-@pytest.mark.parametrize(
-    ("has_amx", "dtype"), [(True, torch.bfloat16), (False, torch.float32), (None, torch.float32)]
-)
-def test_a_core_that_multiplies_bfloat16_by_itself_is_let(
-    monkeypatch: pytest.MonkeyPatch, has_amx: bool | None, dtype: torch.dtype
-) -> None:
-    if has_amx is None:  # a torch that does not say
-        monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
-    else:
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx, raising=False)
-    laid_out = on_one_core(small())
-    assert isinstance(laid_out, OneCore)
-    assert laid_out.dtype == dtype
-
-
-@pytest.mark.parametrize("options", [{"cell": "lstm"}, {"bidirectional": True}])
-def test_what_there_is_no_quicker_way_for_stays_as_it_is(options: dict[str, object]) -> None:
-    model = small(**options)
-    assert on_one_core(model) is model
 
 
 @pytest.mark.parametrize("wrong", [{"cell": "rnn"}, {"summary": "max"}])

@@ -12,22 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from kernel_choices import needs_mkl
 from kymatio.scattering1d.filter_bank import morlet_1d
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
 from reference_scattering import by_definition, relative_error
 
 from musictag.audio.samples import SEGMENT_LENGTH
-from musictag.hearing.kernels import mkl
-from musictag.hearing.scattering import core as scattering_cpu
-from musictag.hearing.scattering import plan
-from musictag.hearing.scattering.core import CpuScattering
-from musictag.hearing.scattering.plan import (
-    NORMALISATIONS,
-    FrontEnd,
-    Plan,
-    kymatio_plan,
-    paper_plan,
-)
+from musictag.hearing.kernels import mkl, portable
+from musictag.hearing.kernels.choice import choose
+from musictag.hearing.kernels.rates import SHORTEST_RATE, mkl_rates, powers_and_halves
+from musictag.hearing.scattering import core
+from musictag.hearing.scattering.core import CoreScattering
+from musictag.hearing.scattering.kymatio import kymatio_plan
+from musictag.hearing.scattering.plan import NORMALISATIONS, FrontEnd, Plan, paper_plan
 from musictag.hearing.scattering.torch import Scattering
 
 PAPER = FrontEnd(normalisation="none")
@@ -37,29 +34,31 @@ SMALL_HIGH = FrontEnd(n_samples=29_000, T=512, hop=256, exactness="high", normal
 
 
 class Laid:
-    """The executor for a CPU, to be called as the general one."""
+    """The executor for one core, to be called like the one in torch."""
+
+    transforms, products = "portable", "portable"
 
     def __init__(self, front_end: FrontEnd | None = None, *, plan: Plan | None = None) -> None:
-        mkl.use_one_thread()
-        self.executor = CpuScattering(front_end, plan=plan)
+        kernels = choose(transforms=self.transforms, products=self.products)
+        self.executor = CoreScattering(front_end, plan=plan, kernels=kernels)
         self.plan = self.executor.plan
 
     def __call__(self, samples: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(np.stack([self.executor(row) for row in samples.numpy()]))
 
 
+class LaidOnMkl(Laid):
+    transforms, products = "mkl", "mkl"
+
+
 Executor = Callable[..., Any]
-EXECUTORS = [
-    pytest.param(Scattering, id="torch"),
-    pytest.param(
-        Laid, id="CPU", marks=pytest.mark.skipif(not mkl.is_there(), reason="without oneMKL")
-    ),
-]
+CORES = [pytest.param(LaidOnMkl, id="oneMKL", marks=needs_mkl), pytest.param(Laid, id="portable")]
+EXECUTORS = [pytest.param(Scattering, id="torch"), *CORES]
 
 
 @pytest.fixture(scope="module", params=EXECUTORS)
 def make(request: pytest.FixtureRequest) -> Executor:
-    """One of the two ways to execute a plan."""
+    """One of the ways to execute a plan."""
     executor: Executor = request.param
     return executor
 
@@ -268,44 +267,45 @@ def test_a_segment_is_the_same_alone_and_in_a_batch(small: Any) -> None:
     torch.testing.assert_close(small(batch), alone, rtol=1e-4, atol=1e-7)
 
 
-def test_both_executors_agree_where_their_envelopes_are_equally_long(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("laid", CORES)
+def test_executors_agree_where_their_envelopes_are_equally_long(
+    monkeypatch: pytest.MonkeyPatch, laid: Executor
 ) -> None:
-    monkeypatch.setattr(scattering_cpu, "quick_rates", plan.powers_and_halves)
-    if not mkl.is_there():
-        pytest.skip("without oneMKL")
+    monkeypatch.setattr(mkl.Transforms, "quick_rates", staticmethod(powers_and_halves))
     x = music()[None]
     for front_end in (SMALL, SMALL_HIGH, replace(SMALL, Q=3, T=1024)):
-        assert relative_error(Laid(front_end)(x), Scattering(front_end)(x)) < 3e-6
+        assert relative_error(laid(front_end)(x), Scattering(front_end)(x)) < 3e-6
 
 
-@pytest.mark.skipif(not mkl.is_there(), reason="without oneMKL")
+@pytest.mark.parametrize("laid", CORES)
 @pytest.mark.parametrize("points", [1, 2**12, 2**30])
 def test_how_much_is_done_at_once_on_a_cpu_makes_no_difference(
-    monkeypatch: pytest.MonkeyPatch, points: int
+    monkeypatch: pytest.MonkeyPatch, laid: Executor, points: int
 ) -> None:
     x = music()[None]
-    wanted = Laid(SMALL)(x)
-    monkeypatch.setattr(scattering_cpu, "POINTS", points)
-    monkeypatch.setattr(scattering_cpu, "LATE_RATE", {1: 0, 2**12: 2**20}.get(points, 16))
-    torch.testing.assert_close(Laid(SMALL)(x), wanted, rtol=1e-4, atol=1e-6)
+    wanted = laid(SMALL)(x)
+    for library in (mkl, portable):
+        monkeypatch.setattr(library.Transforms, "points", points)
+    monkeypatch.setattr(core, "LATE_RATE", {1: 0, 2**12: 2**20}.get(points, 16))
+    torch.testing.assert_close(laid(SMALL)(x), wanted, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.skipif(not mkl.is_there(), reason="without oneMKL")
-def test_threads_share_an_executor_and_none_gets_anothers_coefficients() -> None:
-    executor = CpuScattering(SMALL)
+@pytest.mark.parametrize("laid", CORES)
+def test_threads_share_an_executor_and_none_gets_anothers_coefficients(laid: Executor) -> None:
+    executor = laid(SMALL).executor
     signals = [noise(seed=seed).numpy() for seed in range(24)]
     wanted = [executor(signal) for signal in signals]
-    with ThreadPoolExecutor(4, initializer=mkl.use_one_thread) as pool:
+    with ThreadPoolExecutor(4) as pool:
         for found, one in zip(pool.map(executor, signals), wanted, strict=True):
             np.testing.assert_array_equal(found, one)
 
 
 def test_lengths_that_are_quick_hold_what_they_have_to() -> None:
     for n_hops in (15, 64, 120, 128):
-        rates = list(islice(scattering_cpu.quick_rates(n_hops), 20))
-        assert rates == sorted(set(rates))
-        assert rates[0] == plan.SHORTEST_RATE
+        for quick in (mkl_rates, powers_and_halves):
+            rates = list(islice(quick(n_hops), 20))
+            assert rates == sorted(set(rates))
+            assert rates[0] == SHORTEST_RATE
 
 
 @pytest.mark.gpu

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from kernel_choices import needs_mkl
 
 from musictag import decision
 from musictag.audio.samples import SEGMENT_LENGTH
 from musictag.hearing import checkpoint
-from musictag.hearing.ear_core import CpuEar
-from musictag.hearing.ear_torch import Ear
-from musictag.hearing.network.recurrent import OneCore
+from musictag.hearing.ear import Ear
+from musictag.hearing.kernels.choice import choose
+from musictag.hearing.network.core import CoreNetwork
 from musictag.vocabulary import FIELDS
 
 
 @pytest.fixture(scope="module")
-def ear() -> Ear | CpuEar:
+def ear() -> Ear:
     return checkpoint.find().load()
 
 
-def chosen(ear: Ear | CpuEar, samples: torch.Tensor) -> set[str]:
+def chosen(ear: Ear, samples: torch.Tensor) -> set[str]:
     """All values of all fields that a track of this segment would get."""
     shipped = checkpoint.find()
-    row = ear.hear(samples[None].numpy())[0].tolist()
+    row = ear.hear(samples[None].numpy()).probabilities[0].tolist()
     probabilities = dict(zip(shipped.tags, row, strict=True))
     limits = dict.fromkeys(FIELDS, len(shipped.tags))
     fields = decision.choose(probabilities, shipped.vocabulary, limits=limits)
@@ -31,7 +33,7 @@ def chosen(ear: Ear | CpuEar, samples: torch.Tensor) -> set[str]:
 
 @pytest.mark.parametrize("level_db", [-70, -45, -20])
 @pytest.mark.parametrize("colour", [0.0, 0.5, 1.0], ids=["white", "pink", "brown"])
-def test_noise_gets_no_tags(ear: Ear | CpuEar, colour: float, level_db: float) -> None:
+def test_noise_gets_no_tags(ear: Ear, colour: float, level_db: float) -> None:
     generator = torch.Generator().manual_seed(7)
     spectrum = torch.fft.rfft(torch.randn(SEGMENT_LENGTH, generator=generator))
     frequency = torch.linspace(0, 8000, len(spectrum)).clamp(min=20)
@@ -41,20 +43,29 @@ def test_noise_gets_no_tags(ear: Ear | CpuEar, colour: float, level_db: float) -
 
 
 @pytest.mark.parametrize(
-    ("dtype", "tolerance"),
-    # float32: the order of sums; bfloat16: what is said of it in `model.on_one_core`
-    [(torch.float32, 1e-6), (torch.bfloat16, 1e-3)],
+    ("products", "bfloat16", "tolerance"),
+    # float32: the order of sums; bfloat16: what `network.core` says about it
+    [
+        pytest.param("mkl", False, 1e-6, marks=needs_mkl),
+        pytest.param("mkl", True, 1e-3, marks=needs_mkl),
+        ("portable", False, 1e-6),
+    ],
 )
-def test_laid_out_for_one_core_it_hears_the_same(dtype: torch.dtype, tolerance: float) -> None:
-    network = checkpoint.find().network()
+def test_laid_out_for_one_core_it_hears_the_same(
+    products: str, bfloat16: bool, tolerance: float
+) -> None:
+    found = checkpoint.find()
+    network = found.network()
     generator = torch.Generator().manual_seed(3)
     features = torch.randn(3, 433, 40, generator=generator) * network.std[:, None]
     features += network.mean[:, None]
     with torch.inference_mode():
         wanted = network(features).sigmoid()
-    found = OneCore(network, dtype)(features).sigmoid()
-    torch.testing.assert_close(found, wanted, atol=tolerance, rtol=0)
+    kernels = choose(products=products)
+    core = CoreNetwork(found.sizes(), found.arrays(), kernels=kernels, bfloat16=bfloat16)
+    heard = core(features.numpy()).probabilities
+    np.testing.assert_allclose(heard, wanted, atol=tolerance, rtol=0)
 
 
-def test_silence_gets_no_tags(ear: Ear | CpuEar) -> None:
+def test_silence_gets_no_tags(ear: Ear) -> None:
     assert chosen(ear, torch.zeros(SEGMENT_LENGTH)) == set()

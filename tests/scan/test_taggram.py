@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import sounds
-import torch
 
 from musictag.audio.track import Track
 from musictag.config import Settings
 from musictag.errors import AudioError, CheckpointError
 from musictag.hearing.checkpoint import Checkpoint
+from musictag.hearing.ear import Hearing
 from musictag.outcome import Taggram
 from musictag.report.taggram import draw_taggram
 from musictag.scan import taggram
@@ -30,8 +30,9 @@ def checkpoint_that_hears(rows: list[list[float]]) -> Checkpoint:
     waiting = list(rows)
 
     class Ear:
-        def hear(self, segments: torch.Tensor) -> torch.Tensor:
-            return torch.tensor([waiting.pop(0) for _ in segments])
+        def hear(self, segments: Any) -> Hearing:
+            rows = np.array([waiting.pop(0) for _ in segments], np.float32)
+            return Hearing(rows, np.zeros((len(rows), 2), np.float32))
 
     @dataclasses.dataclass(frozen=True)
     class Fake(Checkpoint):

@@ -1,1 +1,1 @@
-"""Fourier transforms and matrix products that the CPU's own layout is written on."""
+"""Fourier transforms and matrix products: what the executors for one CPU core are written on."""

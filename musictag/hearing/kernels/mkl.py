@@ -1,16 +1,16 @@
-"""Fourier transforms and products of matrices by oneMKL, without torch.
+"""Fourier transforms and matrix products by oneMKL, without torch.
 
-torch's builds for Linux on x86-64 bring oneMKL along, and its functions are
-called here as its reference describes them for C: to import torch takes longer
-than to hear a track. And what torch does anew at each call is done once: a
-transform is planned for its place in memory (its tables of sines and cosines
-often take longer to make than the transform).
+torch's builds for Linux on x86-64 include oneMKL. Its functions are called here as its reference
+describes them for C, because importing torch takes longer than hearing a track. A transform is
+planned once for its place in memory; torch plans at each call, and the tables of sines and cosines
+often take longer to make than the transform.
 
-Where these functions are not to be had `is_there` says so, and torch has to do.
+`is_there` says whether these functions can be used.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib.util
@@ -18,7 +18,7 @@ import platform
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,8 @@ from numpy.typing import NDArray
 
 from musictag import process
 from musictag.errors import OutOfMemoryError
-
-Real = NDArray[np.float32]
-Complex = NDArray[np.complex64]
-Bfloat16 = NDArray[np.uint16]
-"""The upper halves of float32 numbers."""
-
-Call = Callable[[], object]
+from musictag.hearing.arrays import Bfloat16, Call, Complex, Real
+from musictag.hearing.kernels.rates import mkl_rates
 
 # mkl_dfti.h and mkl_cblas.h
 _FORWARD_SCALE, _N_TRANSFORMS, _CONJUGATE_EVEN_STORAGE, _PLACEMENT = 4, 7, 10, 11
@@ -49,7 +44,7 @@ the whole process when it is loaded."""
 
 @functools.cache
 def is_there() -> bool:
-    """Whether this machine has these functions, and they compute what they should."""
+    """Whether this machine has these functions and they compute what they should."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return False
     try:
@@ -66,40 +61,52 @@ def _works() -> bool:
     wave = (real[:, :12] + 1j * real[:, 12:]).astype(np.complex64)
     product = np.empty((2, 3), np.float32)
     expected = np.fft.rfft(real, norm="forward"), np.fft.ifft(wave, norm="forward")
-    planner = Planner()
-    planner.spectrum(real, spectrum)()
-    planner.inverse(wave)()
-    multiply(real, np.ones((24, 3), np.float32), product)
+    transforms = Transforms()
+    transforms.spectrum(real, spectrum)()
+    transforms.inverse(wave)()
+    Products().multiply(real, np.ones((24, 3), np.float32), product)
     pairs = zip((spectrum, wave, product[:, 0]), (*expected, real.sum(axis=1)), strict=True)
     return all(np.allclose(found, wanted, atol=1e-5) for found, wanted in pairs)
 
 
-def use_one_thread() -> None:
-    """In the calling thread: who shares the work out by himself wants no other threads."""
-    _library().MKL_Set_Num_Threads_Local(1)
+def is_at_home() -> bool:
+    """Whether the CPU is one of Intel's, for which oneMKL's products are written."""
+    return "GenuineIntel" in _cpu_info()
+
+
+@functools.cache
+def _cpu_info() -> str:
+    """What Linux says about the CPU; empty where it says nothing."""
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
 
 
 # ---------------------------------------------------------------- transforms
 
 
-class Planner:
-    """Transforms, for any number of threads. Those of equal shape share their tables.
+class Transforms:
+    """oneMKL's transforms, for any number of threads. Those of equal shape share their tables."""
 
-    A call refers to memory: the arrays have to stay for as long as it is used.
-    """
+    points = 2**17
+    """Complex points of one batched transform, at most, unless a single row is longer. They take a
+    megabyte, so that they stay in a core's own cache while decoders use the shared one."""
+
+    quick_rates = staticmethod(mkl_rates)
 
     def __init__(self) -> None:
         self._descriptors: dict[tuple[object, ...], _Descriptor] = {}
         self._lock = threading.Lock()
 
     def inverse(self, rows: Complex) -> Call:
-        """Each row's inverse transform, not scaled, in place: (n, L)."""
+        """Each row's inverse transform, unscaled, in place: (n, L)."""
         n, length = rows.shape
         distance = _distance(rows)
         descriptor = self._descriptor(_COMPLEX, length, n, distance, distance, 1.0)
         return functools.partial(_library().DftiComputeBackward, descriptor, rows.ctypes.data)
 
-    def spectrum(self, rows: NDArray[np.float32], out: Complex) -> Call:
+    def spectrum(self, rows: Real, out: Complex) -> Call:
         """Each row's transform over its length, into other memory: (n, L) -> (n, L // 2 + 1)."""
         n, length = rows.shape
         if out.shape != (n, length // 2 + 1):
@@ -116,8 +123,11 @@ class Planner:
 
 
 class _Descriptor:
-    """A planned transform, with its tables, to be given to functions of the library: by several
-    threads at once, if need be (oneMKL's reference, "Parallel Mode with a Common Descriptor")."""
+    """A planned transform with its tables, which functions of the library take as an argument.
+
+    Several threads may use it at once (oneMKL's reference, "Parallel Mode with a Common
+    Descriptor").
+    """
 
     def __init__(
         self, domain: int, length: int, n: int, distance: int, distance_out: int, scale: float
@@ -144,7 +154,7 @@ class _Descriptor:
 
 
 def _distance(rows: NDArray[Any]) -> int:
-    """From row to row, in numbers; within a row they have to lie side by side."""
+    """Distance between rows, in numbers. ValueError unless those of a row lie side by side."""
     if (rows.strides[1] != rows.itemsize and rows.shape[1] > 1) or rows.strides[0] % rows.itemsize:
         raise ValueError("the numbers of a row must lie side by side")
     return rows.strides[0] // rows.itemsize
@@ -154,37 +164,50 @@ def _distance(rows: NDArray[Any]) -> int:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether the cores multiply matrices of bfloat16 by themselves (AMX)."""
-    try:
-        return " amx_bf16 " in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
+    """Whether the cores have instructions that multiply matrices of bfloat16 (AMX)."""
+    return " amx_bf16 " in _cpu_info()
 
 
-def product(rows: Real, weights: Real, out: Real) -> Call:
-    """(n, k) times (k, m) -> (n, m), as often as it is called."""
-    multiply = _library().cblas_sgemm_compute
-    return functools.partial(multiply, *_shapes(rows, weights), 0.0, *_matrix(out))
+class Products:
+    """oneMKL's products."""
+
+    @property
+    def bfloat16(self) -> bool:
+        """Whether `multiply_bfloat16` is the quicker one here."""
+        return multiplies_bfloat16()
+
+    def product(self, left: Real, right: Real, out: Real) -> Call:
+        """(n, k) times (k, m) -> (n, m), each time it is called."""
+        multiply = _library().cblas_sgemm_compute
+        return functools.partial(multiply, *_shapes(left, right), 0.0, *_matrix(out))
+
+    def multiply(self, left: Real, right: Real, out: Real) -> None:
+        """(n, k) times (k, m) -> (n, m), once."""
+        _library().cblas_sgemm_compute(*_shapes(left, right), 0.0, *_matrix(out))
+
+    def multiply_bfloat16(self, left: Bfloat16, right: Bfloat16, out: Real) -> None:
+        """Like `multiply`, with sums in float32."""
+        (n, k), m = left.shape, right.shape[1]
+        _library().cblas_gemm_bf16bf16f32(
+            *(_ROW_MAJOR, _AS_IT_IS, _AS_IT_IS, n, m, k, 1.0),
+            *(*_matrix(left), *_matrix(right), 0.0, *_matrix(out)),
+        )
+
+    @contextlib.contextmanager
+    def on_one_core(self) -> Iterator[None]:
+        """Within the block oneMKL starts no threads for the calling thread; others keep theirs."""
+        set_n_threads = _library().MKL_Set_Num_Threads_Local
+        before = set_n_threads(1)
+        try:
+            yield
+        finally:
+            set_n_threads(before)
 
 
-def multiply(rows: Real, weights: Real, out: Real) -> None:
-    """(n, k) times (k, m) -> (n, m), once."""
-    product(rows, weights, out)()
-
-
-def multiply_bfloat16(rows: Bfloat16, weights: Bfloat16, out: Real) -> None:
-    """As `multiply`; sums are in float32."""
-    (n, k), m = rows.shape, weights.shape[1]
-    _library().cblas_gemm_bf16bf16f32(
-        *(_ROW_MAJOR, _AS_IT_IS, _AS_IT_IS, n, m, k, 1.0),
-        *(*_matrix(rows), *_matrix(weights), 0.0, *_matrix(out)),
-    )
-
-
-def _shapes(rows: Real, weights: Real) -> tuple[int, ...]:
-    (n, k), m = rows.shape, weights.shape[1]
+def _shapes(left: Real, right: Real) -> tuple[int, ...]:
+    (n, k), m = left.shape, right.shape[1]
     order = _ROW_MAJOR, _AS_IT_IS, _AS_IT_IS
-    return *order, n, m, k, *_matrix(rows), *_matrix(weights)
+    return *order, n, m, k, *_matrix(left), *_matrix(right)
 
 
 def _matrix(numbers: NDArray[Any]) -> tuple[int, int]:
@@ -196,7 +219,7 @@ def _matrix(numbers: NDArray[Any]) -> tuple[int, int]:
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    """OSError or AttributeError where it is not to be had."""
+    """The library that torch includes. OSError or AttributeError where there is none."""
     found = importlib.util.find_spec("torch")
     if found is None or found.origin is None:
         raise OSError("torch is not installed")
@@ -216,7 +239,7 @@ def _library() -> ctypes.CDLL:
             checked,
             [ctypes.POINTER(pointer), whole, ctypes.c_long],
         ),
-        "DftiSetValue": (checked, [pointer, whole]),  # and a value, of whatever type it is
+        "DftiSetValue": (checked, [pointer, whole]),  # and a value of the setting's type
         "DftiCommitDescriptor": (checked, [pointer]),
         "DftiComputeForward": (checked, [pointer, pointer, pointer]),
         "DftiComputeBackward": (checked, [pointer, pointer]),

@@ -1,4 +1,4 @@
-"""What the network is made of, for `model` and for who lays it out otherwise."""
+"""The network's sizes and the shapes of its weights, for every executor."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ class Architecture:
     n_layers: int = 5
     n_tags: int = 50
     cell: str = "gru"  # or "lstm"
-    summary: str = (
-        "mean"  # of the frames: "mean", "last", or "attention" (one more weight per unit)
-    )
+    summary: str = "mean"  # of all frames; or "last", or "attention" (one more weight per unit)
     bidirectional: bool = False
     dropout: float = 0.25  # between layers and before the output, in training only
 
@@ -42,14 +40,14 @@ class Architecture:
 
     @property
     def n_summary(self) -> int:
-        """What the output layer sees of a segment."""
+        """Numbers that the output layer sees of a segment."""
         return self.n_units * self.n_directions
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of the weights, by the names that they have in a `model.Tagger`.
+        """Shapes of the weights, by their names in a `recurrent.Tagger`.
 
-        All that a layer's gates take of its inputs, or of its state, is one matrix.
+        A layer's gates share one matrix for its inputs and one for its state.
         """
         n_gates = 3 if self.cell == "gru" else 4
         n_rows = n_gates * self.n_units

@@ -1,18 +1,16 @@
-"""A plan laid out for one CPU core: the coefficients of `scattering`, in less time.
+"""The scattering transform laid out for one CPU core, in NumPy and `kernels`.
 
-In NumPy and oneMKL (`mkl`), so that nothing waits for torch. A segment at a
-time goes through the core's own cache. Every buffer, every view of it and every
-table is made once; what is to be done with them is a list of calls, each of one
-NumPy function, transform or product, and to execute the plan is to make these
-calls in turn:
+A segment at a time goes through the core's own cache. Every buffer, every view of it and every
+table is made once. What is left is a list of calls, each of one NumPy function, transform or
+product, and executing the plan means making these calls in turn:
 
     first-order filters, as many at a time as fit the cache:
         band ← gains · spectrum; its inverse transform; the modulus; the spectrum of that;
         with each second-order filter of high rate the same again, down to frames
     second-order filters of low rate, for all their parents at once
 
-What a spectrum has below 0 and beyond the Nyquist frequency is written beside
-it, so that every band is one slice.
+The bins of a spectrum below 0 and beyond the Nyquist frequency are written beside it, so that
+every band is one slice.
 """
 
 from __future__ import annotations
@@ -21,54 +19,54 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count, groupby
+from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musictag.hearing.kernels import mkl
-from musictag.hearing.kernels.mkl import Complex, Real
-from musictag.hearing.scattering.plan import (
-    SHORTEST_RATE,
-    FrontEnd,
-    Plan,
-    first_length,
-    lowpass_taps,
-    lowpass_waves,
-    paper_plan,
-    second_length,
-)
-
-POINTS = 2**17
-"""Complex points of one batched transform, at most, unless a single row is longer: a megabyte, so
-that with what comes of them they stay in a core's own cache while decoders use the shared one."""
+from musictag.hearing.arrays import Complex, Real
+from musictag.hearing.kernels.choice import Kernels, choose
+from musictag.hearing.kernels.rates import SHORTEST_RATE
+from musictag.hearing.scattering.lengths import first_length, second_length
+from musictag.hearing.scattering.lowpass import lowpass_taps, lowpass_waves
+from musictag.hearing.scattering.normalisation import normalise
+from musictag.hearing.scattering.plan import FrontEnd, Plan, paper_plan
 
 LATE_RATE = 64
-"""Points per hop up to which second-order bands wait for those of all parents: one parent's would
-hardly be worth a call."""
+"""Points per hop up to which second-order bands wait until all their parents are done. Those of a
+single parent would hardly be worth a call."""
 
 _LINE = 8
 """Complex numbers in a cache line."""
 
 
-class CpuScattering:
-    """(N,) samples -> (C, T) coefficients, as `scattering.Scattering` makes them.
+class CoreScattering:
+    """(N,) samples -> (C, T) coefficients, as `scattering.torch.Scattering` makes them.
 
-    They are somewhat nearer to the definitions: where a longer transform is the quicker one, an
-    envelope has more points. Threads may share it; each has a layout of its own (20 MB), made when
-    it first comes.
+    With oneMKL they are slightly closer to the definitions, because some envelopes have more points
+    where a longer transform is the quicker one. Threads may share it; each gets a layout of its own
+    (20 MB) at its first call.
     """
 
-    def __init__(self, front_end: FrontEnd | None = None, *, plan: Plan | None = None) -> None:
-        """Of a front end; with `plan`, that plan's bare coefficients."""
+    def __init__(
+        self,
+        front_end: FrontEnd | None = None,
+        *,
+        plan: Plan | None = None,
+        kernels: Kernels | None = None,
+    ) -> None:
+        """The transform of a front end; with `plan`, that plan's bare coefficients."""
         front_end = front_end or FrontEnd(normalisation="none" if plan else "log-renormalised")
         self.plan = plan or paper_plan(front_end)
         self._normalisation = front_end.normalisation
         self._first = [band.gains.astype(np.complex64) for band in self.plan.first]
         self._second = [band.gains.astype(np.complex64) for band in self.plan.second]
         self._parents = np.array([parent for parent, _ in self.plan.paths], dtype=np.intp)
-        self._planner = mkl.Planner()
+        self._kernels = kernels or choose()
         self._layouts = threading.local()
+
+    @property
+    def n_coefficients(self) -> int:
+        return self.plan.n_coefficients
 
     def __call__(self, samples: Real) -> Real:
         """Raises ValueError when N is not the plan's."""
@@ -78,19 +76,20 @@ class CpuScattering:
                 f"samples have shape {samples.shape}, the plan wants ({plan.n_samples},)"
             )
         if not hasattr(self._layouts, "mine"):
-            self._layouts.mine = _Layout(plan, self._first, self._second, self._planner)
-        out = np.empty((plan.n_coefficients, plan.n_frames), np.float32)
+            self._layouts.mine = _Layout(plan, self._first, self._second, self._kernels)
         layout: _Layout = self._layouts.mine
-        with np.errstate(all="ignore"):  # what samples that are no numbers become is none either
+        out = np.empty((plan.n_coefficients, plan.n_frames), np.float32)
+        # samples that are NaN or infinite give such coefficients
+        with np.errstate(all="ignore"), self._kernels.products.on_one_core():
             layout.transform(samples, out)
             level = layout.level() if self._normalisation.endswith("paper") else None
-            normalise(out, self._parents, self._normalisation, level)
+            normalise(out, self._parents, self._normalisation, level, xp=np)
         return out
 
 
 @dataclass(frozen=True)
 class _Bins:
-    """Spectra side by side: (n, bins), from some below 0 on."""
+    """Spectra side by side, from some negative bin on: (n, bins)."""
 
     array: Complex
     zero: int  # the column of bin 0
@@ -100,17 +99,17 @@ class _Bins:
 
 
 _Family = tuple[int, range]
-"""A second-order filter and some of its parents."""
+"""A second-order filter and neighbouring parents of it."""
 
 
 @dataclass(frozen=True)
 class _Step:
-    """First-order filters whose envelopes are equally long, and what is done with these at once."""
+    """First-order filters with equally long envelopes, and what is computed from these at once."""
 
     length: int
     first: range
     families: Sequence[_Family]
-    below: int  # bins that second-order bands want of their spectra, below 0
+    below: int  # negative bins of their spectra that second-order bands reach down to
 
     @property
     def n_bins(self) -> int:
@@ -118,23 +117,24 @@ class _Step:
 
 
 class _Layout:
-    """Memory, and the calls that work in it."""
+    """Memory and the calls that work in it, for one thread."""
 
     def __init__(
         self,
         plan: Plan,
         first: Sequence[Complex],
         second: Sequence[Complex],
-        planner: mkl.Planner,
+        kernels: Kernels,
     ) -> None:
-        """With the gains of the plan's bands."""
+        """`first` and `second` are the gains of the plan's bands."""
         self._plan = plan
         self._first, self._second = first, second
-        self._lengths = [second_length(plan, j, quick_rates) for j in range(len(plan.second))]
-        self._planner = planner
+        self._transforms, self._products = kernels.transforms, kernels.products
+        rates = self._transforms.quick_rates
+        self._lengths = [second_length(plan, j, rates) for j in range(len(plan.second))]
         self._calls: list[Callable[[], object]] = []
         self._kept_alive: list[Real] = []
-        """What calls refer to by its address alone."""
+        """Arrays that calls know only by their address."""
         self._lay_out()
 
     def transform(self, samples: Real, out: Real) -> None:
@@ -146,15 +146,14 @@ class _Layout:
         np.take(self._computed, self._order, axis=0, out=out, mode="clip")
 
     def level(self) -> Real:
-        """|x| ⋆ φ of what was transformed last: (T,)"""
+        """|x| ⋆ φ of the segment that was transformed last: (1, T)"""
         plan = self._plan
         taps = lowpass_taps(plan.lowpass0, plan.hop, plan.hop).astype(np.float32)
         products = np.abs(self._padded).reshape(plan.n_hops, plan.hop) @ taps
         level = np.zeros((1, plan.n_frames), np.float32)
         for diagonal in self._diagonals(products[None]):
             level += diagonal
-        of_one: Real = level[0]
-        return of_one
+        return level
 
     def _lay_out(self) -> None:
         plan, first = self._plan, range(len(self._plan.first))
@@ -168,7 +167,7 @@ class _Layout:
 
         spectrum = self._spectrum_of_segment()
         self._frames_from_bins(spectrum, waves0, self._computed[:1])
-        # of all first-order envelopes' spectra, what is wanted later
+        # the bins of all first-order envelopes' spectra that are needed later
         low = max((-plan.second[j].start for j in late), default=0)
         high = max([len(waves) // 2, *(plan.second[j].stop for j in late)])
         kept = _bins(len(first), low, high)
@@ -194,14 +193,15 @@ class _Layout:
         row_of = {path: 1 + len(first) + row for row, path in enumerate(done)}
         self._order = np.array([0, *(1 + i for i in first), *(row_of[path] for path in plan.paths)])
 
-    # -- what there is to do
+    # -- what is to be done
 
     def _steps(self, late: set[int]) -> Iterator[_Step]:
         plan = self._plan
-        length = partial(first_length, plan, rates=quick_rates)
+        length = partial(first_length, plan, rates=self._transforms.quick_rates)
         for n_points, same in groupby(range(len(plan.first)), length):
-            indices = list(same)
-            for first in _in_pieces(range(indices[0], indices[-1] + 1), n_points):
+            members = list(same)
+            indices = range(members[0], members[-1] + 1)
+            for first in _in_pieces(indices, n_points, self._transforms.points):
                 children = {j for i in first for j in plan.children[i]}
                 below = max((-plan.second[j].start for j in children), default=0)
                 yield _Step(n_points, first, self._families(first, children - late), below)
@@ -210,11 +210,13 @@ class _Layout:
         return [
             (j, parents)
             for j in sorted(second)
-            for parents in _in_pieces(self._plan.parents(j, first), self._lengths[j])
+            for parents in _in_pieces(
+                self._plan.parents(j, first), self._lengths[j], self._transforms.points
+            )
         ]
 
     def _reserve(self, steps: Sequence[_Step], families: Sequence[_Family]) -> None:
-        """Memory that one step after another works in."""
+        """Allocate the memory that one step after another works in."""
         plan = self._plan
         n_points = [step.length * len(step.first) for step in steps]
         n_points += [self._lengths[j] * len(parents) for j, parents in families]
@@ -224,7 +226,7 @@ class _Layout:
         self._room_for_spectra = np.empty(max(n_bins), np.complex64)
         self._computed = np.empty((plan.n_coefficients, plan.n_frames), np.float32)
         n_taps = lowpass_taps(plan.lowpass, plan.hop, 1).shape[1]
-        self._products = np.empty((len(plan.paths), plan.n_hops, n_taps), np.float32)
+        self._of_hops = np.empty((len(plan.paths), plan.n_hops, n_taps), np.float32)
 
     # -- the calls that do it
 
@@ -240,7 +242,7 @@ class _Layout:
         below = max(0, *(-band.start for band in plan.first))
         above = max(0, *(band.stop - half - 1 for band in plan.first))
         spectrum = _bins(1, below, half + 1 + above)
-        self._calls.append(self._planner.spectrum(padded[None], spectrum(0, half + 1)))
+        self._calls.append(self._transforms.spectrum(padded[None], spectrum(0, half + 1)))
         mirrored = spectrum(half - above, half)[:, ::-1]
         self._do(np.conjugate, mirrored, spectrum(half + 1, half + 1 + above))
         self._mirror(spectrum, below)
@@ -249,12 +251,12 @@ class _Layout:
     def _spectra(self, envelopes: Real, step: _Step) -> _Bins:
         """(n, L) -> (n, bins)"""
         spectra = _bins(len(step.first), step.below, step.n_bins, room=self._room_for_spectra)
-        self._calls.append(self._planner.spectrum(envelopes, spectra(0, step.n_bins)))
+        self._calls.append(self._transforms.spectrum(envelopes, spectra(0, step.n_bins)))
         self._mirror(spectra, step.below)
         return spectra
 
     def _mirror(self, spectra: _Bins, below: int) -> None:
-        """So many bins below 0, from those above it."""
+        """Write so many bins below 0, from those above it."""
         if below:
             self._do(np.conjugate, spectra(1, 1 + below)[:, ::-1], spectra(-below, 0))
 
@@ -268,12 +270,13 @@ class _Layout:
     def _modulus(self, bands: Complex) -> Real:
         """|x ⋆ ψ| of bands of its spectrum: (n, L) -> (n, L)"""
         envelopes = self._envelopes[: bands.size].reshape(bands.shape)
-        self._calls.append(self._planner.inverse(bands))
+        self._calls.append(self._transforms.inverse(bands))
         self._do(np.absolute, bands, envelopes)
         return envelopes
 
     def _second_order(self, family: _Family, spectra: _Bins, first_row: int, n_done: int) -> int:
-        """From parents' spectra to the products that make up frames; how many paths are done."""
+        """From parents' spectra to the products that make up frames; returns how many paths are
+        done."""
         j, parents = family
         n, plan = len(parents), self._plan
         band, gains = plan.second[j], self._second[j]
@@ -283,20 +286,20 @@ class _Layout:
         rate = self._lengths[j] // plan.n_hops
         hops = self._modulus(bands).reshape(-1, rate)
         taps = lowpass_taps(plan.lowpass, plan.hop, rate).astype(np.float32)
-        products = self._products[n_done : n_done + n].reshape(len(hops), -1)
-        self._calls.append(mkl.product(hops, taps, products))
+        products = self._of_hops[n_done : n_done + n].reshape(len(hops), -1)
+        self._calls.append(self._products.product(hops, taps, products))
         self._kept_alive += hops, taps
         return n_done + n
 
     def _frames_from_products(self, out: Real) -> None:
-        """As in `Scattering`: (paths, hops, n) -> (paths, T)"""
-        first, *others = self._diagonals(self._products)
+        """Sum the products of hops to frames: (paths, hops, n) -> (paths, T)"""
+        first, *others = self._diagonals(self._of_hops)
         self._do(np.copyto, out, first)
         for diagonal in others:
             self._do(np.add, out, diagonal, out)
 
     def _diagonals(self, products: Real) -> list[Real]:
-        """(..., hops, n) -> n times (..., T), whose sum are the frames."""
+        """(..., hops, n) -> n times (..., T), which sum to the frames."""
         plan, n = self._plan, products.shape[-1]
         starts = range(plan.first_frame - n // 2, plan.first_frame + n // 2 + 1)
         return [products[..., lo : lo + plan.n_frames, d] for d, lo in enumerate(starts)]
@@ -306,64 +309,20 @@ class _Layout:
         return waves.reshape(-1, self._plan.n_frames)
 
     def _frames_from_bins(self, spectra: _Bins, waves: Real, out: Real) -> None:
-        """As in `Scattering`, from the lowest bins of signals: (n, bins) -> (n, T)"""
+        """Average signals, from the lowest bins of their spectra: (n, bins) -> (n, T)"""
         bins = spectra(0, len(waves) // 2).view(np.float32)
-        self._calls.append(mkl.product(bins, waves, out))
+        self._calls.append(self._products.product(bins, waves, out))
         self._kept_alive += bins, waves
 
 
-def normalise(coefficients: Real, parents: NDArray[np.intp], how: str, level: Real | None) -> None:
-    """As `scattering.normalise`, in place: (C, T); `parents` are counted from the first wavelet."""
-    if how == "none":
-        return
-    n_second = len(parents)
-    zeroth, first, second = np.split(coefficients, [1, len(coefficients) - n_second])
-    if how != "log":
-        second /= first[parents] + np.float32(1e-5)
-    second += np.float32(1e-5 if how == "log" else 1e-3)
-    if level is not None:
-        first /= level + np.float32(1e-5)
-    first += np.float32(1e-5 if level is None else 1e-3)
-    if how == "paper":
-        return
-    np.abs(coefficients, out=coefficients)
-    zeroth += np.float32(1e-5)
-    np.log(coefficients, out=coefficients)
-
-
-def quick_rates(n_hops: int) -> Iterator[int]:
-    """Points per hop of which oneMKL's transforms are quick, for so many hops (some 15 · 2^n).
-
-    Measured: up to 2^13 points all that have few factors are; up to 2^16 only those of a power of
-    two per hop, which even a third longer take less time than others; beyond, all are equally slow.
-    """
-    for rate in count(8, 4):
-        is_power = rate & (rate - 1) == 0
-        if n_hops * rate <= 2**13:
-            is_quick = is_power or rate in (12, 24, 48, 96)
-        elif n_hops * rate <= 2**16:
-            is_quick = is_power
-        else:
-            is_quick = rate % 16 == 0 and _is_smooth(rate)
-        if is_quick:
-            yield rate
-
-
-def _is_smooth(n: int) -> bool:
-    for prime in (2, 3, 5):
-        while n % prime == 0:
-            n //= prime
-    return n == 1
-
-
-def _in_pieces(indices: range, n_points: int) -> Iterator[range]:
-    """So many at a time that their points are at most POINTS."""
-    n = max(1, POINTS // n_points)
+def _in_pieces(indices: range, n_points: int, at_once: int) -> Iterator[range]:
+    """Pieces of `indices` whose rows of `n_points` together have at most `at_once` points."""
+    n = max(1, at_once // n_points)
     return (indices[lo : lo + n] for lo in range(0, len(indices), n))
 
 
 def _bins(n: int, below: int, above: int, room: Complex | None = None) -> _Bins:
-    """Memory for `n` spectra with so many bins below 0, and so many from 0 on."""
+    """Memory for `n` spectra with `below` bins below 0 and `above` bins from 0 on."""
     zero, n_columns = _aligned(below), _aligned(below) + _aligned(above)
     if room is None:
         room = np.empty(n * n_columns, np.complex64)

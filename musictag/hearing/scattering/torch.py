@@ -1,32 +1,29 @@
-"""Segments → coefficients: the scattering transform, fast.
+"""Segments → coefficients: the scattering transform in torch, for any device.
 
-The transform is that of Andén and Mallat, "Deep scattering spectrum" (IEEE
-TSP 2014), with the filter-bank rules behind the paper's features (Song et al.
-2018): 433 coefficients × 114 frames for 29 s at 16 kHz. With x a segment, ψ
-wavelets, φ a low-pass and ⋆ convolution,
+The transform is that of Andén and Mallat, "Deep scattering spectrum" (IEEE TSP 2014), with the
+filter-bank rules behind the paper's features (Song et al. 2018): 433 coefficients × 114 frames for
+29 s at 16 kHz. With x a segment, ψ wavelets, φ a low-pass and ⋆ convolution,
 
     order 0    x ⋆ φ                        1 coefficient
     order 1    |x ⋆ ψ1| ⋆ φ                 76
     order 2    ||x ⋆ ψ1| ⋆ ψ2| ⋆ φ          356, one per scattering path
 
-read off once per hop of 4096 samples.
+are read off once per hop of 4096 samples.
 
-A `Plan` lists the filters and the scattering paths; `Scattering` executes a
-plan. Three things make it fast:
+A `Plan` lists the filters and the scattering paths; `Scattering` executes a plan. Three things make
+it fast:
 
-- A wavelet lives in a narrow band. Only those bins of the spectrum are kept,
-  and their inverse transform is just long enough for the band. Where the band
-  stands is lost in this, but that is a phase, and the modulus does not see
-  it: every |x ⋆ ψ| comes out at the rate of its bandwidth, however high its
-  centre.
-- Filters of the same length share one batched FFT, at both orders. A band is
-  a slice of a spectrum: nothing is gathered.
-- φ is an average with few taps per hop, or a few bins of a spectrum that is there anyway: one
-  small matrix product.
+- A wavelet lives in a narrow band. Only those bins of the spectrum are kept, and their inverse
+  transform is just long enough for the band. This loses where the band stands, but that is a phase,
+  which the modulus does not see. So every |x ⋆ ψ| comes out at the rate of its bandwidth, however
+  high its centre.
+- Filters of the same length share one batched FFT, at both orders. A band is a slice of a spectrum,
+  so nothing is gathered.
+- φ is an average with few taps per hop, or a few bins of a spectrum that is there anyway: one small
+  matrix product.
 
-What is lost is what lies beyond the bands and what the modulus, which has no
-band limit, folds back at that rate; `Exactness` says how much of either is
-allowed.
+What lies beyond the bands is lost, and the modulus, which has no band limit, folds back a little at
+that rate. `Exactness` says how much of either is allowed.
 
 Shapes: B segments, N samples, C coefficients, T frames.
 """
@@ -44,24 +41,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from musictag.hearing.scattering.plan import (
-    SHORTEST_RATE,
-    Band,
-    FrontEnd,
-    Plan,
-    first_length,
-    lowpass_taps,
-    lowpass_waves,
-    paper_plan,
-    second_length,
-)
+from musictag.hearing.kernels.rates import SHORTEST_RATE
+from musictag.hearing.scattering.filters import Band
+from musictag.hearing.scattering.lengths import first_length, second_length
+from musictag.hearing.scattering.lowpass import lowpass_taps, lowpass_waves
+from musictag.hearing.scattering.normalisation import normalise
+from musictag.hearing.scattering.plan import FrontEnd, Plan, paper_plan
 
 
 class Scattering(nn.Module):
     """Executes a plan on any device, in float32: (B, N) -> (B, C, T).
 
-    Coefficients come by order, then by first wavelet, then by second. The
-    filters are buffers, and none is stored in a checkpoint.
+    Coefficients are sorted by order, then by first wavelet, then by second. The filters are buffers
+    that no checkpoint stores.
     """
 
     def __init__(self, front_end: FrontEnd | None = None, *, plan: Plan | None = None) -> None:
@@ -76,11 +68,11 @@ class Scattering(nn.Module):
         self._second = _Bank(plan.second)
         self._steps = _steps(plan)
         self._register("_order", np.argsort(_computed_order(self._steps, plan)))
-        self._register("_parents", np.array([1 + parent for parent, _ in plan.paths]))
+        self._register("_parents", np.array([parent for parent, _ in plan.paths]))
         self._register("_taps0", lowpass_taps(plan.lowpass0, plan.hop, plan.hop))
         for rate in sorted({length // plan.n_hops for length in _lengths(self._steps)}):
             self._register(f"_taps_{rate}", lowpass_taps(plan.lowpass, plan.hop, rate))
-        n_bins = plan.n_hops * SHORTEST_RATE // 2  # that every envelope has
+        n_bins = plan.n_hops * SHORTEST_RATE // 2  # which every envelope has
         self._register("_waves", lowpass_waves(plan, plan.lowpass, n_bins))
 
     def forward(self, samples: Tensor) -> Tensor:
@@ -89,10 +81,10 @@ class Scattering(nn.Module):
         Raises ValueError when N is not the plan's.
         """
         coefficients = self.transform(samples)
-        if self.normalisation == "none":
-            return coefficients
         level = self._level(samples) if self.normalisation.endswith("paper") else None
-        return normalise(coefficients, self.get_buffer("_parents"), self.normalisation, level)
+        parents = self.get_buffer("_parents")
+        normalise(coefficients, parents, self.normalisation, level, xp=torch)
+        return coefficients
 
     @torch.no_grad()
     def _level(self, samples: Tensor) -> Tensor:
@@ -128,7 +120,7 @@ class Scattering(nn.Module):
         return padded
 
     def _execute(self, step: _Step, spectrum: _Spectrum, out: Tensor) -> None:
-        """Some first-order filters, and everything that descends from them."""
+        """Some first-order filters and everything that descends from them."""
         bands = spectrum.bins.new_empty(len(out), len(step.first), step.length)
         for row, index in enumerate(step.first):
             self._first.cut(index, spectrum, out=bands[:, row])
@@ -147,19 +139,20 @@ class Scattering(nn.Module):
             out[:, group.rows] = self._average(_modulus(torch.fft.ifft(bands, norm="forward")))
 
     def _average_of(self, spectrum: _Spectrum) -> Tensor:
-        """As `_average`, of a signal's spectrum: (..., L // 2 + 1) -> (..., T).
+        """Like `_average`, of a signal's spectrum: (..., L // 2 + 1) -> (..., T).
 
-        φ passes so few of its bins that the frames are their inverse transform as it is defined.
+        φ passes so few bins that the frames are computed by the definition of their inverse
+        transform.
         """
         waves = self.get_buffer("_waves")  # (bins, 2, T)
         bins = torch.view_as_real(spectrum.bins[..., : len(waves)])
         return bins.flatten(-2) @ waves.flatten(0, 1)
 
     def _average(self, signal: Tensor, taps: Tensor | None = None) -> Tensor:
-        """Low-pass, and read off once per hop: (..., L) -> (..., T).
+        """Low-pass a signal and read it off once per hop: (..., L) -> (..., T).
 
-        Every hop of the signal meets every piece of φ that can fall on it; a
-        frame is then the sum along one diagonal of these products.
+        Every hop of the signal is multiplied by every piece of φ that can fall on it; a frame is
+        the sum along one diagonal of these products.
         """
         plan = self.plan
         rate = signal.shape[-1] // plan.n_hops
@@ -181,44 +174,22 @@ class Scattering(nn.Module):
 
 
 def _modulus(signal: Tensor) -> Tensor:
-    """|z|. On a CPU by NumPy, which has vector instructions for it: torch's own takes 12 times as
-    long, and squares, sum and root by torch take 7 times as long."""
+    """|z|. On a CPU NumPy computes it with vector instructions: torch's own takes 12 times as long,
+    and squares, sum and root by torch take 7 times as long."""
     if signal.device.type != "cpu":
         return signal.abs()
     return torch.from_numpy(np.abs(signal.numpy()))
 
 
-def normalise(
-    coefficients: Tensor, parents: Tensor, how: str, level: Tensor | None = None
-) -> Tensor:
-    """(B, C, T) -> same, normalised in one of the ways of NORMALISATIONS.
-
-    `parents` holds, for each scattering path, the row of its first wavelet;
-    `level` the average of |x|, (B, 1, T), for the ways that want it. The floors
-    keep silence finite: -100 dB of full scale for orders 0 and 1, a thousandth
-    of what a coefficient is divided by.
-    """
-    zeroth, first, second = coefficients.tensor_split(
-        [1, coefficients.shape[1] - len(parents)], dim=1
-    )
-    if how == "log":
-        second = second + 1e-5
-    else:
-        second = second / (first.index_select(1, parents - 1) + 1e-5) + 1e-3
-    first = first + 1e-5 if level is None else first / (level + 1e-5) + 1e-3
-    if how == "paper":
-        return torch.cat([zeroth, first, second], dim=1)
-    return torch.cat([(zeroth.abs() + 1e-5).log(), first.abs().log(), second.abs().log()], dim=1)
-
-
 # -- The steps: how a plan is computed -----------------------------------------------------------
 
 POINTS_PER_STEP = 2**21
-"""Complex points of one batched FFT on a CPU, at most. Measured on two cores: an eighth of it is
-nearly twice as slow, twice as many gain nothing."""
+"""Complex points of one batched FFT on a CPU, at most. Measured on two cores: an eighth of it takes
+nearly twice as long, twice as many gain nothing."""
 
 POINTS_ON_GPU = 2**27
-"""The same over a batch of segments where memory is plenty and launches cost: 1 GiB."""
+"""Complex points of one batched FFT on other devices, over a batch of segments, at most: 1 GiB.
+Memory is plentiful there, and launches cost."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +220,7 @@ class _Step:
 
 
 def _steps(plan: Plan) -> tuple[_Step, ...]:
-    """First-order filters of equal length together, in pieces that fit a cache."""
+    """First-order filters grouped by length, in pieces that fit a cache."""
     steps = []
     row = 1
     for n_points, same in groupby(range(len(plan.first)), partial(first_length, plan)):
@@ -281,7 +252,7 @@ def _groups(plan: Plan, first: range, row: int) -> tuple[_Group, ...]:
 
 
 def _computed_order(steps: Sequence[_Step], plan: Plan) -> NDArray[np.int64]:
-    """For each computed row, the row of the output that it is."""
+    """For each computed row, its row in the output."""
     row_of_path = {path: 1 + len(plan.first) + i for i, path in enumerate(plan.paths)}
     order = [0]
     for step in steps:
@@ -298,7 +269,7 @@ def _lengths(steps: Sequence[_Step]) -> set[int]:
 
 @dataclass(frozen=True)
 class _Spectrum:
-    """Of real signals: the bins from 0 to the Nyquist frequency, and some of those below 0."""
+    """Spectra of real signals: the bins from 0 to the Nyquist frequency and some below 0."""
 
     bins: Tensor  # (..., L // 2 + 1)
     below: Tensor  # (..., n), up to bin -1
@@ -319,17 +290,17 @@ class _Bank(nn.Module):
         super().__init__()
         self.starts = [band.start for band in bands]
         self.offsets = np.cumsum([0, *(len(band.gains) for band in bands)]).tolist()
-        # Complex, although their imaginary parts are 0: torch has no product of real and complex
-        # numbers, and would make them so at every call.
+        # Complex although their imaginary parts are 0: torch has no product of real and complex
+        # numbers and would convert them at every call.
         gains = np.concatenate([band.gains for band in bands]).astype(np.complex64)
         self.register_buffer("gains", torch.from_numpy(gains), persistent=False)
 
     def n_below(self, members: Iterable[int]) -> int:
-        """So many bins below 0 these bands reach down to."""
+        """Number of bins below 0 that these bands reach down to."""
         return max(0, *(-self.starts[index] for index in members))
 
     def cut(self, index: int, spectrum: _Spectrum, *, out: Tensor) -> None:
-        """One band of real signals' spectra into `out`, followed by zeros."""
+        """Write one band of real signals' spectra to `out`, followed by zeros."""
         gains = self.get_buffer("gains")[self.offsets[index] : self.offsets[index + 1]]
         n, start, stop = len(gains), self.starts[index], self.starts[index] + len(gains)
         bins, below = spectrum.bins, spectrum.below
@@ -342,7 +313,7 @@ class _Bank(nn.Module):
                 parts.append((start, below[..., start - bottom : min(stop, 0) - bottom]))
             if max(start, 0) < min(stop, top):
                 parts.append((max(start, 0), bins[..., max(start, 0) : min(stop, top)]))
-            if stop > top:  # the length is even: beyond the Nyquist frequency it goes down again
+            if stop > top:  # the length is even, so the mirror image begins at top - 2
                 mirrored = bins[..., 2 * top - 1 - stop : top - 1].flip(-1).conj_physical()
                 parts.append((top, mirrored))
             for lo, part in parts:
