@@ -75,10 +75,14 @@ def choose(
     field may get; a field without a limit gets none.
     """
     over = []
-    for name, probability in agreement(probabilities, vocabulary).items():
-        value = vocabulary.by_name[name]
-        if value.threshold is not None and probability >= value.threshold:
-            strength = _strength(probability, value.threshold)
+    by_name = vocabulary.by_name  # for each file of a library: a few calls fewer are worth it
+    for name, probability in merge_synonyms(probabilities, vocabulary).items():
+        value = by_name[name]
+        if value.threshold is None:
+            continue
+        agreed = probability if value.calibration is None else value.calibration(probability)
+        if agreed >= value.threshold:
+            strength = _strength(agreed, value.threshold)
             over.append((-strength, vocabulary.place[name], value))
     chosen: dict[str, list[str]] = {field: [] for field in FIELDS}
     for _, _, value in sorted(over, key=lambda found: found[:2]):
@@ -92,6 +96,8 @@ def choose(
 
 
 def _without_families(names: Sequence[str], vocabulary: Vocabulary) -> list[str]:
+    if len(names) < 2:
+        return [*names]
     families = frozenset().union(*(vocabulary.families[name] for name in names))
     return [name for name in names if name not in families]
 

@@ -1,7 +1,7 @@
-"""A run taken back: each file gets the fields that it had before, and nothing else.
+"""Taking a run back: each file gets the fields that it had before, and nothing else changes.
 
-The same writer and the same journal as in a scan, so that an undo is as safe,
-and can itself be undone. One file is the unit of error here too.
+An undo uses the writer and the journal of a scan, so it is as safe, and can itself be undone. One
+file is the unit of error here too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from musictag.errors import FileError, JournalError, UsageError
 from musictag.metadata import Snapshot
 from musictag.outcome import Change, Outcome, Problem, Status
 from musictag.scan import writing
+from musictag.scan.ports import AnyDecoder
 from musictag.stores.cache import Cache
 from musictag.stores.journal import Entry, Journal, Run, Writing
 
@@ -74,7 +75,7 @@ def standing(journal: Journal, run: Run, paths: Sequence[Path]) -> list[int]:
     entries.sort(key=lambda found: (first[found[1]], -found[0]))
     if not paths:
         return [entry for entry, _ in entries]
-    # As it was named, and where that leads: a folder may have been reached by a link.
+    # Compare names and what they resolve to: a folder may have been reached by a link.
     named = {_parts(os.path.abspath(path)) for path in paths}  # noqa: PTH100  # keeps links
     real = {_parts(os.path.realpath(path)) for path in paths}
     return [
@@ -94,7 +95,7 @@ def _below(path: str, roots: Iterable[tuple[str, ...]]) -> bool:
 
 
 def changes(entry: Entry) -> dict[str, Change]:
-    """What an entry did, field by field."""
+    """The change that an entry made to each field."""
     return _between(writing.snapshot(entry.before), writing.snapshot(entry.after))
 
 
@@ -114,17 +115,21 @@ def undo(  # noqa: PLR0913  # what a run has, by name
     force: bool = False,
     planned: MutableMapping[Path, Snapshot] | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    decoder: Callable[[], AnyDecoder] | None = None,
 ) -> Generator[Outcome, None, None]:
-    """Take these entries of a run back, in this order; one Outcome each.
+    """Take these entries of a run back, in this order; yields one Outcome each.
 
-    A file whose fields are no longer as the run left them, or that is other
-    music by now, is refused, unless `force`. `write` is the command line;
-    without it nothing is written, and `planned` remembers what would be in each file, for earlier
-    runs. No further file is begun once `stopped` says so.
+    A file whose fields are no longer as the run left them, or that is other music by now, is
+    refused unless `force` is set. `write` is the command line; without it nothing is written, and
+    `planned` collects what each file would hold, for undoing earlier runs. No further file is begun
+    once `stopped` says so. `decoder` opens the files.
     """
     model = run.model, run.model_digest
-    with Decoder() as decoder, writing.begun(journal, write, model, undoes=run.id) as now:
-        undoing = _Undoing(journal, settings, cache, decoder, now, force=force, planned=planned)
+    with (
+        (decoder or Decoder)() as opener,
+        writing.begun(journal, write, model, undoes=run.id) as now,
+    ):
+        undoing = _Undoing(journal, settings, cache, opener, now, force=force, planned=planned)
         for entry in entries:
             if stopped():
                 break
@@ -134,14 +139,14 @@ def undo(  # noqa: PLR0913  # what a run has, by name
 
 
 class _Undoing:
-    """What is the same for all files."""
+    """Undoes one file after the other."""
 
     def __init__(
         self,
         journal: Journal,
         settings: Settings,
         cache: Cache,
-        decoder: Decoder,
+        decoder: AnyDecoder,
         run: Writing | None,
         *,
         force: bool,
@@ -175,7 +180,7 @@ class _Undoing:
             return replace(outcome, error=Problem(error.code, str(error)))
 
     def _check_music(self, entry: Entry) -> None:
-        """Files change their names: fields go back to the music that they were taken from."""
+        """Refuse a file that holds other music by now: files get renamed."""
         if entry.payload is None:
             return
         content: bytes | None = None
@@ -187,7 +192,7 @@ class _Undoing:
             raise FileError(entry.path, "changed", reason, cure=cure)
 
     def _refusal(self, entry: Entry, now: Snapshot) -> FileError:
-        """Somebody set the fields since; it may have been ourselves."""
+        """Explain that the fields were set since, perhaps by ourselves."""
         for later in self._journal.later(entry):
             if writing.snapshot(later.after) == now:
                 reason = f"run {later.run} wrote it since"
@@ -197,7 +202,7 @@ class _Undoing:
         return FileError(entry.path, "changed", reason, cure=cure)
 
     def _restored(self, entry: Entry, now: Snapshot, before: Snapshot) -> Status:
-        if now == before:  # somebody was quicker
+        if now == before:  # somebody has restored it already
             if self._run is not None:
                 self._journal.mark_undone(entry.id)
             return "unchanged"

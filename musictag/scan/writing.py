@@ -1,4 +1,4 @@
-"""Writer and journal joined: what replaces a file is in the journal before it does."""
+"""Joins writer and journal: a change is in the journal before it is in the file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def begun(
     *,
     undoes: int | None = None,
 ) -> AbstractContextManager[Writing | None]:
-    """A run to write in, with its model's name and digest; None without a command line for it."""
+    """A run of a model (name and digest) to write in; None if there is no command line for it."""
     if command is None:
         return nullcontext()
     if journal is None:
@@ -57,11 +57,11 @@ def begun(
 def written_down(
     run: Writing, path: Path, *, others: Others | None = None, undoes: int | None = None
 ) -> Iterator[Callable[[Written], None]]:
-    """Around one write: gives what the writer has to call before it replaces the file.
+    """Surrounds one write; gives the function that the writer calls before it replaces the file.
 
-    A journal that takes nothing stops the write: FileError `journal`, the file
-    is as it was. Whatever else stops the program in the middle leaves an entry
-    that is only intended, and `settle` finds out what became of it.
+    If the journal cannot be written, the write is refused: FileError `journal`, and the file is as
+    it was. Anything else that stops the program in between leaves an entry that is only intended;
+    `settle` finds out what became of it.
     """
     entry: int | None = None
 
@@ -124,16 +124,16 @@ def others(
 
 @lru_cache(maxsize=256)
 def _values(text: str) -> Values:
-    """A snapshot's; kept for a while, since many files have the same."""
+    """The values of a snapshot, cached because many files have the same."""
     return snapshot(text).values()
 
 
 def settle(journal: Journal) -> None:
-    """Find out what became of the files at which a run was killed: they tell themselves, or what
-    a later run found in them.
+    """Find out what became of the files at which a run was killed.
 
-    What cannot be looked at now stays open. So does for a while a file that is
-    still as it was: another process may be just about to replace it.
+    The file itself tells, or what a later run found in it. A file that cannot be read now stays
+    open; so does, for a while, one that is still as it was, because another process may be just
+    about to replace it.
     """
     for entry in journal.intended():
         try:
@@ -143,7 +143,7 @@ def settle(journal: Journal) -> None:
         except FileError as error:
             log.info("%s: whether run %d wrote it is not known yet", error, entry.run)
             continue
-        # As neither before nor after: somebody changed it since. Undo will say so and ask first.
+        # If it is neither as before nor as after, somebody changed it since: undo will ask first.
         done = now != snapshot(entry.before)
         if done or since or time.time() - entry.time_s > UNSURE_S:
             journal.settle(entry.id, done=done)
@@ -152,7 +152,7 @@ def settle(journal: Journal) -> None:
 
 
 def snapshot(text: str) -> Snapshot:
-    """What the journal keeps of a file's fields; JournalError if it does not."""
+    """Parse what the journal keeps of a file's fields; JournalError if it is damaged."""
     try:
         return Snapshot.from_json(text)
     except ValueError as error:

@@ -1,17 +1,17 @@
-"""What was written into which file, so that it can be taken back.
+"""The journal: what was written into which file, so that it can be taken back.
 
     with Journal(default_path()) as journal, journal.run(["scan", "--write"]) as run:
         entry = run.intend(path, before=…, after=…)     # on the disk when this returns
         os.replace(…)
         run.done(entry)
 
-A run has an entry for every file that it wrote. The entry is there before the
-file is replaced, so that after a kill or a power cut at any moment every
-change is known; whether one that is only intended came about, the file itself
-tells. An undo is a run like any other, whose entries name those they undo.
+A run has an entry for every file that it wrote. The entry is written before the file is replaced,
+so that every change is known after a kill or a power cut at any moment; whether a change that was
+only intended has happened can be read from the file itself. An undo is a run like any other, whose
+entries name those that they undo.
 
-This is not the cache: what stands here has no other copy. A file that is
-damaged, or that a newer musictag made, is an error and stays as it is.
+Unlike the cache, this has no other copy. A journal that is damaged, or made by a newer musictag, is
+an error and is not touched.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ Others = Mapping[str, tuple[str, ...]]
 """Field → the values in it that are not musictag's, for the fields that musictag wrote."""
 
 UNSURE_S = 3600
-"""No process is between intending and replacing for so long."""
+"""Longest time between intending and replacing, in seconds, with room to spare."""
 
 
 @dataclass(frozen=True)
@@ -69,42 +69,42 @@ class Run:
 
     id: int
     started_s: float
-    """Since the epoch, as all times here."""
+    """Seconds since the epoch, like all times here."""
     ended_s: float | None
     ending: str
     """complete, interrupted or failed; empty while it is at work and after a kill."""
     command: tuple[str, ...]
     """The command line, without the program."""
     version: str
-    """Of musictag."""
+    """Version of musictag."""
     model: str
     model_digest: str
     undoes: int | None
-    """The run that this one took back."""
+    """Number of the run that this one took back."""
     n_files: int
     n_standing: int
-    """Of them, those whose change has not been undone."""
+    """Number of files whose change has not been undone."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file's change. What is in `before` and `after` the journal does not know."""
+    """One file's change. `before` and `after` are opaque to the journal."""
 
     id: int
     run: int
     path: Path
-    """Absolute, as it was named."""
+    """Absolute path, as the file was named."""
     time_s: float
     before: str
     after: str
     payload: bytes | None
     """Digest of the file's sound, which is the same before and after."""
     stands: bool
-    """Not undone."""
+    """Whether it has not been undone."""
 
 
 def exists(path: Path) -> bool:
-    """Whether anything has ever been written down; JournalError where nobody may look."""
+    """Whether there is a journal; JournalError if its folder may not be looked into."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -115,11 +115,10 @@ def exists(path: Path) -> bool:
 
 
 class Journal:
-    """A SQLite file, for one thread of each of several processes at once.
+    """A SQLite file. Several processes may use it at once, each in one thread.
 
-    Raises JournalError when the file cannot be used, with the reason, and
-    UsageError when a newer musictag made it. `read_only` takes a file that is
-    there; see `exists`.
+    Raises JournalError, with the reason, if the file cannot be used, and UsageError if a newer
+    musictag made it. With `read_only` the file must exist; see `exists`.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -150,14 +149,14 @@ class Journal:
         model_digest: str = "",
         undoes: int | None = None,
     ) -> Writing:
-        """A run that begins now, and is in the journal from its first entry on."""
+        """Begin a run. It appears in the journal with its first entry."""
         values = (json.dumps(command), __version__, model, model_digest, undoes)
         return Writing(self, (time.time(), *values))
 
     def settle(self, entry: int, *, done: bool) -> None:
-        """What became of an entry that was intended."""
-        # The kernel has it when this returns, the disk later: after a power cut it is
-        # an intention again, and the file tells.
+        """Note what became of an entry that was intended."""
+        # The kernel has it when this returns, the disk later: after a power cut it is an intention
+        # again, and the file tells.
         with self._writing("NORMAL") as execute:
             state = "done" if done else "not done"
             execute("UPDATE entry SET state = ? WHERE id = ?", (state, entry))
@@ -165,20 +164,20 @@ class Journal:
                 self._mark(execute, entry, stands=True)
 
     def mark_undone(self, entry: int) -> None:
-        """The file is as it was before, by whatever hand."""
+        """Note that the file is as it was before, whoever has done it."""
         with self._writing("FULL") as execute:
             self._mark(execute, entry, stands=False)
 
     @staticmethod
     def _mark(execute: _Execute, entry: int | None, *, stands: bool) -> None:
-        """What an undo undid stands no longer, what that had undone stands again, and so on."""
+        """Mark an entry; what it undid is marked the opposite way, and so on."""
         while entry is not None:
             execute("UPDATE entry SET stands = ? WHERE id = ?", (stands, entry))
             row = execute("SELECT undoes FROM entry WHERE id = ?", (entry,)).fetchone()
             entry, stands = row[0] if row else None, not stands
 
     def prune(self, before_s: float) -> tuple[int, int]:
-        """Forget the runs that began earlier; how many, and how many files' changes with them."""
+        """Forget runs that began earlier; returns the number of runs and of files in them."""
         with self._writing("FULL") as execute:
             old = "(SELECT id FROM run WHERE started_s < ?)"
             n_files = execute(f"DELETE FROM entry WHERE run IN {old}", (before_s,)).rowcount
@@ -190,7 +189,7 @@ class Journal:
     # -- reading
 
     def runs(self, *, limit: int | None = None, run: int | None = None) -> Iterator[Run]:
-        """The newest first, or this one alone."""
+        """All runs, the newest first, or this one alone."""
         statement = f"""
             SELECT {_RUN}, count(e.id), coalesce(sum(e.stands), 0)
             FROM run LEFT JOIN entry e ON e.run = run.id AND e.state = 'done'
@@ -205,7 +204,7 @@ class Journal:
         return not run.ending and at_work.is_at_work(_lock_file(self.path), run.id)
 
     def entries(self, run: int, *, stands: bool | None = None) -> Iterator[Entry]:
-        """What a run wrote, in its order; `stands` chooses what has not been undone, or has."""
+        """What a run wrote, in order; `stands` selects what has not been undone, or what has."""
         rows = self._rows(
             "SELECT id FROM entry WHERE run = ?1 AND state = 'done' "
             "AND (?2 IS NULL OR stands = ?2) ORDER BY id",
@@ -215,7 +214,7 @@ class Journal:
             yield self.entry(id_)
 
     def standing(self, run: int) -> list[tuple[int, Path]]:
-        """The entries of a run that have not been undone, the last first."""
+        """Entries of a run that have not been undone, the last first."""
         rows = self._rows(
             "SELECT id, path FROM entry WHERE run = ? AND state = 'done' AND stands "
             "ORDER BY id DESC",
@@ -224,7 +223,7 @@ class Journal:
         return [(id_, Path(os.fsdecode(path))) for id_, path in rows]
 
     def fields(self, run: int) -> set[str]:
-        """All fields that a run changed in any file."""
+        """The fields that a run changed in any file."""
         rows = self._rows("SELECT DISTINCT fields FROM entry WHERE run = ?", (run,))
         return {field for (fields,) in rows for field in fields.split()}
 
@@ -235,7 +234,7 @@ class Journal:
         return _entry(rows[0])
 
     def later(self, entry: Entry) -> list[Entry]:
-        """What was written into the same file since, and has not been undone; the last first."""
+        """Later entries of the same file that have not been undone, the last first."""
         rows = self._rows(
             f"SELECT {_ENTRY} FROM entry WHERE path = ? AND id > ? AND state = 'done' AND stands "
             "ORDER BY id DESC",
@@ -244,12 +243,12 @@ class Journal:
         return [_entry(row) for row in rows]
 
     def intended(self) -> list[Entry]:
-        """What no run has settled: a run was killed there, or is at it just now."""
+        """Entries that are not settled: their run was killed there, or is just at them."""
         rows = self._rows(f"SELECT {_ENTRY} FROM entry WHERE state = 'intended'", ())
         return [_entry(row) for row in rows]
 
     def last_written(self, path: Path) -> tuple[Entry, Others] | None:
-        """The last change of this file that a scan made and that has not been undone."""
+        """The last change that a scan made to this file, if it has not been undone."""
         for row in self._rows(
             f"SELECT {_ENTRY}, others FROM entry WHERE path = ? AND state = 'done' AND stands "
             "AND others IS NOT NULL ORDER BY id DESC LIMIT 1",
@@ -310,7 +309,7 @@ class Writing:
         self._id: int | None = None
         self._lock = at_work.Lock(_lock_file(journal.path))
         self.interrupted = False
-        """Somebody stopped it, and it ended in good order."""
+        """Whether somebody stopped it; it still ended in good order."""
 
     def intend(
         self,
@@ -323,11 +322,10 @@ class Writing:
         others: Others | None = None,
         undoes: int | None = None,
     ) -> int:
-        """The file is about to be replaced: this is on the disk when it returns.
+        """Note that a file is about to be replaced; it is on the disk when this returns.
 
-        `fields` are those that change; `others` is None for what an undo
-        brings back, of which nothing is musictag's; `undoes` names the entry
-        that is taken back.
+        `fields` are those that change. `others` is None for an undo: nothing of what it brings back
+        is musictag's. `undoes` is the entry that is taken back.
         """
         words = None if others is None else json.dumps(others)
         with self.journal._writing("FULL") as execute:
@@ -355,11 +353,11 @@ class Writing:
         return entry
 
     def done(self, entry: int) -> None:
-        """The file is replaced. Where that cannot be noted, the next run will find it out."""
+        """Note that the file is replaced. If that fails, the next run will find out."""
         self._note(lambda: self.journal.settle(entry, done=True))
 
     def not_done(self, entry: int) -> None:
-        """The file is as it was."""
+        """Note that the file is as it was."""
         self._note(lambda: self.journal.settle(entry, done=False))
 
     def __enter__(self) -> Writing:
