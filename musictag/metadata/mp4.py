@@ -40,8 +40,8 @@ class ItunesList(Tag):
     """Names of the atoms that are missing around the list."""
     owner: Atom | None = None
     """The atom into which a new list goes."""
-    around: tuple[int, int] | None = None
-    """What goes with the list when that is removed: a `meta` of our making, and its `udta`."""
+    around: tuple[tuple[int, int], ...] = ()
+    """Where a `meta` of our making around the list stands, and a `udta` that holds nothing else."""
 
     def read(self, file: BinaryIO) -> None:
         for atom in atoms.atoms(file, self.start + 8, self.end):
@@ -56,6 +56,9 @@ class ItunesList(Tag):
 
     @property
     def size(self) -> int:
+        """Its length with padding; of a missing one, how many atoms around it are missing too."""
+        if self.start == self.end:
+            return len(self.wrapping)
         return self.end - self.start + self._n_padding
 
     @property
@@ -80,10 +83,10 @@ class ItunesList(Tag):
         return [rendered(key.encode("latin-1"), b"".join(head + parts))]
 
     def changes(self, file: BinaryIO) -> list[Edit]:  # noqa: ARG002
-        if not self.exists and self.around is None and self.padding is not None:
-            return [Edit(self.start, self.padding.end, [])]
         if not self.exists:
-            return [Edit(*(self.around or (self.start, self.end)), [])]
+            made = self.around[: self.room or 0]  # no more of them than were missing before
+            end = self.padding.end if self.padding else self.end
+            return [Edit(*(made[-1] if made else (self.start, end)), [])]
         items = [entry for _, entry in self.entries]
         size = 8 + sum(map(len, items))
         head = struct.pack(">I4s", size, b"ilst")
@@ -266,7 +269,9 @@ class MP4(Family):
         rest = [atom for atom in inside if atom.name not in (b"ilst", b"free")]
         if len(rest) == 1 and read_at(file, rest[0].start, len(_HANDLER)) == _HANDLER:
             alone = len(siblings) == 1 and udta is not None
-            tag.around = (udta.start, udta.end) if alone and udta else (meta.start, meta.end)
+            tag.around = ((meta.start, meta.end),)
+            if alone and udta:
+                tag.around += ((udta.start, udta.end),)
         yield tag
 
     @staticmethod

@@ -141,6 +141,23 @@ def test_the_list_that_mp4_got_goes_and_the_music_is_where_the_tables_say(tmp_pa
     assert sound_of(path) == sound
 
 
+@pytest.mark.parametrize("udta", [b"", b"\0\0\0\x08udta"], ids=["nothing", "an empty udta"])
+def test_what_was_around_the_list_before_is_there_afterwards(tmp_path: Path, udta: bytes) -> None:
+    path = track(tmp_path, "m4a")
+    content = path.read_bytes()
+    place = content.index(b"moov") - 4
+    moov = content[place + 8 :]
+    at = moov.index(b"udta") - 4
+    moov = moov[:at] + udta
+    path.write_bytes(content[:place] + struct.pack(">I4s", 8 + len(moov), b"moov") + moov)
+    original = path.read_bytes()
+    written = metadata.write(path, FULL)
+    assert written is not None
+    assert mutagen.mp4.MP4(path)["\xa9gen"] == list(FULL["GENRE"])
+    metadata.restore(path, written.before, expected=written.after)
+    assert path.read_bytes() == original
+
+
 def test_the_journal_is_told_before_the_file_changes(tmp_path: Path) -> None:
     path = track(tmp_path, "flac")
     before = path.read_bytes()
