@@ -72,35 +72,39 @@ def _mpd(path: Path) -> str:
         config = home / "mpd.conf"
         config.write_text(
             f'music_directory "{home}/music"\ndb_file "{home}/db"\nlog_file "{home}/log"\n'
-            f'bind_to_address "{home}/socket"\nmetadata_to_use "+genre,+mood"\n'
+            f'bind_to_address "{home}/socket"\n'
         )
         command = ["mpd", "--no-daemon", "--stdout", os.fspath(config)]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            return _asked(home / "socket", b"update\n", b"listallinfo\n")
+            return _asked(home / "socket")
+        except OSError as error:
+            print(f"MPD: {error}", file=sys.stderr)
+            return ""
         finally:
             server.kill()
             server.wait(timeout=10)
 
 
-def _asked(address: Path, *commands: bytes) -> str:
-    """The server's answers, a second apart, by when it has read the file."""
-    answers = b""
-    for _ in range(50):
+def _asked(address: Path) -> str:
+    """What the server lists once it has read the file."""
+    for _ in range(100):
         if address.exists():
             break
         time.sleep(0.1)
     with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(5)
-        try:
-            line.connect(os.fspath(address))
-            for command in commands:
-                line.sendall(command)
-                time.sleep(1)
-                answers += line.recv(1 << 16)
-        except OSError as error:
-            print(f"MPD: {error}", file=sys.stderr)
-    return answers.decode("utf-8", "replace")
+        line.settimeout(10)
+        line.connect(os.fspath(address))
+        line.recv(1 << 16)  # its greeting
+
+        def said(command: bytes) -> str:
+            line.sendall(command + b"\n")
+            return line.recv(1 << 16).decode("utf-8", "replace")
+
+        said(b"update")
+        while "updating_db" in said(b"status"):
+            time.sleep(0.2)
+        return said(b"listallinfo")
 
 
 def _view(reader: str) -> Callable[[Path], str]:
