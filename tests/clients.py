@@ -5,6 +5,7 @@
 A file of every container gets two values in each field; each program then says what it reads in
 it. "full" is all values, "first" and "last" one of them, "–" none.
 On Debian: apt-get install mpd kid3-cli libimage-exiftool-perl mediainfo quodlibet ffmpeg
+gstreamer1.0-plugins-base-apps gstreamer1.0-plugins-good; tinytag comes from PyPI.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ CLIENTS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "exiftool": ("exiftool", _run("exiftool", "-a", "-G1")),
     "mediainfo": ("mediainfo", _run("mediainfo", "--Full")),
     "Quod Libet": ("operon", _run("operon", "list", "-t")),
+    "tinytag": ("", _run(sys.executable, "-m", "tinytag", "--format", "json")),
     "GStreamer": ("gst-discoverer-1.0", _run("gst-discoverer-1.0", "-v")),
 }
 
