@@ -1,13 +1,12 @@
-"""Field values <-> files; the one door to mutagen.
+"""Reads and writes the four fields in audio files; the one door to mutagen.
 
-`read` and `write` know four fields and every container mutagen can write. `KEYS` is the table
-of field → key, one column per family of tags; `formats.table` says which file holds which family.
+`KEYS` is the table of field → key, one column per kind of tag. `formats.table` says which family
+of files a format belongs to, and the family which tags such a file can have.
 
-mutagen parses a whole tag and writes it anew, and what it could not parse it leaves out without
-a word. Our promise is larger: everything else in the file stays as it is. So frames and atoms that
-are not ours pass through mutagen as bytes where it lets them, the work is done on a copy beside
-the file, and the copy replaces the file only when a second reading, with parsers of our own,
-finds nothing changed but our fields. A tag that does not survive this is left alone, and we say so.
+Everything else in a file stays as it is. A tag is rewritten as pieces: new entries as bytes, all
+others as spans of the file, which are moved and never parsed. The work is done on a copy beside
+the file. The copy replaces the file only when a second reading finds our fields as intended in
+every tag, and nothing else changed. A file that does not pass is left alone, with the reason.
 """
 
 from __future__ import annotations
@@ -71,8 +70,10 @@ HARDLINKS = ("refuse", "replace", "in-place")
 
 
 def clear_leftovers(path: Path) -> None:
-    """What killed runs left in the folder of this file is taken away, or put back: to be called
-    before a file is heard that is to be written. Once per folder and program."""
+    """Remove or put back what killed runs left in the folder of this file.
+
+    Call it before a file is heard that is to be written. A second call for a folder does nothing.
+    """
     with suppress(ValueError):  # a NUL in the name, from a list: beside it there is nothing
         replacement.clear_leftovers(Path(os.path.realpath(path)).parent)
 
@@ -171,7 +172,7 @@ def _edited(
     hardlinks: str,
     about_to: Callable[[Written], None] | None,
 ) -> Written | None:
-    """The one way of every write: `edit` a copy in memory, save it, read it anew, put it in place.
+    """Every write goes this way: edit a copy in memory, save it, read it anew, put it in place.
 
     `edit` gives the values that must be read then, None if there is nothing to do.
     """
@@ -221,7 +222,7 @@ def _edited(
 
 
 def _refuse_changes(before: Snapshot, now: Snapshot) -> None:
-    """What another program did to the fields after we read them and before we copied them."""
+    """Refuse a file whose fields another program changed after we read and before we copied it."""
     then, values = before.values(), now.values()
     for name in FIELDS:
         if values[name] != then[name]:
@@ -246,7 +247,10 @@ def _check(
     intended: Snapshot,
     payload_digest: Callable[[Path], bytes] | None,
 ) -> tuple[Snapshot, bytes | None]:
-    """The copy, read anew: our fields as intended, nothing else different; they and its sound."""
+    """Read the copy anew: our fields must be as intended and nothing else different.
+
+    Gives the fields and the digest of the sound.
+    """
     after = open_file(copy)
     if after.values() != goal or after.snapshot() != intended:
         raise Refusal("bad_header", "the fields would not read back as they were written")
@@ -275,38 +279,13 @@ def _changed(field: str) -> Refusal:
     return Refusal("changed", f"its {field} changed since it was heard", "scan it again")
 
 
-_CODES = {
-    errno.ENOENT: "not_found",
-    errno.EACCES: "permission",
-    errno.EPERM: "permission",
-    errno.EROFS: "read_only",
-    errno.ENOSPC: "no_space",
-    errno.EDQUOT: "no_space",
-    errno.EISDIR: "not_a_file",
-    errno.ENOTDIR: "not_found",
-    errno.EBUSY: "locked",
-    errno.ETXTBSY: "locked",
-    errno.EXDEV: "cross_device",
-}
-_WINDOWS_LOCKS = (32, 33)
-_CURES = {
-    "locked": "close the program that has it open",
-    "cross_device": "it is mounted by itself: write it where it comes from",
-    "no_space": "make room on its disk",
-}
-
-
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Every foreseen trouble as a MetadataError about `path`, whichever copy it happened to."""
+    """Turn a Refusal or a system's error into a MetadataError about `path`, not about its copy."""
     try:
         yield
     except Refusal as refusal:
         code, reason, *cure = refusal.args
         raise MetadataError(path, code, reason, cure=cure[0] if cure else None) from refusal
     except OSError as error:
-        code = _CODES.get(error.errno or 0, "io")
-        if getattr(error, "winerror", None) in _WINDOWS_LOCKS:
-            code = "locked"
-        reason = (error.strerror or str(error)).lower()
-        raise MetadataError(path, code, reason, cure=_CURES.get(code)) from error
+        raise MetadataError.of_system(path, error) from error
