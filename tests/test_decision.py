@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from musictag import decision
+from musictag.config import Settings
 from musictag.decision import plan, track_probabilities
 from musictag.errors import UsageError
 from musictag.hearing import checkpoint
@@ -199,6 +200,10 @@ def test_speech_without_a_genre_is_not_music(
 
 def test_a_model_without_a_threshold_for_speech_takes_everything_for_music() -> None:
     assert decision.not_music({"speech": 1.0}, FAMILIES, {}) is None
+
+
+def test_a_scan_limits_values_as_thresholds_were_learned() -> None:
+    assert Settings().limits == decision.LIMITS
 
 
 # -- plans -----------------------------------------------------------------------------------------

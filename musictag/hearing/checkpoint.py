@@ -54,7 +54,7 @@ _Settings = TypeVar("_Settings")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is on disk, described; nothing is in memory yet."""
+    """A model on disk, described by its config.json; the weights are not loaded yet."""
 
     name: str
     directory: Path
@@ -139,11 +139,11 @@ class Checkpoint:
         weights = {name: array.astype(np.float32) for name, array in arrays.items()}
         for name, array in weights.items():
             if not np.isfinite(array).all():
-                raise CheckpointError(f"{path}: {name} holds what is no number")
+                raise CheckpointError(f"{path}: {name} contains NaN or infinity")
         return weights
 
     def weights(self) -> bytes:
-        """The weights' file, for a machine that has none; CheckpointError as in `load`."""
+        """The bytes of the weights file, to send to another machine; errors as in `load`."""
         return self._verified_weights(_LARGEST_WEIGHTS)
 
     def _verified_weights(self, most: int) -> bytes:
@@ -172,7 +172,7 @@ class Checkpoint:
 def find(name_or_directory: str | os.PathLike[str] | None = None) -> Checkpoint:
     """A packaged model by name, or any checkpoint directory; the default model for None.
 
-    Raises CheckpointError that names the packaged models when there is none such.
+    Raises CheckpointError, naming the packaged models, when there is no such model.
     """
     wanted = os.fspath(name_or_directory or DEFAULT)
     for parent in _model_directories():
@@ -194,7 +194,7 @@ def packaged() -> list[str]:
 def read(directory: Path) -> Checkpoint:
     """Describe the checkpoint in a directory, from its config.json alone.
 
-    Raises CheckpointError when that is missing, or not what we write.
+    Raises CheckpointError when the file is missing, damaged or not a checkpoint's.
     """
     path = directory / CONFIG
     content = _read(path, _LARGEST_CONFIG, "far too large to be a model's settings")
@@ -226,7 +226,7 @@ def read(directory: Path) -> Checkpoint:
 
 
 def _read(path: Path, most: int, too_large: str) -> bytes:
-    """A regular file of at most so many bytes: a link in a stranger's folder may have no end."""
+    """The content of a regular file of at most `most` bytes; a link to /dev/zero has no end."""
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
@@ -361,7 +361,7 @@ def _distinct(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def _model_directories() -> list[Path]:
-    """Where packaged models lie: inside the package once installed, beside it in a checkout."""
+    """Where packaged models are: inside an installed package, beside the package in a checkout."""
     package = Path(__file__).parents[1]
     return [package / "models", package.parent / "models"]
 

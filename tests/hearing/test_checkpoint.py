@@ -382,7 +382,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "weights that are no numbers": (
         tensors(lambda ts: ts["output.bias"].fill_(float("nan"))),
-        "output.bias holds what is no number",
+        "output.bias contains NaN or infinity",
     ),
     "weights that are whole numbers": (
         tensors(lambda ts: ts.update({"output.bias": ts["output.bias"].long()})),
