@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,13 +28,16 @@ from torch import Tensor
 
 from musictag.disk import replacing
 from musictag.errors import DataSetError, FileError
+from musictag.hearing import frontend
 from musictag.hearing.scattering.plan import FrontEnd
-from musictag.hearing.scattering.torch import Scattering
 from musictag.training import variants
 from musictag.training.augment import N_BANDS, band_gains, noises
 from musictag.training.dataset import DataSet, Example
 from musictag.training.reading import read_ahead
 from musictag.training.variants import ONE, Variants
+
+if TYPE_CHECKING:
+    from musictag.hearing.scattering.torch import Scattering
 
 SHARD_SIZE = 128
 NOISE, N_NOISES = "noise.npy", 64
@@ -133,7 +137,7 @@ def prepare(
     audible = any(audio is not None for shard in wanted for audio in shard.audio)
     lacks_noise = audible and not (directory / NOISE).exists()
     if todo or lacks_noise:
-        scattering = Scattering(front_end).to(device)
+        scattering = frontend.in_torch(front_end).to(device)
         if lacks_noise:
             _compute_noise(front_end, scattering, directory, device)
         if not index.responses.numel():

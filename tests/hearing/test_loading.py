@@ -25,7 +25,6 @@ from musictag.hearing.kernels.choice import choose
 from musictag.hearing.network.architecture import Architecture
 from musictag.hearing.network.core import CoreNetwork
 from musictag.hearing.network.recurrent import Tagger
-from musictag.hearing.scattering.plan import FrontEnd
 
 
 @pytest.fixture(scope="module")
@@ -138,28 +137,3 @@ def test_memory_that_torch_lacks_is_memory_that_is_lacking() -> None:
 
     with pytest.raises(MemoryError, match="DefaultCPUAllocator"):
         OnCpu(Large(Architecture(n_coefficients=6, n_units=4)))(np.zeros((1, 6, 2), np.float32))
-
-
-# ---------------------------------------------------------------- front ends by kind
-
-
-def test_settings_of_a_front_end_that_names_no_kind_are_the_scatterings() -> None:
-    found = checkpoint.find()
-    assert frontend.settings(found.front_end) == FrontEnd(**found.front_end)
-    assert frontend.settings({"kind": "scattering", "Q": 4}) == FrontEnd(Q=4)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"kind": "mel"}, "no front end 'mel'"),
-        ({"kind": ["mel"]}, "no front end"),
-        ({"colour": 1}, "unknown setting colour .made by a newer musictag"),
-        ({"Q": "8"}, "Q is '8'"),
-    ],
-)
-def test_settings_of_a_front_end_that_make_no_sense_are_named(
-    arguments: dict[str, object], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        frontend.settings(arguments)

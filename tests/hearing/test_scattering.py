@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -12,160 +11,28 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from kernel_choices import needs_mkl
 from kymatio.scattering1d.filter_bank import morlet_1d
 from kymatio.scattering1d.frontend.torch_frontend import ScatteringTorch1D
-from reference_scattering import by_definition, relative_error
+from reference_scattering import relative_error
+from scattered import (
+    CORES,
+    PAPER,
+    SIGNALS,
+    SMALL,
+    SMALL_HIGH,
+    Executor,
+    music,
+    noise,
+    reference,
+    sine,
+)
 
-from musictag.audio.samples import SEGMENT_LENGTH
 from musictag.hearing.kernels import mkl, portable
-from musictag.hearing.kernels.choice import choose
 from musictag.hearing.kernels.rates import SHORTEST_RATE, mkl_rates, powers_and_halves
 from musictag.hearing.scattering import core
-from musictag.hearing.scattering.core import CoreScattering
 from musictag.hearing.scattering.kymatio import kymatio_plan
-from musictag.hearing.scattering.plan import NORMALISATIONS, FrontEnd, Plan, paper_plan
+from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
-
-PAPER = FrontEnd(normalisation="none")
-# the same transform sixteen times shorter, for what does not depend on the size
-SMALL = FrontEnd(n_samples=29_000, T=512, hop=256, normalisation="none")
-SMALL_HIGH = FrontEnd(n_samples=29_000, T=512, hop=256, exactness="high", normalisation="none")
-
-
-class Laid:
-    """The executor for one core, to be called like the one in torch."""
-
-    transforms, products = "portable", "portable"
-
-    def __init__(self, front_end: FrontEnd | None = None, *, plan: Plan | None = None) -> None:
-        kernels = choose(transforms=self.transforms, products=self.products)
-        self.executor = CoreScattering(front_end, plan=plan, kernels=kernels)
-        self.plan = self.executor.plan
-
-    def __call__(self, samples: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(np.stack([self.executor(row) for row in samples.numpy()]))
-
-
-class LaidOnMkl(Laid):
-    transforms, products = "mkl", "mkl"
-
-
-Executor = Callable[..., Any]
-CORES = [pytest.param(LaidOnMkl, id="oneMKL", marks=needs_mkl), pytest.param(Laid, id="portable")]
-EXECUTORS = [pytest.param(Scattering, id="torch"), *CORES]
-
-
-@pytest.fixture(scope="module", params=EXECUTORS)
-def make(request: pytest.FixtureRequest) -> Executor:
-    """One of the ways to execute a plan."""
-    executor: Executor = request.param
-    return executor
-
-
-@pytest.fixture(scope="module")
-def paper() -> Scattering:
-    return Scattering(PAPER)
-
-
-@pytest.fixture(scope="module")
-def small(make: Executor) -> Any:
-    return make(SMALL)
-
-
-def noise(n: int = SMALL.n_samples, *, seed: int = 0) -> torch.Tensor:
-    return 0.1 * torch.randn(n, generator=torch.Generator().manual_seed(seed))
-
-
-def sine(frequency: float, n: int = SMALL.n_samples) -> torch.Tensor:
-    """Amplitude 1; `frequency` in radians per sample."""
-    return torch.cos(frequency * torch.arange(n, dtype=torch.float64)).float()
-
-
-def clicks(n: int = SMALL.n_samples) -> torch.Tensor:
-    x = torch.zeros(n)
-    x[::3001] = 1.0
-    return x
-
-
-def music(n: int = SMALL.n_samples) -> torch.Tensor:
-    """Decaying chords with a little noise."""
-    g = np.random.default_rng(0)
-    x = 0.001 * g.standard_normal(n)
-    for start in range(0, n, n // 13):
-        t = np.arange(n - start)
-        for f in g.uniform(0.02, 1.5, 6):
-            x[start:] += 0.05 * np.exp(-t / 4000) * np.sin(f * t)
-    return torch.from_numpy(x).float()
-
-
-SIGNALS = {"noise": noise(), "sine": sine(0.3), "clicks": clicks(), "music": music()}
-
-
-def reference(front_end: FrontEnd, samples: torch.Tensor) -> torch.Tensor:
-    """(N,) -> (C, T)"""
-    return by_definition(front_end, samples[None])[0]
-
-
-# -- what there is
-
-
-def test_the_papers_transform_has_433_coefficients_and_114_frames(paper: Scattering) -> None:
-    assert (len(paper.plan.first), len(paper.plan.paths)) == (76, 356)
-    assert (paper.n_coefficients, paper.n_frames) == (1 + 76 + 356, 114)
-    assert paper.plan.n_hops == 120
-    assert paper(torch.zeros(1, 464_000)).shape == (1, 433, 114)
-
-
-def test_65_wavelets_are_spaced_geometrically_and_11_linearly(paper: Scattering) -> None:
-    centres = np.array([band.centre for band in paper.plan.first])
-    np.testing.assert_allclose(centres[1:65] / centres[:64], 2 ** (-1 / 8))
-    np.testing.assert_allclose(np.diff(centres[65:]), centres[65] - centres[64])
-    assert 0 < centres[-1] < centres[64]
-
-
-def test_low_passes_are_1781_and_2365_samples_wide(paper: Scattering) -> None:
-    assert round(paper.plan.lowpass0) == 1781
-    assert round(paper.plan.lowpass) == 2365
-
-
-def test_no_wavelet_lets_a_constant_through() -> None:
-    for bank in (paper_plan(PAPER).first, paper_plan(PAPER).second):
-        for band in bank:
-            if band.start <= 0 < band.stop:
-                assert abs(band.gains[-band.start]) < 1e-12
-
-
-def test_constant_q_wavelets_share_the_energy_of_a_bank(paper: Scattering) -> None:
-    energy = np.zeros(paper.plan.n_padded)
-    for band in paper.plan.first[:65]:
-        energy[np.arange(band.start, band.stop) % paper.plan.n_padded] += band.gains**2
-    assert energy.max() == pytest.approx(2, rel=1e-3)
-
-
-@pytest.mark.parametrize("Q", [1, 2, 4, 16])
-def test_other_qualities_agree_with_the_definitions_too(make: Executor, Q: int) -> None:
-    front_end = FrontEnd(n_samples=8000, T=256, hop=128, Q=Q, normalisation="none")
-    samples = noise(8000)
-    found = make(front_end)(samples[None])[0]
-    assert relative_error(found, reference(front_end, samples)) < 5e-3
-
-
-def test_a_segment_is_as_long_as_audio_cuts_it() -> None:
-    assert FrontEnd().n_samples == SEGMENT_LENGTH
-
-
-def test_filters_are_not_part_of_the_weights(paper: Scattering) -> None:
-    assert not paper.state_dict()
-    assert not list(paper.parameters())
-
-
-def test_no_gain_is_a_subnormal_number(paper: Scattering) -> None:
-    tiny = torch.finfo(torch.float32).tiny
-    for name, buffer in paper.named_buffers():
-        if buffer.is_floating_point():
-            assert bool(((buffer == 0) | (buffer.abs() > tiny)).all()), name
-
 
 # -- known answers
 
@@ -315,59 +182,3 @@ def test_a_gpu_gives_what_a_cpu_gives(paper: Scattering) -> None:
     wanted = paper(x)
     found = Scattering(PAPER).cuda()(x.cuda()).cpu()
     assert relative_error(found, wanted) < 1e-5
-
-
-# -- normalisation
-
-
-def test_order_2_is_divided_by_its_parent_before_the_logarithm(make: Executor, small: Any) -> None:
-    x = noise()[None]
-    plain = small(x)[0].double()
-    found = make(FrontEnd(n_samples=29_000, T=512, hop=256))(x)[0].double()
-    n_first = 1 + len(small.plan.first)
-    torch.testing.assert_close(
-        found[:n_first], (plain[:n_first].abs() + 1e-5).log(), rtol=1e-4, atol=1e-4
-    )
-    for row, (parent, _) in enumerate(small.plan.paths):
-        wanted = (plain[n_first + row] / (plain[1 + parent] + 1e-5) + 1e-3).log()
-        torch.testing.assert_close(found[n_first + row], wanted, rtol=1e-4, atol=1e-4)
-
-
-def test_the_papers_normalisation_takes_gain_out_of_order_1_as_well(
-    make: Executor, small: Any
-) -> None:
-    x = noise()[None]
-    front_end = FrontEnd(n_samples=29_000, T=512, hop=256, normalisation="paper")
-    found = make(front_end)(x)[0]
-    louder = make(front_end)(4 * x)[0]
-    torch.testing.assert_close(louder[1:], found[1:], rtol=1e-2, atol=1e-2)
-    plain, level = small(x)[0], small(x.abs())[0, 0]  # order 0 of |x|
-    torch.testing.assert_close(found[0], plain[0])
-    torch.testing.assert_close(found[1], plain[1] / (level + 1e-5) + 1e-3)
-    logarithm = make(replace(front_end, normalisation="log-paper"))(x)[0]
-    torch.testing.assert_close(logarithm[1:], found[1:].log())
-
-
-@pytest.mark.parametrize("normalisation", NORMALISATIONS)
-def test_silence_stays_finite(make: Executor, normalisation: str) -> None:
-    front_end = FrontEnd(n_samples=29_000, T=512, hop=256, normalisation=normalisation)
-    assert bool(make(front_end)(torch.zeros(1, 29_000)).isfinite().all())
-
-
-# -- wrong use
-
-
-def test_another_length_is_refused(small: Any) -> None:
-    with pytest.raises(ValueError, match=r"the plan wants \((B, )?29000,?\)"):
-        small(torch.zeros(1, 28_999))
-
-
-def test_a_segment_too_short_to_be_reflected_is_refused() -> None:
-    with pytest.raises(ValueError, match="too few"):
-        paper_plan(FrontEnd(n_samples=9000))
-
-
-@pytest.mark.parametrize("wrong", [{"exactness": "exact"}, {"normalisation": "mel"}])
-def test_unknown_settings_are_named(wrong: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong.values()))):
-        FrontEnd(**wrong)  # type: ignore[arg-type]
