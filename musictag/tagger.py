@@ -16,7 +16,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,9 @@ from musictag.stores import journal as journals
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from musictag.hearing.ear import Ear
 
@@ -52,6 +55,10 @@ class Heard:
     """Field → the values that the track deserves, strongest first."""
     taggram: Taggram
     """Probabilities of each segment, and the second at which it starts."""
+    summary: NDArray[np.float32] = field(compare=False)
+    """What the model made of the whole track before it named tags: (S,), the mean over the segments
+    of the numbers that the network's last layer sees. It is for comparing tracks that the same
+    model has heard; `==` of two Heard leaves it out."""
 
 
 class Tagger:
@@ -107,13 +114,17 @@ class Tagger:
         (0.0, 2.0)
         >>> 0 <= heard.probabilities["piano"] <= 1
         True
+        >>> heard.summary.shape, heard.summary.dtype
+        ((512,), dtype('float32'))
         """
         with self._lock:
             if self._decoder is None:
                 self._decoder = Decoder()
             track = self._decoder.track(Path(path).expanduser())
-            found = taggram.heard(track, self._checkpoint, self._settings, self._loaded)
-        return Heard(found.path, found.duration_s, found.probabilities, found.chosen, found)
+            found, summary = taggram.heard(track, self._checkpoint, self._settings, self._loaded)
+        return Heard(
+            found.path, found.duration_s, found.probabilities, found.chosen, found, summary
+        )
 
     def scan(
         self, paths: StrPath | Iterable[StrPath], *, write: bool = False, **settings: Any

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import sounds
 from waits import WAIT_S
@@ -21,6 +22,7 @@ from waits import WAIT_S
 import musictag
 from musictag import tagger as tagger_module
 from musictag.errors import AudioError, CheckpointError, UsageError
+from musictag.hearing import checkpoint
 from musictag.stores import journal as journals
 from musictag.stores.journal import Journal
 from musictag.tagger import Heard, Tagger
@@ -52,8 +54,22 @@ def test_a_track_is_heard_as_a_scan_hears_it(tiny: Path, song: Path) -> None:
     assert heard.taggram.starts_s == (0, 2)
     rows = heard.taggram.rows
     assert [len(row) for row in rows] == [len(heard.taggram.tags)] * 2
+    assert (heard.summary.shape, heard.summary.dtype) == ((4,), np.float32)
     first = heard.taggram.tags[0]
     assert heard.probabilities[first] == pytest.approx((rows[0][0] + rows[1][0]) / 2)
+
+
+def test_the_networks_last_layer_makes_the_probabilities_of_the_summary(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """Checked with a single segment: the mean of two goes through no layer."""
+    short = sounds.make(tmp_path, "flac", name="short.flac", seconds=5, rate_hz=16_000)
+    with Tagger(tiny, device="cpu") as tagger:
+        heard = tagger.hear(short)
+    weights = checkpoint.read(tiny).arrays()
+    logits = weights["output.weight"] @ heard.summary + weights["output.bias"]  # (K,)
+    probabilities = list(heard.probabilities.values())
+    assert probabilities == pytest.approx((1 / (1 + np.exp(-logits))).tolist(), abs=1e-6)
 
 
 def test_the_model_is_loaded_once_and_again_after_closing(
@@ -268,13 +284,17 @@ def test_it_works_in_a_process_started_by_spawn(tiny: Path, song: Path) -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         far = pool.submit(heard_by, tiny, song).result(WAIT_S)
-    assert far == heard_by(tiny, song)
+    here = heard_by(tiny, song)
+    assert far == here
+    np.testing.assert_array_equal(far.summary, here.summary)
 
 
 def test_threads_that_share_a_tagger_take_turns(tiny: Path, song: Path) -> None:
     with Tagger(tiny, device="cpu") as tagger, ThreadPoolExecutor(3) as pool:
         first, *others = pool.map(tagger.hear, [song] * 3)
     assert others == [first] * 2
+    for other in others:
+        np.testing.assert_array_equal(other.summary, first.summary)
 
 
 def test_nothing_is_logged_where_nobody_listens(

@@ -23,6 +23,7 @@ from musictag.scan.pipeline import check_segments
 
 if TYPE_CHECKING:
     from musictag.config import Settings
+    from musictag.hearing.arrays import Real
     from musictag.hearing.checkpoint import Checkpoint
     from musictag.hearing.ear import Ear
 
@@ -39,7 +40,9 @@ def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
         return checkpoint.load(find_device(settings.device), batch_size=batch_size)
 
     with Decoder() as decoder:
-        return heard(decoder.track(path), checkpoint, settings, load, batch_size=batch_size)
+        track = decoder.track(path)
+        found, _ = heard(track, checkpoint, settings, load, batch_size=batch_size)
+    return found
 
 
 def heard(
@@ -49,21 +52,27 @@ def heard(
     load: Callable[[], Ear],
     *,
     batch_size: int = BATCH_SIZE,
-) -> Taggram:
-    """Hear all of a track that a decoder has opened, with the model that `load` gives; errors as
-    in `hear`. A file that cannot be read needs no model."""
+) -> tuple[Taggram, Real]:
+    """Hear all of a track that a decoder has opened, with the model that `load` gives.
+
+    Returns its taggram, and the mean of its segments' summaries, (S,). A file that cannot be read
+    needs no model. Errors as in `hear`.
+    """
     starts_s: list[float] = []
     rows: list[tuple[float, ...]] = []
+    summaries: list[Real] = []
     batches = _batches(track, batch_size)
     first = next(batches)
     ear = load()
     for batch in chain([first], batches):
         some_s, segments = zip(*batch, strict=True)
         starts_s += some_s
-        rows += map(tuple, ear.hear(np.stack(segments)).probabilities.tolist())  # (B, N) -> (B, K)
+        some = ear.hear(np.stack(segments))  # (B, N) -> (B, K), (B, S)
+        rows += map(tuple, some.probabilities.tolist())
+        summaries.append(some.summaries)
     mean = decision.track_probabilities(rows)
     probabilities = dict(zip(checkpoint.tags, mean, strict=True))
-    return Taggram(
+    found = Taggram(
         track.path,
         checkpoint.name,
         track.duration_s or 0.0,
@@ -74,6 +83,7 @@ def heard(
         decision.choose(probabilities, checkpoint.vocabulary, limits=settings.limits),
         SEGMENT_S,
     )
+    return found, np.concatenate(summaries).mean(axis=0)
 
 
 def _batches(track: IsolatedTrack, size: int) -> Iterator[list[tuple[float, Samples]]]:

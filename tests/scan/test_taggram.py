@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sounds
 
+from musictag.audio.decoder import Decoder
 from musictag.audio.track import Track
 from musictag.config import Settings
 from musictag.errors import AudioError, CheckpointError
@@ -32,7 +33,7 @@ def checkpoint_that_hears(rows: list[list[float]]) -> Checkpoint:
     class Ear:
         def hear(self, segments: Any) -> Hearing:
             rows = np.array([waiting.pop(0) for _ in segments], np.float32)
-            return Hearing(rows, np.zeros((len(rows), 2), np.float32))
+            return Hearing(rows, 2 * rows[:, :2])
 
     @dataclasses.dataclass(frozen=True)
     class Fake(Checkpoint):
@@ -90,6 +91,17 @@ def test_a_track_is_heard_segment_by_segment_and_decided_as_a_scan_would(tmp_pat
         "start": 29,
         "probabilities": {"rock": 0.3, "slow": 0.1, "no vocals": 0.5},
     }
+
+
+def test_the_summary_of_a_track_is_the_mean_of_all_its_segments(tmp_path: Path) -> None:
+    path = wav(tmp_path / "a.wav", tone(87))
+    made = checkpoint_that_hears([[0.25, 0.5, 0], [0.5, 0.5, 0], [0.75, 0.125, 0]])
+    settings = Settings(device="cpu")
+    with Decoder() as decoder:
+        track = decoder.track(path)
+        found, summary = taggram.heard(track, made, settings, made.load, batch_size=2)
+    assert found.starts_s == (0, 29, 58)
+    assert (summary.tolist(), summary.dtype) == ([1, 0.75], np.float32)
 
 
 def test_a_file_that_is_none_needs_no_model(tmp_path: Path) -> None:
