@@ -32,9 +32,10 @@ MOST_NAMED = 3
 """Other words named for each value, at most."""
 HALVES: Mapping[str, frozenset[str]] = {
     "energetic": frozenset({"Q1", "Q2"}),
-    "happy": frozenset({"Q1", "Q4"}),
+    "happy": frozenset({"Q1"}),
 }
-"""Tag → the quadrants of mood in which people would give it."""
+"""Tag → the quadrants of mood in which people would give it. Peaceful music (Q4) is pleasant, but
+not what people call happy."""
 
 People = Sequence[frozenset[str]]
 """What people said of one track, see `Example.people`."""
