@@ -71,11 +71,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     is there, so a library of which everything is remembered needs no torch; only a device that was
     asked for by name is looked for at once.
     """
-    check_segments(checkpoint)
-    if settings.join is not None:
-        decision.check_join(settings.join, checkpoint.vocabulary)
-    if workers is None and settings.device not in ("auto", "cpu"):
-        find_device(settings.device)
+    _check(checkpoint, settings, hears_here=workers is None)
     n_jobs = settings.jobs or (process.n_cores() if workers is None else workers.n)
     known = Known(cache, checkpoint, segments=settings.segments)
     reading = Reading(known, metadata, n_segments=settings.segments, writes=write is not None)
@@ -108,6 +104,15 @@ def scan(  # noqa: PLR0913  # what a run has, by name
             yield settling.outcome(job)
         if run is not None:
             run.interrupted = stopped()
+
+
+def _check(checkpoint: Checkpoint, settings: Settings, *, hears_here: bool) -> None:
+    """Raise what a scan would otherwise fail with later: UsageError, CheckpointError."""
+    check_segments(checkpoint)
+    if settings.join is not None:
+        decision.check_join(settings.join, checkpoint.vocabulary)
+    if hears_here and settings.device not in ("auto", "cpu"):
+        find_device(settings.device)
 
 
 def _load(checkpoint: Checkpoint, settings: Settings) -> Ear:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,13 +13,13 @@ import pytest
 import sounds
 import torch
 from torch import Tensor, nn
-from torch_ears import Network, ear_of, segments
+from torch_ears import LENGTH, Network, ear_of, segments
 
 from musictag import decision
 from musictag.audio.samples import RATE_HZ, SEGMENT_S
 from musictag.errors import DeviceError
 from musictag.hearing import checkpoint, ear_torch
-from musictag.hearing.ear_torch import TorchEar
+from musictag.hearing.ear_torch import TorchEar, TorchLater
 from musictag.hearing.kernels.choice import choose
 
 # ---------------------------------------------------------------- memory that runs out
@@ -45,6 +48,59 @@ def test_a_short_batch_that_is_too_much_is_halved_itself() -> None:
     network = Network(room_for=2)
     ear_of(network, 64).hear(segments(0.0, 0.25, 0.5))
     assert network.tried == [3, 1, 1, 1]
+
+
+def heard_in_batches(ear: TorchEar, numbers: Sequence[float]) -> list[float]:
+    """As a scan hears: two batches in turn, of which one is heard while the other is gathered."""
+    batches = [ear.batch(LENGTH) for _ in range(2)]
+    under_way: deque[TorchLater] = deque()
+    probabilities: list[float] = []
+
+    def take() -> None:
+        probabilities.extend(under_way.popleft().result().probabilities[:, 0].tolist())
+
+    size = batches[0].size
+    for n, first in enumerate(range(0, len(numbers), size)):
+        batch = batches[n % 2]
+        for number in numbers[first : first + size]:
+            batch.add(np.full(LENGTH, number, np.float32))
+        under_way.append(batch.begin())
+        if len(under_way) == 2:
+            take()
+    take()
+    return probabilities
+
+
+def test_batches_go_on_where_memory_runs_out_and_nothing_is_heard_twice() -> None:
+    network = Network(room_for=5)
+    numbers = [number for n in range(30) for number in (n / 32, n / 64, n / 128)]
+    heard = heard_in_batches(ear_of(network), numbers)
+    assert network.heard == numbers
+    assert network.tried == [8, *[4] * 22, 2]
+    assert heard == pytest.approx(torch.tensor(numbers).sigmoid().tolist())
+
+
+def test_a_batch_uses_its_memory_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ear = ear_of(Network(99), 2)
+    rooms: list[int] = []
+    make = ear.room
+    monkeypatch.setattr(ear, "room", lambda n: (rooms.append(n), make(n))[1])
+    numbers = [0.5] * 20 + [0.25] * 20
+    assert heard_in_batches(ear, numbers) == torch.tensor(numbers).sigmoid().tolist()
+    assert rooms == [LENGTH] * 2
+
+
+def test_batches_of_many_sizes_are_heard_as_they_come() -> None:
+    network = Network(room_for=99)
+    batch = ear_of(network, 4).batch(LENGTH)
+    numbers = [n / 16 for n in range(11)]
+    waiting, heard = iter(numbers), []
+    for size in (2, 4, 4, 1):
+        for number in islice(waiting, size):
+            batch.add(np.full(LENGTH, number, np.float32))
+        heard += batch.begin().result().probabilities[:, 0].tolist()
+    assert heard == torch.tensor(numbers).sigmoid().tolist()
+    assert network.tried == [2, 4, 4, 1]
 
 
 def test_without_memory_for_one_segment_it_ends_and_names_the_cure() -> None:
