@@ -254,7 +254,7 @@ def magnatagatune() -> Vocabulary:
 
 
 def listener() -> Vocabulary:
-    """The one for the tags of the default model: what people who listen would say."""
+    """The one for the 140 tags of the listener models: words that listeners use."""
     return bundled("listener")
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from musictag.report import FORMATS
+
 Completer = Callable[[str], list[str]]
 
 
@@ -16,7 +18,7 @@ def one_of(*words: str) -> Completer:
 
 
 devices = one_of("auto", "cpu", "cuda", "mps")
-forms = one_of("table", "jsonl", "csv", "tsv")
+forms = one_of(*FORMATS)
 hardlinks = one_of("refuse", "replace", "in-place")
 splits = one_of("train", "validation", "test")
 levels = one_of("segment", "track")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from musictag.cli import completion
+from musictag.report import FORMATS
 
 TO_SCAN = "What to scan"
 TO_WRITE = "What to write"
@@ -44,7 +45,7 @@ Form = Annotated[
     typer.Option(
         "--format",
         metavar="FORM",
-        help="table, jsonl, csv or tsv.",
+        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
         autocompletion=completion.forms,
         rich_help_panel=TO_PRINT,
     ),

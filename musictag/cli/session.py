@@ -40,7 +40,7 @@ class Output:
 
     def prepare(self) -> None:
         """Check the format's name and make standard output ready for it."""
-        from musictag.report.scan import FORMATS  # noqa: PLC0415
+        from musictag.report import FORMATS  # noqa: PLC0415
 
         check_word("--format", self.form, FORMATS)
         streams.prepare_stdout(self.form)

@@ -177,7 +177,8 @@ def train(  # noqa: PLR0913  # one argument per option
         float | None,
         typer.Option(
             metavar="X",
-            help="How far genres that these rule out sink, from 0 to 1. [default: as --people]",
+            help="How far to lower genres that the given ones rule out, from 0 to 1. "
+            "[default: as --people]",
             show_default=False,
             rich_help_panel=LABELS,
         ),

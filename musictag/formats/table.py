@@ -46,8 +46,8 @@ class Format:
     seeks_exactly: bool = False
     """Whether ffmpeg, starting in the middle, gives the samples that reading up to there gives."""
     states_duration: bool = False
-    """Whether ffmpeg reads its duration from a statement. Of other formats ffmpeg guesses it from
-    the bit rate, or (wav, asf, mp3) from a file that is shorter than its header says."""
+    """Whether the file states its duration and ffmpeg reads it there. For other formats ffmpeg only
+    guesses: from the bit rate, or (wav, asf, mp3) from the size of a file that may be cut short."""
     tagged_behind: bool = False
     """Whether APEv2, ID3v1 or Lyrics3 tags may follow the sound, which does not know its own end.
     (To ffmpeg, the last packet of a Monkey's Audio file reaches to the end of the file.)"""

@@ -58,7 +58,7 @@ class Checkpoint:
 
     name: str
     directory: Path
-    front_end: Mapping[str, Any]  # the arguments of plan.FrontEnd
+    front_end: Mapping[str, Any]  # settings of a kind in frontend.KINDS
     architecture: Mapping[str, Any]  # the arguments of architecture.Architecture
     tags: tuple[str, ...]
     vocabulary: Vocabulary  # what the tags mean, with thresholds and calibration

@@ -137,8 +137,8 @@ class Family(ABC):
     """One open file with all of its tags: a main one, and others that are kept in agreement.
 
     A field is written into every tag that holds it, and into the one that a reader looks at first.
-    The main tag is made where there is none, unless that would hide another tag which can hold the
-    fields; where it hides one that cannot, it takes over all that stands there.
+    If the main tag is missing it is made, unless it would hide another tag that can hold the
+    fields. If the hidden tag cannot hold them, its entries are copied into the new main tag.
     """
 
     name: ClassVar[str]

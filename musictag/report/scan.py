@@ -21,8 +21,6 @@ from musictag.report.text import counted, visible
 if TYPE_CHECKING:
     from musictag.outcome import Outcome, Problem
 
-FORMATS = ("table", "jsonl", "csv", "tsv")
-
 
 class Report:
     """Tells of a scan while it runs: `add` every Outcome, inside a `with` block.

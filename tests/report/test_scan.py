@@ -10,7 +10,8 @@ import pytest
 from outcomes import FAILED, NASTY, PLANNED, REPLACED, SKIPPED, UNCHANGED, Pipe, told
 
 from musictag.outcome import Change, Outcome, Problem
-from musictag.report.scan import FORMATS, Report
+from musictag.report import FORMATS
+from musictag.report.scan import Report
 
 
 @pytest.mark.parametrize("form", FORMATS)
