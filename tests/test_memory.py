@@ -59,7 +59,7 @@ def test_room_is_asked_for_and_given_back() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
-@pytest.mark.parametrize("megabytes", [150, 250, 450, 650])
+@pytest.mark.parametrize("megabytes", [150, 250, 350, 450, 650])
 def test_a_scan_in_a_small_address_space_is_explained(
     tiny: Path, tmp_path: Path, megabytes: int
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from musictag import process
 from musictag.hearing.arrays import Bfloat16, Call, Complex, Real
 from musictag.hearing.kernels.rates import powers_and_halves
 
@@ -28,31 +29,41 @@ class Transforms:
 
     def inverse(self, rows: Complex) -> Call:
         """Each row's inverse transform, unscaled, in place: (n, L)."""
-        from scipy import fft  # noqa: PLC0415  # slow to import, and oneMKL does not need it
-
-        transform = functools.partial(fft.ifft, rows, norm="forward", overwrite_x=True, workers=1)
+        transform = functools.partial(
+            _fft().ifft, rows, norm="forward", overwrite_x=True, workers=1
+        )
         if _works_in_place():
             return transform
         return lambda: np.copyto(rows, transform())
 
     def spectrum(self, rows: Real, out: Complex) -> Call:
         """Each row's transform over its length, into other memory: (n, L) -> (n, L // 2 + 1)."""
-        from scipy import fft  # noqa: PLC0415
-
         n, length = rows.shape
         if out.shape != (n, length // 2 + 1):
             raise ValueError(f"the spectra of {rows.shape} do not fit into {out.shape}")
-        transform = functools.partial(fft.rfft, rows, norm="forward", workers=1)
+        transform = functools.partial(_fft().rfft, rows, norm="forward", workers=1)
         return lambda: np.copyto(out, transform())
 
 
 @functools.cache
 def _works_in_place() -> bool:
     """Whether SciPy overwrites what it is allowed to overwrite; it need not."""
+    rows = np.ones((1, 8), np.complex64)
+    return np.shares_memory(rows, _fft().ifft(rows, overwrite_x=True))
+
+
+_ROOM_MB = 200
+"""Address space that SciPy needs, in megabytes. With less, its OpenBLAS asks for memory for ever
+when it is loaded."""
+
+
+@functools.cache
+def _fft() -> Any:
+    """scipy.fft, which is slow to import and not needed with oneMKL."""
+    process.check_room(_ROOM_MB)
     from scipy import fft  # noqa: PLC0415
 
-    rows = np.ones((1, 8), np.complex64)
-    return np.shares_memory(rows, fft.ifft(rows, overwrite_x=True))
+    return fft
 
 
 class Products:
