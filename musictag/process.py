@@ -56,6 +56,16 @@ def for_a_program() -> None:
     keep_freed()
 
 
+def limit_torch(n_threads: int) -> None:
+    """Let torch use so many threads for one operation, if it has been imported.
+
+    Without this it takes all cores, or as many as OMP_NUM_THREADS says, which Ray sets to 1.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(n_threads)
+
+
 def keep_freed() -> None:
     """Make glibc keep large blocks that are freed; without effect elsewhere.
 

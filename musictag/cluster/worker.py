@@ -155,7 +155,6 @@ class EarActor:
     def __init__(
         self, model: tuple[Any], device: str, batch_size: int | None, n_threads: int
     ) -> None:
-        # A single thread, because torch's number of threads is a setting of the calling thread.
         self._thread = ThreadPoolExecutor(1)
         self._load = functools.partial(_load, *model, device, batch_size, n_threads)
         self._ear: Ear | None = None
@@ -219,4 +218,6 @@ def _load(model: Any, device: str, batch_size: int | None, n_threads: int) -> Ea
     with tempfile.TemporaryDirectory(prefix="musictag-") as directory:
         Path(directory, WEIGHTS).write_bytes(weights)
         here: Checkpoint = replace(checkpoint, directory=Path(directory))
-        return here.load(device, batch_size=batch_size, n_cores=n_threads)
+        ear = here.load(device, batch_size=batch_size, n_cores=n_threads)
+    process.limit_torch(n_threads)
+    return ear

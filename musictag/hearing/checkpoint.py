@@ -87,7 +87,8 @@ class Checkpoint:
         """The model in memory, ready to hear.
 
         `batch_size`: segments at once; by default as many as suit the device. `n_cores`: of a CPU,
-        by default all. `kernels`: what a CPU computes with, by default what suits it.
+        by default all; torch's own threads stay as they are. `kernels`: what a CPU computes with,
+        by default what suits it.
 
         Raises CheckpointError when the weights are not those that config.json names, or do not fit
         its architecture, DeviceError when the device has no room for them.

@@ -73,8 +73,10 @@ class Ranks:
         if self.first:
             n_threads = torch.get_num_threads()  # torchrun leaves each rank one
             torch.set_num_threads(max(n_threads, process.n_cores()))
-            box = [work()]
-            torch.set_num_threads(n_threads)
+            try:
+                box = [work()]
+            finally:
+                torch.set_num_threads(n_threads)
         with _lost_ranks_named():
             dist.broadcast_object_list(box, group=self.waiting)
         return box[0]  # type: ignore[return-value]  # it has come

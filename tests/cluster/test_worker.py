@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import threading
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from musictag.cluster import worker
+from musictag import process
+from musictag.cluster import ray_library, worker
 from musictag.cluster.messages import Request
 from musictag.errors import UsageError
+from musictag.hearing import checkpoint
 from musictag.hearing.ear import Hearing
 
 
@@ -49,6 +54,19 @@ def ear(monkeypatch: pytest.MonkeyPatch) -> FakeEar:
     fake = FakeEar()
     monkeypatch.setattr(worker, "_load", lambda *_: fake)
     return fake
+
+
+def test_an_ear_hears_on_as_many_cores_as_it_was_given(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of torch too, for networks that torch hears. The library leaves them alone."""
+    given: list[int] = []
+    model = checkpoint.read(tiny)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=given.append))
+    monkeypatch.setattr(process, "for_a_program", lambda: None)
+    monkeypatch.setattr(ray_library, "fetch", lambda _: (model, model.weights()))
+    ear = worker._load((None,), "cpu", None, 3)
+    assert (ear.n_threads, given) == (3, [3])
 
 
 def heard(ear: FakeEar, *requests: Any) -> list[Any]:
