@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 FORMAT = 2
 CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
-DEFAULT = "scat-5l-512h-gru"
+DEFAULT = "listener-5l-512h-gru"
 """The model that comes with the program."""
 
 _READABLE = (1, FORMAT)

@@ -1,4 +1,4 @@
-"""What the model that comes with musictag must never say."""
+"""What the models that come with musictag must never say, and how large they are."""
 
 from __future__ import annotations
 
@@ -10,20 +10,30 @@ from kernel_choices import needs_mkl
 from musictag import decision
 from musictag.audio.samples import SEGMENT_LENGTH
 from musictag.hearing import checkpoint
+from musictag.hearing.checkpoint import Checkpoint
 from musictag.hearing.ear import Ear
 from musictag.hearing.kernels.choice import choose
 from musictag.hearing.network.core import CoreNetwork
 from musictag.vocabulary import FIELDS
 
 
+SHIPPED = ("listener-5l-512h-gru", "scat-5l-512h-gru")
+MOST_BYTES = 20_000_000
+"""Largest size of a model's weights, in bytes."""
+
+
+@pytest.fixture(scope="module", params=SHIPPED)
+def shipped(request: pytest.FixtureRequest) -> Checkpoint:
+    return checkpoint.find(request.param)
+
+
 @pytest.fixture(scope="module")
-def ear() -> Ear:
-    return checkpoint.find().load()
+def ear(shipped: Checkpoint) -> Ear:
+    return shipped.load()
 
 
-def chosen(ear: Ear, samples: torch.Tensor) -> set[str]:
+def chosen(shipped: Checkpoint, ear: Ear, samples: torch.Tensor) -> set[str]:
     """All values of all fields that a track of this segment would get."""
-    shipped = checkpoint.find()
     row = ear.hear(samples[None].numpy()).probabilities[0].tolist()
     probabilities = dict(zip(shipped.tags, row, strict=True))
     limits = dict.fromkeys(FIELDS, len(shipped.tags))
@@ -31,15 +41,49 @@ def chosen(ear: Ear, samples: torch.Tensor) -> set[str]:
     return {value for values in fields.values() for value in values}
 
 
+def test_these_models_are_shipped_and_the_first_is_the_default() -> None:
+    assert checkpoint.packaged() == sorted(SHIPPED)
+    assert checkpoint.find().name == SHIPPED[0]
+
+
+def test_a_model_is_called_as_its_folder_is(shipped: Checkpoint) -> None:
+    assert shipped.name == shipped.directory.name
+
+
+def test_a_model_has_a_card(shipped: Checkpoint) -> None:
+    card = (shipped.directory / "README.md").read_text(encoding="utf-8")
+    assert card.startswith(f"# Model card: {shipped.name}\n")
+
+
+def test_weights_are_small(shipped: Checkpoint) -> None:
+    assert (shipped.directory / checkpoint.WEIGHTS).stat().st_size < MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    ("name", "n_tags", "n_parameters"),
+    [("listener-5l-512h-gru", 140, 7_822_476), ("scat-5l-512h-gru", 50, 7_776_306)],
+)
+def test_a_network_is_the_papers_with_one_output_per_tag(
+    name: str, n_tags: int, n_parameters: int
+) -> None:
+    """The paper counts one bias per gate, 7,776,306 parameters; PyTorch has two biases."""
+    sizes = checkpoint.find(name).sizes()
+    n_held = sum(parameter.numel() for parameter in checkpoint.find(name).network().parameters())
+    assert (sizes.n_layers, sizes.n_units, sizes.n_tags) == (5, 512, n_tags)
+    assert n_held - sizes.n_layers * 3 * sizes.n_units == n_parameters
+
+
 @pytest.mark.parametrize("level_db", [-70, -45, -20])
 @pytest.mark.parametrize("colour", [0.0, 0.5, 1.0], ids=["white", "pink", "brown"])
-def test_noise_gets_no_tags(ear: Ear, colour: float, level_db: float) -> None:
+def test_noise_gets_no_tags(
+    shipped: Checkpoint, ear: Ear, colour: float, level_db: float
+) -> None:
     generator = torch.Generator().manual_seed(7)
     spectrum = torch.fft.rfft(torch.randn(SEGMENT_LENGTH, generator=generator))
     frequency = torch.linspace(0, 8000, len(spectrum)).clamp(min=20)
     noise = torch.fft.irfft(spectrum * frequency**-colour, n=SEGMENT_LENGTH)
     noise = noise / noise.square().mean().sqrt() * 10 ** (level_db / 20)
-    assert chosen(ear, noise) == set()
+    assert chosen(shipped, ear, noise) == set()
 
 
 @pytest.mark.parametrize(
@@ -52,20 +96,19 @@ def test_noise_gets_no_tags(ear: Ear, colour: float, level_db: float) -> None:
     ],
 )
 def test_laid_out_for_one_core_it_hears_the_same(
-    products: str, bfloat16: bool, tolerance: float
+    shipped: Checkpoint, products: str, bfloat16: bool, tolerance: float
 ) -> None:
-    found = checkpoint.find()
-    network = found.network()
+    network = shipped.network()
     generator = torch.Generator().manual_seed(3)
     features = torch.randn(3, 433, 40, generator=generator) * network.std[:, None]
     features += network.mean[:, None]
     with torch.inference_mode():
         wanted = network(features).sigmoid()
     kernels = choose(products=products)
-    core = CoreNetwork(found.sizes(), found.arrays(), kernels=kernels, bfloat16=bfloat16)
+    core = CoreNetwork(shipped.sizes(), shipped.arrays(), kernels=kernels, bfloat16=bfloat16)
     heard = core(features.numpy()).probabilities
     np.testing.assert_allclose(heard, wanted, atol=tolerance, rtol=0)
 
 
-def test_silence_gets_no_tags(ear: Ear) -> None:
-    assert chosen(ear, torch.zeros(SEGMENT_LENGTH)) == set()
+def test_silence_gets_no_tags(shipped: Checkpoint, ear: Ear) -> None:
+    assert chosen(shipped, ear, torch.zeros(SEGMENT_LENGTH)) == set()
