@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import against
@@ -103,6 +104,7 @@ def test_a_scan_is_held_against_decoding_alone_and_what_is_asked_for() -> None:
 
 def test_a_decision_counts_as_moved_where_other_values_would_be_written() -> None:
     found = checkpoint.find()
+    found = replace(found, vocabulary=found.vocabulary.with_calibration({}))
     threshold = found.thresholds["Techno"]
     quiet = np.zeros((3, len(found.tags)))
     ours, wanted = quiet.copy(), quiet.copy()

@@ -15,7 +15,7 @@ examples, for probabilities and labels alike).
   `ece_soft`): the first says how often a listener of MagnaTagATune would agree, if
   tags are as common here as there; the second whether the teachers would, which
   holds however common they are. `reliability` shows the bins, all tags together.
-- Precision, recall and F1 are those of each value at its threshold, synonyms merged;
+- Precision, recall and F1 are those of each value, calibrated, at its threshold, synonyms merged;
   what else `decision` does (opposites, most values per field) is left out.
 - Intervals hold 95 % of the results when whole tracks are drawn again with
   replacement: two excerpts of a recording are not two witnesses.
@@ -302,10 +302,11 @@ def _score_values(
     positive = binarise(soft, [shares[name] for name in names])
     result = {}
     for v, name in enumerate(names):
-        threshold = vocabulary.by_name[name].threshold
+        value = vocabulary.by_name[name]
+        threshold = value.threshold
         if threshold is None:
             continue
-        chosen = merged[:, v] >= threshold
+        chosen = np.vectorize(value.calibrated, otypes=[float])(merged[:, v]) >= threshold
         result[name] = {
             "threshold": threshold,
             "n_chosen": int(chosen.sum()),

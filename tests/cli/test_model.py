@@ -42,13 +42,14 @@ def test_a_taggram_is_drawn_or_given_as_numbers(musictag: Run, library: Path) ->
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("name", ["listener-5l-512h-gru", "scat-5l-512h-gru"])
 def test_the_description_of_a_model_fits_the_terminal(
-    musictag: Run, monkeypatch: pytest.MonkeyPatch, columns: int
+    musictag: Run, monkeypatch: pytest.MonkeyPatch, name: str, columns: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    whole = musictag("model", "scat-5l-512h-gru").stdout
+    whole = musictag("model", name).stdout
     lines = whole.splitlines()
     long = [line for line in lines if len(line) > columns]
     assert all(len(line.split()[-1]) + 12 > columns for line in long), "only a single word"
     monkeypatch.delenv("COLUMNS")
-    assert musictag("model", "scat-5l-512h-gru").stdout.split() == whole.split()
+    assert musictag("model", name).stdout.split() == whole.split()

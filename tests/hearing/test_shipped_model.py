@@ -75,9 +75,7 @@ def test_a_network_is_the_papers_with_one_output_per_tag(
 
 @pytest.mark.parametrize("level_db", [-70, -45, -20])
 @pytest.mark.parametrize("colour", [0.0, 0.5, 1.0], ids=["white", "pink", "brown"])
-def test_noise_gets_no_tags(
-    shipped: Checkpoint, ear: Ear, colour: float, level_db: float
-) -> None:
+def test_noise_gets_no_tags(shipped: Checkpoint, ear: Ear, colour: float, level_db: float) -> None:
     generator = torch.Generator().manual_seed(7)
     spectrum = torch.fft.rfft(torch.randn(SEGMENT_LENGTH, generator=generator))
     frequency = torch.linspace(0, 8000, len(spectrum)).clamp(min=20)

@@ -22,7 +22,7 @@ from musictag.training.dataset import DataSet, Example
 from musictag.training.evaluate import evaluate, judge
 from musictag.training.folder import read_folder
 from musictag.training.scores import binarise, correlation, pr_auc, roc_auc
-from musictag.vocabulary import Vocabulary, magnatagatune
+from musictag.vocabulary import Calibration, Vocabulary, magnatagatune
 
 
 def at(thresholds: Mapping[str, float]) -> Vocabulary:
@@ -140,6 +140,21 @@ def test_an_evaluation_is_plain_json_with_nothing_that_is_not_json() -> None:
     assert (track.n, track.n_tracks) == (3, 3)
     with pytest.raises(UsageError, match="segment or track"):
         judge(heard, dataset, range(4), vocabulary=at({}), level="album")
+
+
+def test_a_value_is_chosen_by_its_calibrated_probability() -> None:
+    dataset = data_set([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.1, 0.9, 0], [0.2, 0.7, 0]], tracks="aabc")
+    heard = np.array([[0.35, 0.2, 0.1], [0.3, 0.1, 0.1], [0.1, 0.9, 0.1], [0.2, 0.8, 0.1]])
+    calibrated = at({"Rock": 0.5}).with_calibration({"Rock": Calibration(1, 1)})  # from 0.27 on
+    found = judge(heard, dataset, range(4), vocabulary=calibrated, n_resamples=0)
+    assert found.values["Rock"] == {
+        "threshold": 0.5,
+        "n_chosen": 2,
+        "n_positive": 2,
+        "precision": 1.0,
+        "recall": 1.0,
+        "f1": 1.0,
+    }
 
 
 # -- evaluations -----------------------------------------------------------------------------------
