@@ -427,18 +427,25 @@ def test_an_unknown_name_lists_the_models_there_are() -> None:
         checkpoint.find("no-such-model")
 
 
-# -- the model that comes with the program
+# -- the models that come with the program
+
+N_TAGS = {"listener-5l-512h-gru": 140, "scat-5l-512h-gru": 50}
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Checkpoint:
-    return checkpoint.find()
+@pytest.fixture(scope="module", params=N_TAGS)
+def shipped(request: pytest.FixtureRequest) -> Checkpoint:
+    return checkpoint.find(request.param)
+
+
+def test_all_shipped_models_are_looked_at_and_one_is_the_default() -> None:
+    assert checkpoint.packaged() == sorted(N_TAGS)
+    assert checkpoint.find().name == "listener-5l-512h-gru"
 
 
 def test_the_shipped_model_is_the_papers_network(shipped: Checkpoint) -> None:
     a = shipped.architecture
     assert (a["cell"], a["n_layers"], a["n_units"], a["n_coefficients"]) == ("gru", 5, 512, 433)
-    assert len(shipped.tags) == 50
+    assert len(shipped.tags) == N_TAGS[shipped.name]
 
 
 def test_the_shipped_model_takes_at_most_20_megabytes(shipped: Checkpoint) -> None:
@@ -446,8 +453,10 @@ def test_the_shipped_model_takes_at_most_20_megabytes(shipped: Checkpoint) -> No
 
 
 def test_the_shipped_model_has_a_threshold_for_every_value(shipped: Checkpoint) -> None:
-    assert set(shipped.thresholds) == set(shipped.vocabulary.by_name)
+    not_music = {value.name for value in shipped.vocabulary.not_music}
+    assert set(shipped.thresholds) == set(shipped.vocabulary.by_name) | not_music
 
 
 def test_the_shipped_model_has_a_card(shipped: Checkpoint) -> None:
-    assert (shipped.directory / "README.md").is_file()
+    card = (shipped.directory / "README.md").read_text(encoding="utf-8")
+    assert card.startswith(f"# Model card: {shipped.name}\n")
