@@ -74,8 +74,7 @@ def genres(songs: list[Path]) -> list[tuple[str, ...]]:
 
 def take_back(number: int) -> list[str]:
     with Journal(journals.default_path()) as journal:
-        run = undo.choose(journal, number, [])
-        assert run is not None
+        (run,) = undo.choose(journal, undo.Numbers(number, number), [])
         outcomes = undo.undo(
             journal,
             run,
