@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from musictag.errors import FileError, MetadataError
 from musictag.metadata import replacement
@@ -186,6 +187,7 @@ def _edited(
         seen = opened.snapshot()
         if edit(opened) is None:
             return None
+        del opened  # in Ogg it holds the comments, pictures included
         if not os.access(original, os.W_OK):
             raise PermissionError(errno.EACCES, "the file is write-protected")
         if n_names > 1 and hardlinks == "refuse":
@@ -203,6 +205,7 @@ def _edited(
                 raise AssertionError("one file, one answer")
             intended = tagged.snapshot()
             tagged.save()
+            del tagged
             try:
                 after, payload = _check(new.path, original, goal, intended, payload_digest)
             except Refusal:
@@ -251,14 +254,13 @@ def _check(
 
     Gives the fields and the digest of the sound.
     """
-    after = open_file(copy)
-    if after.values() != goal or after.snapshot() != intended:
+    after, *others = _seen(copy)
+    if after.values() != goal or after != intended:
         raise Refusal("bad_header", "the fields would not read back as they were written")
-    unchanged = open_file(original)
-    if after.length != unchanged.length or after.rest() != unchanged.rest():
+    if others != _seen(original)[1:]:
         raise Refusal("bad_header", "something else in it would not survive a change of its tags")
     if payload_digest is None:
-        return after.snapshot(), None
+        return after, None
     try:
         payload = payload_digest(copy)
         intact = payload == payload_digest(original)
@@ -269,7 +271,13 @@ def _check(
             "bad_header",
             "its sound cannot be told from its tags, or would not survive a change of them",
         )
-    return after.snapshot(), payload
+    return after, payload
+
+
+def _seen(path: Path) -> list[Any]:
+    """The fields, the length and everything else of a file, which is not kept open."""
+    tagged = open_file(path)
+    return [tagged.snapshot(), tagged.length, tagged.rest()]
 
 
 # ---------------------------------------------------------------- what goes wrong

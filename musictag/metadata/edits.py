@@ -125,7 +125,7 @@ def digest_of(file: IO[bytes], start: int, end: int) -> bytes:
 def digest_of_piece(file: IO[bytes], piece: Piece) -> bytes:
     """The same for a piece; bytes and a span that holds the same bytes give the same."""
     if isinstance(piece, Span):
-        return digest_of(file, *piece)
+        return digest_of(file, piece.start, piece.end)  # a star would make room for len(piece)
     digest = hashlib.blake2b(str(len(piece)).encode())
     digest.update(piece)
     return digest.digest()

@@ -22,7 +22,12 @@ KEYS: dict[str, dict[str, str]] = {
         "APEv2": ("Genre", "Mood", "INSTRUMENT", "VOCALS"),
     }.items()
 }
-"""Kind of tag → field → key."""
+"""Kind of tag → field → key.
+
+Windows Media defines no attribute for instruments or vocals, and TagLib's property map and Picard
+show only names from a list of theirs, which has none either. In ASF these two fields therefore
+have the plain names that Vorbis comments use, which readers that show every attribute call so.
+"""
 
 
 def cleaned(texts: Iterable[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,7 @@ import mutagen.oggspeex
 import mutagen.oggvorbis
 
 from musictag.formats.reading import size_of
-from musictag.metadata.edits import digest_of
+from musictag.metadata.edits import content, digest_of
 from musictag.metadata.family import MOST_PADDING, Family, Tag
 from musictag.metadata.vorbis import Comments
 
@@ -38,7 +39,7 @@ class _RawText(str):
 
 
 class PacketComments(Comments):
-    """Comments that are held in memory: pages cut them into pieces."""
+    """Comments that are held in memory: pages cut them into pieces. Spans are places in them."""
 
     def __init__(self, packet: bytes) -> None:
         super().__init__(end=len(packet))
@@ -46,11 +47,18 @@ class PacketComments(Comments):
 
     def read(self, file: BinaryIO) -> None:  # noqa: ARG002
         self.parse(BytesIO(self.packet), 0, len(self.packet))
-        self.entries = [(name, self._bytes(entry)) for name, entry in self.entries]
-        self.vendor = self._bytes(self.vendor)
 
-    def _bytes(self, piece: Any) -> bytes:
-        return piece if isinstance(piece, bytes) else self.packet[piece.start : piece.end]
+    def digests(self, file: BinaryIO) -> list[bytes]:  # noqa: ARG002
+        return super().digests(BytesIO(self.packet))
+
+    def texts_to_write(self) -> Iterator[tuple[bytes, bytes]]:
+        """Key and text of each comment."""
+        packet = BytesIO(self.packet)
+        for _, entry in self.entries:
+            key, equals, text = content(packet, entry).partition(b"=")
+            if not equals:
+                raise ValueError("a comment without a key")
+            yield key, text
 
 
 class Ogg(Family):
@@ -69,15 +77,16 @@ class Ogg(Family):
     }
 
     def __init__(self, path: Path, kind: Any) -> None:
-        self.file = kind(path)
+        self.info = kind(path).info
         super().__init__(path, kind)
 
     def find(self, file: BinaryIO) -> dict[str, Tag]:
         pages, _ = self._first_pages(file)
-        return {"Vorbis": PacketComments(self._packets(pages)[0]).loaded(file)}
+        self.main: PacketComments = PacketComments(self._packets(pages)[0])
+        return {"Vorbis": self.main.loaded(file)}
 
     def length_s(self, file: BinaryIO) -> float | None:  # noqa: ARG002
-        return float(self.file.info.length)
+        return float(self.info.length)
 
     def _first_pages(self, file: BinaryIO) -> tuple[list[Any], list[Any]]:
         """The pages that hold the comments, and the others that stand before their end."""
@@ -86,21 +95,20 @@ class Ogg(Family):
         file.seek(0)
         while not pages or not (pages[-1].complete or len(pages[-1].packets) > 1):
             page: Any = _ogg.OggPage(file)
-            ours = page.serial == self.file.info.serial and not page.first
+            ours = page.serial == self.info.serial and not page.first
             (pages if ours else others).append(page)
         return pages, others
 
     def _packets(self, pages: list[Any]) -> list[bytes]:
         """The comments without that codec's magic, and what stands behind them on their pages."""
         packet, *more = _ogg.OggPage.to_packets(pages)
-        return [packet[self.magic[type(self.file)] :], *more]
+        return [packet[self.magic[self.kind] :], *more]
 
     def write(self) -> None:
-        pairs = [bytes(entry).partition(b"=") for _, entry in self.main.entries]
-        if not all(equals for _, equals, _ in pairs):
-            raise ValueError("a comment without a key")
-        self.file.tags[:] = [(_RawText(key), _RawText(text)) for key, _, text in pairs]
-        self.file.save(self.path, padding=self._padding)
+        file = self.kind(self.path)
+        texts = self.main.texts_to_write()
+        file.tags[:] = [(_RawText(key), _RawText(text)) for key, text in texts]
+        file.save(self.path, padding=self._padding)
 
     def _padding(self, info: mutagen.PaddingInfo) -> int:
         """The comments keep their length, or get the one that they had before."""
@@ -116,7 +124,9 @@ class Ogg(Family):
         """
         pages, others = self._first_pages(file)
         _, *more = self._packets(pages)
-        sound = hashlib.blake2b(b"".join([*(b"".join(page.packets) for page in others), *more]))
+        sound = hashlib.blake2b()
+        for data in (*(packet for page in others for packet in page.packets), *more):
+            sound.update(data)
         ends = [(page.serial, page.position) for page in others if page.position > 0]
         place = file.tell()
         with suppress(EOFError, _ogg.error):

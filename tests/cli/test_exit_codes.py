@@ -24,6 +24,7 @@ from musictag.errors import (
     UsageError,
 )
 from musictag.hearing import checkpoint
+from musictag.metadata.family import Family
 
 
 def test_a_broken_file_is_one_line_and_exit_code_1(musictag: Run, library: Path) -> None:
@@ -33,6 +34,22 @@ def test_a_broken_file_is_one_line_and_exit_code_1(musictag: Run, library: Path)
     assert result.code == 1
     assert result.stderr == f"musictag: {broken}: it is text, not sound\n"
     assert "1.flac" in result.stdout
+
+
+def test_too_little_memory_for_tags_is_one_line_and_exit_code_1(
+    musictag: Run, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_little(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Family, "_look", too_little)
+    song = library / "Abba" / "1.flac"
+    result = musictag("scan", song, "-q")
+    assert result.code == 1
+    assert result.stderr.startswith(
+        f"musictag: {song}: there is not enough memory to read its tags"
+    )
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_silence_is_no_failure(musictag: Run, tmp_path: Path) -> None:
