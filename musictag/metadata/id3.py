@@ -96,7 +96,7 @@ class ID3AtPointer(ID3v2AndOthers):
     def find(self, file: BinaryIO) -> dict[str, Tag]:
         if read_at(file, 0, 3) == b"ID3":
             reason = "an ID3 tag stands in front of it, where this kind of file has none"
-            raise Refusal("bad_header", reason, f"{FFMPEG_COPY}, and tag the copy")
+            raise Refusal("bad_header", reason, "remove that tag first")  # ffmpeg writes no DSF
         place = int.from_bytes(read_at(file, 20, 8), "little")
         if not place:
             return {"ID3v2": ID3v2(start=size_of(file), end=size_of(file))}

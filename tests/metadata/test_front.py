@@ -31,6 +31,7 @@ def test_it_stays_where_it_is_and_says_the_same(tmp_path: Path, container: str) 
 def test_dsf_is_left_alone_with_a_reason(tmp_path: Path) -> None:
     path = track(tmp_path, "dsf", before=FRONT)
     before = path.read_bytes()
-    with pytest.raises(MetadataError, match="an ID3 tag stands in front of it"):
+    with pytest.raises(MetadataError, match="an ID3 tag stands in front of it") as caught:
         metadata.write(path, {"GENRE": ("Rock",)})
+    assert caught.value.cure == "remove that tag first"
     assert path.read_bytes() == before
