@@ -13,7 +13,7 @@ from musictag.audio.blocks import GaveUp
 from musictag.audio.ffmpeg import opened, packets
 from musictag.audio.source import open_file
 from musictag.errors import AudioError
-from musictag.formats import mp4, ogg
+from musictag.formats import chunks, mp4, ogg
 from musictag.formats.reading import read_at, size_of
 from musictag.formats.table import of_demuxer, recognised
 
@@ -24,6 +24,8 @@ MISSING_SHARE = 0.01
 
 MOST_ATOMS = 1000
 """Outermost atoms of an MP4 file that are looked at; fragmented ones have many."""
+MOST_CHUNKS = 1000
+"""Chunks of a WAV file that are looked at."""
 
 
 def judge(path: Path, heard_s: float, refusals: Sequence[str], damaged: bool) -> None:
@@ -126,29 +128,23 @@ def _wav_promise_s(file: BinaryIO, start: int) -> float | None:
     compressed sound: if the chunk is whole, so is the sound; if not, the fact chunk counts its
     samples.
     """
-    position, rate_hz, bytes_per_sample, n_samples = start + 12, 0, 0, 0
-    end = size_of(file)
-    for _ in range(1000):
-        file.seek(position)
-        head = file.read(8)
-        if len(head) < 8:
-            break
-        name, size = head[:4], struct.unpack("<I", head[4:])[0]
-        if name == b"fmt " and len(fields := file.read(min(size, 26))) >= 16:
+    rate_hz, bytes_per_sample, n_samples = 0, 0, 0
+    for name, _, inside, end in islice(chunks.chunks(file, start, stated_end=False), MOST_CHUNKS):
+        size = end - inside
+        if name == b"fmt " and len(fields := read_at(file, inside, min(size, 26))) >= 16:
             kind, _, rate_hz, _, align = struct.unpack("<HHIIH", fields[:14])
             if kind == _WAV_EXTENSIBLE and len(fields) == 26:
                 kind = struct.unpack("<H", fields[24:])[0]
             bytes_per_sample = align if kind in _WAV_PLAIN else 0
-        if name == b"fact" and size >= 4 and len(count := file.read(4)) == 4:
+        if name == b"fact" and size >= 4 and len(count := read_at(file, inside, 4)) == 4:
             n_samples = struct.unpack("<I", count)[0]
         if name == b"data":
             if not (rate_hz and 0 < size < 0x7FFFF000):
                 return None
             if bytes_per_sample:
                 return float(size / bytes_per_sample / rate_hz)
-            is_whole = position + 8 + size <= end
+            is_whole = end <= size_of(file)
             return None if is_whole or n_samples == 0xFFFFFFFF else n_samples / rate_hz or None
-        position += 8 + size + size % 2
     return None
 
 

@@ -19,11 +19,13 @@ _LAYOUTS = {
 
 
 class Chunk(NamedTuple):
-    """One chunk: its name as written, and where its content stands by its own account."""
+    """One chunk: its header is at `header`, its content from `start` to before `end`."""
 
     name: bytes
+    header: int
     start: int
     end: int
+    """Where it says that it ends, which may lie behind the file's end."""
 
 
 class Outermost(NamedTuple):
@@ -37,28 +39,34 @@ class Outermost(NamedTuple):
     """Where it ends by its own account."""
 
 
-def outermost(file: IO[bytes]) -> Outermost:
-    """The header of the whole file; ValueError where the file does not consist of chunks."""
-    layout = _LAYOUTS.get(read_at(file, 0, 4))
+def outermost(file: IO[bytes], place: int = 0) -> Outermost:
+    """The header of the whole file, which stands at this place (behind ID3v2, say).
+
+    ValueError where the file does not consist of chunks.
+    """
+    layout = _LAYOUTS.get(read_at(file, place, 4))
     if layout is None:
         raise ValueError("no file of chunks")
     size = struct.calcsize(layout)
     try:
-        (_, length) = struct.unpack(layout, read_at(file, 0, size))
+        (_, length) = struct.unpack(layout, read_at(file, place, size))
     except struct.error:
         raise ValueError("it ends inside its header") from None
-    return Outermost(layout, size + 4, size + length)
+    return Outermost(layout, place + size + 4, place + size + length)
 
 
-def chunks(file: IO[bytes], *, stated_end: bool = True) -> Iterator[Chunk]:
-    """The file's chunks. With `stated_end` those inside the size that the file states for itself,
-    else all up to its true end, which is what most programs read."""
-    layout, place, end = outermost(file)
+def chunks(file: IO[bytes], place: int = 0, *, stated_end: bool = True) -> Iterator[Chunk]:
+    """The chunks of a file that begins at this place.
+
+    With `stated_end` those inside the size that the file states for itself, otherwise all up to
+    its true end, which is what most programs read.
+    """
+    layout, place, end = outermost(file, place)
     end = min(end, size_of(file)) if stated_end else size_of(file)
     header = struct.calcsize(layout)
     while place + header <= end:
         name, size = struct.unpack(layout, read_at(file, place, header))
-        yield Chunk(name, place + header, place + header + size)
+        yield Chunk(name, place, place + header, place + header + size)
         place += header + size + size % 2
 
 

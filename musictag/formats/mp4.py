@@ -10,11 +10,13 @@ from musictag.formats.reading import read_at
 
 
 class Atom(NamedTuple):
-    """One atom: its name, and where its content stands by its own account."""
+    """One atom: its header is at `start`, its content from `inside` to before `end`."""
 
     name: bytes
     start: int
+    inside: int
     end: int
+    """Where it says that it ends, which may lie behind the file's end."""
 
 
 def atoms(file: IO[bytes], start: int, end: int) -> Iterator[Atom]:
@@ -27,8 +29,10 @@ def atoms(file: IO[bytes], start: int, end: int) -> Iterator[Atom]:
         header = 8
         if size == 1:
             size, header = int.from_bytes(read_at(file, start + 8, 8), "big"), 16
+        if not size and name == bytes(4):
+            return  # QuickTime ends a list of user data with a zero
         size = size or end - start  # 0: up to the end
         if size < header:
             raise ValueError("an atom is shorter than its header")
-        yield Atom(name, start + header, start + size)
+        yield Atom(name, start, start + header, start + size)
         start += size

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from io import BytesIO
+from itertools import islice
 from typing import Any, BinaryIO
 
 import mutagen.id3
 
 from musictag.formats.reading import read_at, size_of
+from musictag.formats.tails import tails
 from musictag.metadata.edits import Edit, Piece, Span
 from musictag.metadata.family import Tag
 from musictag.metadata.replacement import Refusal
@@ -112,16 +113,12 @@ def known_text(stored: bytes) -> str | None:
 
 def find_id3v1(file: BinaryIO) -> tuple[ID3v1 | None, int]:
     """ID3v1 at the end of the file, if it is there; and where it begins, or Lyrics3 before it."""
-    end = size_of(file)
-    start = max(0, end - 128)
-    v1 = read_at(file, start, 128)
-    # an APEv2 tag of 131 bytes has its "APETAGEX" just where "TAG" would be
-    if len(v1) < 128 or not v1.startswith(b"TAG") or v1[-32:-24] == b"APETAGEX":
-        return None, end
+    found = list(islice(tails(file), 2))
+    if not found or found[0].kind != "ID3v1":
+        return None, size_of(file)
+    start = found[0].start
     tag = ID3v1(start=start).loaded(file)
-    end_mark = read_at(file, max(0, start - 15), 15)
-    if re.fullmatch(rb"\d{6}LYRICS200", end_mark):
-        lyrics_start = start - 15 - int(end_mark[:6])
-        if lyrics_start > 0 and read_at(file, lyrics_start, 11) == b"LYRICSBEGIN":
-            return tag, lyrics_start
+    for before in found[1:]:
+        if before.kind == "Lyrics3" and read_at(file, before.start, 11) == b"LYRICSBEGIN":
+            start = before.start
     return tag, start

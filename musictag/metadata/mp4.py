@@ -10,9 +10,11 @@ from typing import Any, BinaryIO
 
 import mutagen.mp4
 
+from musictag.formats import mp4 as formats
+from musictag.formats.mp4 import Atom
 from musictag.formats.reading import read_at, size_of
 from musictag.metadata import atoms
-from musictag.metadata.atoms import Atom, children, handler, rendered
+from musictag.metadata.atoms import children, handler, rendered
 from musictag.metadata.edits import Edit, Span, digest_of
 from musictag.metadata.family import MOST_PADDING, Family, Tag
 from musictag.metadata.fields import FIELDS, KEYS
@@ -44,7 +46,7 @@ class ItunesList(Tag):
     """Where a `meta` of our making around the list stands, and a `udta` that holds nothing else."""
 
     def read(self, file: BinaryIO) -> None:
-        for atom in atoms.atoms(file, self.start + 8, self.end):
+        for atom in formats.atoms(file, self.start + 8, self.end):
             if atom.end > self.end:
                 raise ValueError("an atom ends after the list that it is in")
             size = atom.end - atom.start
@@ -117,7 +119,7 @@ def _part(value: str) -> bytes:
 def _parts(atom: bytes) -> list[tuple[int, bytes]]:
     """Type and content of the values in an atom of the iTunes list; none if it is damaged."""
     with suppress(ValueError, struct.error):
-        found = list(atoms.atoms(BytesIO(atom), 8, len(atom)))
+        found = list(formats.atoms(BytesIO(atom), 8, len(atom)))
         values = [atom[one.inside : one.end] for one in found if one.name == b"data"]
         return [(int.from_bytes(value[1:4], "big"), value[8:]) for value in values]
     return []
@@ -165,7 +167,7 @@ class KeyedList(_OneValue):
         self.names = names
 
     def read(self, file: BinaryIO) -> None:
-        for atom in atoms.atoms(file, self.start, self.end):
+        for atom in formats.atoms(file, self.start, self.end):
             number = int.from_bytes(atom.name, "big")
             name = self.names[number - 1] if 0 < number <= len(self.names) else b""
             key = name.rpartition(b".")[2].decode("latin-1").upper()
@@ -226,7 +228,7 @@ class MP4(Family):
     name = "MP4"
 
     def find(self, file: BinaryIO) -> dict[str, Tag]:
-        top = list(atoms.atoms(file, 0, size_of(file)))
+        top = list(formats.atoms(file, 0, size_of(file)))
         self._refuse_halves(file, top)
         self._refuse_fragments(file, top)
         moov = next(atom for atom in top if atom.name == b"moov")
@@ -322,7 +324,7 @@ class MP4(Family):
 
     def _others_digests(self, file: BinaryIO) -> Iterator[tuple[tuple[bytes, ...], bytes]]:
         end = size_of(file)
-        yield from self._walk(file, list(atoms.atoms(file, 0, end)), (), end)
+        yield from self._walk(file, list(formats.atoms(file, 0, end)), (), end)
 
     def _walk(
         self, file: BinaryIO, found: list[Atom], parents: tuple[bytes, ...], end: int

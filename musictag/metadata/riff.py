@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
+from musictag.formats import chunks as formats
 from musictag.formats.reading import read_at, size_of
 from musictag.metadata.edits import Edit, Piece, Span, View, digest_of, u32
 from musictag.metadata.family import Tag
@@ -33,30 +34,19 @@ class Form:
     """A RIFF, FORM or FRM8 file's chunks, also those behind the length that it states."""
 
     def __init__(self, file: BinaryIO) -> None:
-        magic = read_at(file, 0, 4)
-        self.layout = {b"RIFF": "<4sI", b"FORM": ">4sI", b"FRM8": ">4sQ"}[magic]
+        self.layout, _, self.stated_end = formats.outermost(file)
         self.n_header = struct.calcsize(self.layout)
         self.size = size_of(file)
-        stated: int = struct.unpack(self.layout, self._header(file, 0))[1]
-        self.stated_end = self.n_header + stated
         self.chunks = list(self._walk(file))
         self.end = self.chunks[-1].after if self.chunks else self.n_header + 4
         """Where the last chunk ends; what follows is none."""
 
-    def _header(self, file: BinaryIO, place: int) -> bytes:
-        return read_at(file, place, self.n_header)
-
     def _walk(self, file: BinaryIO) -> Iterator[Chunk]:
-        place = self.n_header + 4
-        while place + self.n_header <= self.size:
-            name, size = struct.unpack(self.layout, self._header(file, place))
+        for name, header, start, end in formats.chunks(file, stated_end=False):
             if not _is_name(name):
                 return
-            start = place + self.n_header
-            end = start + size
-            after = min(end + size % 2, self.size)
-            yield Chunk(name, place, start, end, after, place < self.stated_end)
-            place = after
+            after = min(end + (end - start) % 2, self.size)
+            yield Chunk(name, header, start, end, after, header < self.stated_end)
 
     def headed(self, name: bytes, size: int) -> bytes:
         return struct.pack(self.layout, name, size)

@@ -88,7 +88,7 @@ def test_atoms_side_by_side() -> None:
     data = (
         struct.pack(">I4s", 12, b"ftyp") + b"M4A " + long + struct.pack(">I4s", 0, b"mdat") + b"x"
     )
-    found = [(a.name, data[a.start : a.end]) for a in mp4.atoms(io.BytesIO(data), 0, len(data))]
+    found = [(a.name, data[a.inside : a.end]) for a in mp4.atoms(io.BytesIO(data), 0, len(data))]
     assert found == [(b"ftyp", b"M4A "), (b"wide", b"abcd"), (b"mdat", b"x")]
     with pytest.raises(ValueError, match="shorter than its header"):
         list(mp4.atoms(io.BytesIO(struct.pack(">I4s", 7, b"ftyp")), 0, 8))
