@@ -53,7 +53,10 @@ Form = Annotated[
 Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="Print only failures to standard error.", rich_help_panel=TO_PRINT
+        "--quiet",
+        "-q",
+        help="Print only failures to standard error; results are still printed.",
+        rich_help_panel=TO_PRINT,
     ),
 ]
 LogFile = Annotated[

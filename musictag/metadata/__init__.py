@@ -193,8 +193,8 @@ def _edited(
         if n_names > 1 and hardlinks == "refuse":
             raise Refusal(
                 "hard_linked",
-                f"it is one file under {n_names} names (hard links)",
-                "--hardlinks replace writes a new file under this name, in-place writes all names",
+                f"it has {n_names} names (hard links), so it was left alone",
+                "--hardlinks replace gives this name a new file, in-place changes all names",
             )
         with replacement.beside(original) as new:
             tagged = open_file(new.path)

@@ -180,7 +180,7 @@ def _created(original: Path) -> tuple[Path, FileIO]:
         try:
             handle, name = tempfile.mkstemp(suffix, f".{stem}{_MARK}{_HERE}", original.parent)
         except PermissionError as error:
-            reason = f"{original.parent} may not be written to, where its new version is made first"
+            reason = f"{original.parent} is write-protected, and the new version is made there"
             raise Refusal("permission", reason, "allow writing to the folder") from error
         # Between these two another process may have taken it for a dead one's.
         file = FileIO(handle, "rb+")

@@ -13,7 +13,7 @@ from musictag.report.text import counted, music_text, time_text
 if TYPE_CHECKING:
     from musictag.outcome import Outcome
 
-INTERRUPTED = "Interrupted. What is listed above is done; the same command continues."
+INTERRUPTED = "Interrupted. What is listed is done; run the same command again to continue."
 
 USUAL_S = 240.0
 """Seconds of music in a track, as long as none has been heard."""

@@ -28,6 +28,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from musictag.errors import system_trouble
 from musictag.stores import database
 from musictag.stores.stored import StoredFields, StoredFile, StoredHearing
 
@@ -221,7 +222,8 @@ class Cache:
                 with contextlib.suppress(OSError, sqlite3.Error):
                     self._database = _anew(self._path, error)
                     return
-            log.warning("%s: going on without the cache: %s", self._path, error)
+            why = system_trouble(error).reason if isinstance(error, OSError) else error
+            log.warning("%s: going on without the cache: %s", self._path, why)
 
 
 _KNOWN = """

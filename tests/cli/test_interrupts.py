@@ -76,7 +76,7 @@ def test_the_first_interrupt_lets_the_file_in_hand_be_finished(
     ended = run_hooked(ONCE.format(name), *command)
     assert ended.returncode == 130
     assert "1 written." in ended.stderr
-    assert "the same command continues" in ended.stderr
+    assert "run the same command again to continue" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert genres(remembered) == [True, False, False]
     (told,) = musictag("history", "--json").records

@@ -98,7 +98,7 @@ def test_a_file_of_several_names_is_replaced_only_on_request(tmp_path: Path) -> 
     other = tmp_path / "other.flac"
     other.hardlink_to(path)
     before = path.read_bytes()
-    with pytest.raises(MetadataError, match="under 2 names") as caught:
+    with pytest.raises(MetadataError, match="has 2 names") as caught:
         metadata.write(path, FULL)
     assert caught.value.code == "hard_linked"
     assert "--hardlinks replace" in str(caught.value)
@@ -111,7 +111,7 @@ def test_a_file_of_several_names_is_replaced_only_on_request(tmp_path: Path) -> 
     written = metadata.write(path, NOTHING, hardlinks="in-place")
     assert written is not None
     assert metadata.read(other) == NOTHING
-    with pytest.raises(MetadataError, match="under 2 names"):
+    with pytest.raises(MetadataError, match="has 2 names"):
         metadata.restore(path, written.before, expected=written.after)
     before = path.read_bytes()
     metadata.write(path, FULL, hardlinks="replace")
