@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from musictag.disk import replacing
-from musictag.errors import CheckpointError
+from musictag.errors import CheckpointError, system_trouble
 from musictag.vocabulary import MOST_TAGS, Calibration, Vocabulary, magnatagatune, parse
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def _read(path: Path, most: int, too_large: str) -> bytes:
             raise CheckpointError(f"{path}: {too_large}")
         return path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror}") from error
+        raise CheckpointError(f"{path}: {system_trouble(error).reason}") from error
 
 
 def save(

@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import Any
 
 from musictag import __version__
-from musictag.errors import JournalError, UsageError
+from musictag.errors import JournalError, UsageError, system_trouble
 from musictag.stores import at_work, database
 
 log = logging.getLogger(__name__)
@@ -400,7 +400,7 @@ def _lock_file(journal: Path) -> Path:
 
 
 def _unusable(path: Path, error: OSError) -> JournalError:
-    return JournalError(f"the journal {path} cannot be used: {error.strerror or error}")
+    return JournalError(f"the journal {path} cannot be used: {system_trouble(error).reason}")
 
 
 _RUN = "run.id, started_s, ended_s, ending, command, version, model, model_digest, run.undoes"

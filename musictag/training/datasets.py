@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from musictag.errors import DataSetError
+from musictag.errors import DataSetError, system_trouble
 from musictag.training import folder, magnatagatune
 from musictag.training.dataset import DataSet
 
@@ -21,7 +21,7 @@ def tags_of(name: str) -> tuple[str, ...]:
     try:
         lines = Path(name).read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise DataSetError(f"{name}: {error.strerror}") from error
+        raise DataSetError(f"{name}: {system_trouble(error).reason}") from error
     except UnicodeDecodeError as error:
         raise DataSetError(f"{name}: not a text file in UTF-8") from error
     tags = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musictag.errors import DataSetError
+from musictag.errors import DataSetError, system_trouble
 from musictag.training.dataset import QUADRANTS, SPLITS, DataSet, Example
 
 CLIPS, LABELS, STATISTICS = "clips.csv", "soft_labels.csv", "tag_statistics.csv"
@@ -122,7 +122,7 @@ def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, 
                     raise DataSetError(f"{path}:{reader.line_num}: wrong number of columns")
                 yield reader.line_num, row
     except OSError as error:
-        raise DataSetError(f"{path}: {error.strerror}") from error
+        raise DataSetError(f"{path}: {system_trouble(error).reason}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataSetError(f"{path}: {error}") from error
 

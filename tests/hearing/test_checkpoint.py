@@ -239,7 +239,7 @@ def replaced_by_a_link(path: Path, target: str) -> None:
 # what happened to the directory, and what the message must say
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda d: (d / "config.json").unlink(), "config.json"),
-    "no weights": (lambda d: (d / "weights.safetensors").unlink(), "No such file"),
+    "no weights": (lambda d: (d / "weights.safetensors").unlink(), "there is no such file"),
     "a flipped bit": (spoil_weights, "not the weights that config.json names"),
     "not JSON": (lambda d: (d / "config.json").write_text("{"), "not JSON"),
     "deep JSON": (lambda d: (d / "config.json").write_text("[" * 100_000), "not JSON"),

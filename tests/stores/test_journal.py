@@ -295,7 +295,7 @@ def test_a_damaged_row_is_an_error(path: Path, column: str, value: object) -> No
 
 def test_a_folder_that_cannot_be_made_is_named(path: Path) -> None:
     path.parent.write_text("a file where the folder should be")
-    with pytest.raises(JournalError, match=r"journal\.sqlite cannot be used: File exists"):
+    with pytest.raises(JournalError, match=r"journal\.sqlite cannot be used: file exists"):
         Journal(path)
 
 

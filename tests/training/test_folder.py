@@ -118,7 +118,7 @@ def test_a_wrong_table_is_named(tmp_path: Path, name: str, text: str, complaint:
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataSetError, match=r"soft_labels.csv: No such file or directory$"):
+    with pytest.raises(DataSetError, match=r"soft_labels.csv: there is no such file$"):
         read_folder(tmp_path)
 
 
@@ -154,5 +154,5 @@ def test_tags_are_named_by_a_file_or_by_a_word(tmp_path: Path) -> None:
         listed.write_bytes(text.encode("latin-1"))
         with pytest.raises(DataSetError, match=f"tags.txt: {complaint}"):
             tags_of(str(listed))
-    with pytest.raises(DataSetError, match="absent: No such file"):
+    with pytest.raises(DataSetError, match="absent: there is no such file"):
         tags_of(str(tmp_path / "absent"))
