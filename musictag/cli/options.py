@@ -68,7 +68,6 @@ LogFile = Annotated[
         rich_help_panel=TO_PRINT,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Model = Annotated[
     str | None,
     typer.Option(

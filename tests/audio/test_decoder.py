@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sounds
+from illness import n_segments, posix
 from waits import WAIT_S, join
 
 from musictag.audio import decoder, spawn, wire
@@ -24,21 +25,6 @@ from musictag.audio.decoder import Decoder
 from musictag.audio.digest import payload_digest
 from musictag.audio.track import Track
 from musictag.errors import AudioError
-
-posix = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX")
-CRASH = "os.kill(os.getpid(), signal.SIGSEGV)"
-ILL_FILE = "'ill' in path.name"
-
-
-def code_of(one: Decoder, path: Path) -> str:
-    with pytest.raises(AudioError) as caught:
-        list(one.track(path).segments())
-    assert caught.value.path == path
-    return caught.value.code
-
-
-def n_segments(one: Decoder, path: Path) -> int:
-    return len(list(one.track(path).segments()))
 
 
 def without_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
