@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: cpu)")
     parser.add_argument("--batches", help="batch sizes, with commas (default: by device)")
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each (default: 5)")
-    parser.add_argument("--model", help="name or directory (default: the one that comes along)")
+    parser.add_argument("--model", help="name or directory (default: the bundled model)")
     parser.add_argument(
         "--kernels", choices=LIBRARIES, help="what a CPU computes with (default: what suits it)"
     )

@@ -62,7 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--dataset", type=Path, required=True)
     parser.add_argument("--splits", nargs="+", default=["validation", "test"])
-    parser.add_argument("--model", help="name or directory (default: the one that comes along)")
+    parser.add_argument("--model", help="name or directory (default: the bundled model)")
     parser.add_argument("--json", action="store_true", help="print one JSON list")
     arguments = parser.parse_args()
     found = checkpoint.find(arguments.model)
