@@ -85,7 +85,13 @@ def train(  # noqa: PLR0913  # one argument per option
         ),
     ] = False,
     epochs: Annotated[
-        int, typer.Option(metavar="N", help="Epochs to train.", rich_help_panel=HOW)
+        int,
+        typer.Option(
+            metavar="N",
+            help="Epochs to train; 0 keeps the weights of --start-from and learns only how sure "
+            "it has to be before it says something.",
+            rich_help_panel=HOW,
+        ),
     ] = 60,
     batch_size: Annotated[
         int,

@@ -51,10 +51,12 @@ def score(roc_auc: float, correlation: float) -> float:
 
 
 def write(directory: Path, record: Mapping[str, Any], history: Sequence[EpochResult]) -> None:
-    """Write the record and a picture of its curves."""
+    """Write the record and, once there is an epoch, a picture of its curves."""
     with replacing(directory / RECORD) as temporary:
         text = json.dumps(record, indent=1, default=os.fspath)
         temporary.write_text(text, encoding="utf-8")
+    if not history:
+        return
     picture = curves.svg(
         {
             "loss on the training examples": {"loss": [r.loss for r in history]},

@@ -284,15 +284,17 @@ class Run:
 
     def finish(self) -> Path:
         """Make a checkpoint of the epoch that counts, with thresholds chosen on validation."""
-        self.average.load_state_dict(self.kept)
+        if self.kept:  # not without an epoch
+            self.average.load_state_dict(self.kept)
         flush_subnormals(self.average)
         heard = hear(self.average, self.validation)
         vocabulary = fit(heard, self.dataset, self.rows["validation"], self.vocabulary)
         half = self.settings.half and self._halved(heard, vocabulary)
-        counts = [r for r in self.history if r.best or not self.settings.patience][-1]
+        counted = [r for r in self.history if r.best or not self.settings.patience]
+        roc, pearson = self._scores(heard.astype(np.float64))
         outcome = {
-            "epoch": counts.epoch,
-            "validation": {"roc_auc": counts.roc_auc, "correlation": counts.correlation},
+            "epoch": counted[-1].epoch if counted else 0,
+            "validation": {"roc_auc": roc, "correlation": pearson},
             "thresholds": vocabulary.thresholds,
         }
         directory = self.settings.output / "model"

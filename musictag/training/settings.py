@@ -29,7 +29,7 @@ class TrainSettings:
     features: Path | None = None  # where features are kept; by default in `output`
     name: str = "my-model"  # of the checkpoint
     tags: tuple[str, ...] = ()  # label columns to learn, in this order; by default all
-    epochs: int = 60
+    epochs: int = 60  # 0 keeps the weights of `start`: thresholds and calibration alone are learned
     batch_size: int = 64  # examples per step, of all ranks together
     learning_rate: float = 1e-3  # the highest
     weight_decay: float = 0.01
@@ -70,16 +70,17 @@ class TrainSettings:
         return Variants(self.n_variants, self.n_wide, self.n_mixed)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "n_variants"):
-            if getattr(self, name) < 1:
+        for name in ("batch_size", "n_variants", "workers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise UsageError(f"{name} must be at least 1")
-        for name in ("patience", "n_wide", "n_mixed", "balance", "learning_rate"):
+        if self.epochs == 0 and self.start is None:
+            raise UsageError("epochs can be 0 only with a model to start from")
+        for name in ("epochs", "patience", "n_wide", "n_mixed", "balance", "learning_rate"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be at least 0")
         if abs(self.seed) > 2**40:
             raise UsageError("seed must be from -2**40 to 2**40")
-        if self.workers is not None and self.workers < 1:
-            raise UsageError("workers must be at least 1")
         if not 0 <= self.averaging < 1:
             raise UsageError("averaging must be at least 0 and less than 1")
         if not 0 < self.crop <= 1:

@@ -190,6 +190,23 @@ def test_training_begins_with_another_models_weights(
     assert str(tmp_path) not in json.dumps(record)
 
 
+def test_without_an_epoch_only_thresholds_are_learned(
+    learnable: TrainSettings, tmp_path: Path
+) -> None:
+    first = train(learnable)
+    unsure = json.loads((first / checkpoint.CONFIG).read_text())
+    fitted = dict(unsure["thresholds"])
+    unsure["thresholds"] = dict.fromkeys(fitted, 0.99)
+    (first / checkpoint.CONFIG).write_text(json.dumps(unsure))
+    again = dataclasses.replace(learnable, output=tmp_path / "again", start=first, epochs=0)
+    refitted = checkpoint.read(train(again))
+    assert refitted.weights_sha256 == unsure["weights_sha256"]
+    assert refitted.vocabulary.thresholds == pytest.approx(fitted)
+    assert refitted.training["validation"].keys() == {"roc_auc", "correlation"}
+    with pytest.raises(UsageError, match="model to start from"):
+        dataclasses.replace(again, start=None)
+
+
 def test_of_other_tags_those_in_common_keep_their_rows_too(
     learnable: TrainSettings, tmp_path: Path
 ) -> None:
