@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from musictag import config, decision
-from musictag.config import Settings
+from musictag.config import Settings, written
+from musictag.config.declared import checked, declared
 from musictag.errors import UsageError
 from musictag.vocabulary import FIELDS, magnatagatune
 
@@ -58,20 +59,21 @@ def test_every_setting_can_stand_in_the_file(
 
 
 def test_every_setting_is_declared_and_every_declaration_is_a_setting() -> None:
-    assert set(config._declared()) == set(Settings.__dataclass_fields__)
+    assert set(declared()) == set(Settings.__dataclass_fields__)
 
 
 def test_the_defaults_keep_to_the_declarations() -> None:
     for name, value in dataclasses.asdict(Settings()).items():
         if value is not None:
-            assert config._checked(name, value) == value
+            assert checked(name, value) == value
 
 
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("max_genre = 1", ["max_genre", "no such setting", "max_genres"]),
-        ("[scan]\njobs = 1", ["scan", "no such setting"]),
+        ("max_genre = 1", ["max_genre", "no such setting", "did you mean max_genres?"]),
+        ("[scan]\njobs = 1", ["scan", "no such setting", "there are fields, existing"]),
+        ("Max-Moods = 1", ["Max-Moods", "did you mean max_moods?"]),
         ("max_genres = 0", ["max_genres", "from 1 up", "0"]),
         ("max_genres = '2'", ["max_genres", "whole number", "'2'"]),
         ("jobs = true", ["jobs", "whole number"]),
@@ -124,7 +126,9 @@ def test_what_can_be_taken_apart_again_joins(join: str) -> None:
         ("# mine\n\nmax_genres = 0\n", 3, "max_genres"),
         ("jobs = 2\n'max_genres' = 0", 2, "max_genres"),
         ("max_genres_of_all = 1\nmax_genres = 0", 1, "max_genres_of_all"),
-        ("jobs = 2\n[existing]\ngenre = 'no'", 2, "existing"),
+        ("jobs = 2\n[existing]\ngenre = 'no'", 3, "existing"),
+        ("[existing]\nmood = 'keep'\n'genre' = 'no'", 3, "existing"),
+        ("[existing]\nmood = 'keep'\nartist = 'keep'\n[other]", 3, "existing"),
         ("jobs = 2\r\nexisting.genre = 'no'\r\n", 2, "existing"),
         ("exclude = [\n  'a',\n]\n  device   = 'gpu'", 4, "device"),
     ],
@@ -157,6 +161,104 @@ def test_a_file_as_windows_editors_save_it_is_read(tmp_path: Path) -> None:
 def test_a_folder_in_the_files_place_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=str(tmp_path)):
         config.load(tmp_path)
+
+
+def test_the_environment_goes_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = settings_file(tmp_path, "max_genres = 1\nmax_moods = 1\ncache = true")
+    monkeypatch.setenv("MUSICTAG_MAX_GENRES", "3")
+    monkeypatch.setenv("MUSICTAG_MAX_MOODS", "")
+    monkeypatch.setenv("MUSICTAG_CACHE", "no")
+    found = config.effective(path)
+    settings = found.settings
+    assert (settings.max_genres, settings.max_moods, settings.cache) == (3, 1, False)
+    assert found.origins == {
+        "max_genres": "MUSICTAG_MAX_GENRES",
+        "max_moods": f"{path}:2",
+        "cache": "MUSICTAG_CACHE",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("FIELDS", "genre, vocals", {"fields": ("GENRE", "VOCALS")}),
+        ("EXISTING", "genre=merge", {"existing": {"GENRE": "merge"}}),
+        ("EXCLUDE", "Podcasts, *.tmp", {"exclude": ("Podcasts", "*.tmp")}),
+        ("PRESERVE_MTIME", "True", {"preserve_mtime": True}),
+        ("BATCH_SIZE", "16", {"batch_size": 16}),
+        ("BATCH_SIZE", "auto", {}),
+        ("JOIN", "; ", {"join": "; "}),
+        ("MODEL", "7", {"model": "7"}),
+    ],
+)
+def test_a_variable_says_what_the_file_says(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+    text: str,
+    expected: dict[str, object],
+) -> None:
+    monkeypatch.setenv(f"MUSICTAG_{name}", text)
+    assert config.load(tmp_path / "config.toml") == Settings(**expected)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "MAX_GENRE",
+            "1",
+            "MUSICTAG_MAX_GENRE: no such setting (did you mean MUSICTAG_MAX_GENRES?",
+        ),
+        ("SOMETHING", "1", "MUSICTAG_SOMETHING: no such setting (unset it)"),
+        ("JOBS", "many", "MUSICTAG_JOBS: expected a whole number from 1 up, not 'many'"),
+        ("CACHE", "maybe", "MUSICTAG_CACHE: expected true or false, not 'maybe'"),
+        ("CONFIG", "/nowhere.toml", "MUSICTAG_CONFIG: /nowhere.toml: there is no such file"),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, message: str
+) -> None:
+    monkeypatch.setenv(f"MUSICTAG_{name}", text)
+    with pytest.raises(UsageError) as caught:
+        config.load()
+    assert str(caught.value).startswith(message)
+
+
+def test_another_settings_file_can_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSICTAG_CONFIG", str(settings_file(tmp_path, "jobs = 3")))
+    assert config.load().jobs == 3
+
+
+def test_the_commented_file_explains_every_setting_and_sets_none(tmp_path: Path) -> None:
+    explained = {name for settings in written.ABOUT.values() for name in settings}
+    assert explained == {field.name for field in dataclasses.fields(Settings)}
+    assert config.load(settings_file(tmp_path, written.commented())) == Settings()
+
+
+def test_the_examples_of_the_commented_file_are_settings(tmp_path: Path) -> None:
+    examples = {n: e for about in written.ABOUT.values() for n, (_, e) in about.items()}
+    for name, example in examples.items():
+        found = config.effective(settings_file(tmp_path, example))
+        assert list(found.origins) == [name]
+        default = getattr(Settings(), name)
+        if default not in (None, (), {}):
+            assert getattr(found.settings, name) == default, "the example shows the default"
+
+
+def test_what_is_shown_is_a_settings_file_of_the_same_meaning(tmp_path: Path) -> None:
+    text = 'join = "\\t"\nexclude = ["a \'b\'"]\nexisting = "merge"\n'
+    found = config.effective(settings_file(tmp_path, text))
+    shown = "\n".join(written.shown(found))
+    again = config.load(settings_file(tmp_path, shown))
+    assert again.policies == found.settings.policies
+    assert dataclasses.replace(again, existing={}) == dataclasses.replace(
+        found.settings, existing={}
+    )
 
 
 def test_options_go_over_the_file_and_absent_ones_leave_it(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from musictag import __version__
-from musictag.cli import evaluate, help, history, model, scan, taggram, train, undo
+from musictag.cli import config, evaluate, help, history, model, scan, taggram, train, undo
 
 app = typer.Typer(
     cls=help.Group,
@@ -51,3 +51,4 @@ for name, command, cls, summary in (
     ("help", help.show_help, help.Command, "Show the help of a command."),
 ):
     app.command(name, cls=cls, short_help=summary)(command)
+app.add_typer(config.app, name="config", short_help="Show the settings, or begin a settings file.")

@@ -14,7 +14,7 @@ from waits import WAIT_S
 from musictag import __version__, config
 from musictag.vocabulary import FIELDS
 
-COMMANDS = ("scan", "undo", "history", "model", "taggram", "train", "evaluate", "help")
+COMMANDS = ("scan", "undo", "history", "model", "taggram", "train", "evaluate", "config", "help")
 
 
 def test_the_version_is_ours(musictag: Run) -> None:
@@ -66,6 +66,13 @@ def test_the_help_of_a_command_comes_in_three_ways(musictag: Run, command: str, 
     result = musictag(*form.format(command).split())
     assert (result.code, result.stderr) == (0, "")
     assert f" {command} [OPTIONS]" in result.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize("command", ["show", "init", "path"])
+def test_so_does_the_help_of_a_command_of_config(musictag: Run, command: str) -> None:
+    result = musictag("config", command, "-h")
+    assert (result.code, result.stderr) == (0, "")
+    assert f" config {command} [OPTIONS]" in result.stdout.splitlines()[0]
 
 
 def test_help_of_a_command_that_does_not_exist_is_wrong_usage(musictag: Run) -> None:

@@ -1,0 +1,64 @@
+"""What a scan does, with the defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+HARDLINKS = ("refuse", "replace", "in-place")
+MOST_JOBS = 256
+"""Decoding processes, at most; more only wait for each other."""
+MOST_AT_ONCE = 1024
+"""Segments heard at once, at most; each takes 2 MB, and more gain nothing."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a scan does."""
+
+    fields: tuple[str, ...] = ("GENRE", "MOOD")
+    """Fields that may be written."""
+    existing: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Field → keep, merge or replace the values that it has; `keep` for fields not named."""
+    max_genres: int = 2
+    max_moods: int = 2
+    max_instruments: int = 4
+    max_vocals: int = 2
+    """Values per field, at most."""
+    segments: int | None = None
+    """Number of evenly spaced 29 s segments to hear of each track; None: the whole track."""
+    model: str | None = None
+    """Name of a packaged model, or a checkpoint directory; None: the bundled model."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    jobs: int | None = None
+    """Number of decoding processes; None: one per core."""
+    batch_size: int | None = None
+    """Number of segments heard at once; None (auto): up to 64 per CPU core, on a GPU as many as fit
+    its memory."""
+    exclude: tuple[str, ...] = ()
+    """Globs of files and folders to leave out."""
+    join: str | None = None
+    """Text between values that are written as one; None: one entry per value."""
+    preserve_mtime: bool = False
+    """Whether written files keep their modification time."""
+    hardlinks: str = "refuse"
+    """How to write files that have other names (hard links): refuse, replace or in-place."""
+    cache: bool = True
+    """Whether what was heard is remembered, so that unchanged files are not decoded again."""
+
+    @property
+    def policies(self) -> dict[str, str]:
+        """Field → keep, merge or replace, for the fields that may be written."""
+        return {field: self.existing.get(field, "keep") for field in self.fields}
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Field → number of values it may get, at most."""
+        return {
+            "GENRE": self.max_genres,
+            "MOOD": self.max_moods,
+            "INSTRUMENT": self.max_instruments,
+            "VOCALS": self.max_vocals,
+        }
