@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from musictag.hearing.ear import Ear
+    from musictag.hearing.frontend import Settings
     from musictag.hearing.kernels.choice import Kernels
     from musictag.hearing.network.architecture import Architecture
     from musictag.hearing.network.recurrent import Tagger
-    from musictag.hearing.scattering.plan import FrontEnd
 
 FORMAT = 2
 CONFIG = "config.json"
@@ -243,7 +243,7 @@ def save(
     directory: Path,
     model: Tagger,
     *,
-    front_end: FrontEnd,
+    front_end: Settings,
     tags: Sequence[str],
     vocabulary: Vocabulary,
     name: str,

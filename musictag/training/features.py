@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,15 +29,12 @@ from torch import Tensor
 from musictag.disk import replacing
 from musictag.errors import DataSetError, FileError
 from musictag.hearing import frontend
-from musictag.hearing.scattering.plan import FrontEnd
+from musictag.hearing.frontend import Settings
 from musictag.training import variants
 from musictag.training.augment import N_BANDS, band_gains, noises
 from musictag.training.dataset import DataSet, Example
 from musictag.training.reading import read_ahead
 from musictag.training.variants import ONE, Variants
-
-if TYPE_CHECKING:
-    from musictag.hearing.scattering.torch import Scattering
 
 SHARD_SIZE = 128
 NOISE, N_NOISES = "noise.npy", 64
@@ -116,7 +113,7 @@ class Features:
 
 def prepare(
     dataset: DataSet,
-    front_end: FrontEnd,
+    front_end: Settings,
     directory: Path,
     *,
     kinds: Variants = ONE,
@@ -137,18 +134,18 @@ def prepare(
     audible = any(audio is not None for shard in wanted for audio in shard.audio)
     lacks_noise = audible and not (directory / NOISE).exists()
     if todo or lacks_noise:
-        scattering = frontend.in_torch(front_end).to(device)
+        executor = frontend.in_torch(front_end).to(device)
         if lacks_noise:
-            _compute_noise(front_end, scattering, directory, device)
+            _compute_noise(front_end, executor, directory, device)
         if not index.responses.numel():
-            index.responses = responses(front_end, scattering, device)
+            index.responses = responses(front_end, executor, device)
         examples = {example.id: example for example in dataset.examples}
         needed = [examples[id_] for shard in todo for id_ in shard.needed]
         reader = read_ahead(needed, workers, front_end.n_samples)
         total = sum(len(shard.ids) for shard in wanted)
         left = sum(len(shard.ids) for shard in todo)
         for shard in todo:
-            index.add(_compute(shard, reader, scattering, directory, torch.device(device)))
+            index.add(_compute(shard, reader, executor, directory, torch.device(device)))
             left -= len(shard.ids)
             if tell:
                 tell(total - left, total)
@@ -164,14 +161,12 @@ def prepare(
 def _compute(
     shard: Shard,
     reader: Iterator[NDArray[np.float32] | FileError],
-    scattering: Scattering,
+    executor: Any,
     directory: Path,
     device: torch.device,
 ) -> Shard:
     """Take the samples of the shard's examples from the reader and write its file."""
-    rows = np.zeros(
-        (len(shard.ids), scattering.n_coefficients, scattering.n_frames), dtype=np.float16
-    )
+    rows = np.zeros((len(shard.ids), executor.n_coefficients, executor.n_frames), dtype=np.float16)
     broken: dict[str, str] = {}
     batch_size = 8 if device.type == "cpu" else 32
     for first in range(0, len(shard.ids), batch_size):
@@ -186,7 +181,7 @@ def _compute(
             plain = torch.from_numpy(samples).to(device)
             batch[row] = variants.sound(shard.variant, shard.ids[row], plain, with_)
         if batch:
-            features = scattering(torch.stack(list(batch.values())))
+            features = executor(torch.stack(list(batch.values())))
             rows[list(batch)] = features.half().cpu().numpy()
     if not np.isfinite(rows).all():
         raise ValueError(f"{shard.file}: features that float16 cannot hold")
@@ -197,44 +192,42 @@ def _compute(
 
 @torch.inference_mode()
 def _compute_noise(
-    front_end: FrontEnd, scattering: Scattering, directory: Path, device: torch.device | str
+    front_end: Settings, executor: Any, directory: Path, device: torch.device | str
 ) -> None:
     parts = torch.split(noises(N_NOISES, front_end.n_samples), 8)
-    rows = torch.cat([scattering(samples.to(device)).half().cpu() for samples in parts])
+    rows = torch.cat([executor(samples.to(device)).half().cpu() for samples in parts])
     with replacing(directory / NOISE) as temporary, temporary.open("wb") as file:
         np.save(file, rows.numpy())
 
 
 @torch.no_grad()
-def responses(
-    front_end: FrontEnd, scattering: Scattering, device: torch.device | str = "cpu"
-) -> Tensor:
+def responses(front_end: Settings, executor: Any, device: torch.device | str = "cpu") -> Tensor:
     """(1 + N_BANDS, C): how each coefficient changes for 1 dB of gain, overall and per octave band.
 
     Measured on noise rather than derived, so that it holds for every
     normalisation with a logarithm. Without a logarithm a gain is no addition,
     and all of it is 0.
     """
-    if not front_end.normalisation.startswith("log"):
-        return torch.zeros(1 + N_BANDS, scattering.n_coefficients)
+    if not front_end.is_logarithmic:
+        return torch.zeros(1 + N_BANDS, executor.n_coefficients)
     n = front_end.n_samples
     noise = torch.randn(n, generator=torch.Generator().manual_seed(0)) * 0.1
     louder = torch.fft.irfft(torch.fft.rfft(noise) * band_gains(n), n=n)  # (1 + N_BANDS, N)
-    features: Tensor = scattering(torch.cat([noise[None], louder]).to(device)).cpu()
+    features: Tensor = executor(torch.cat([noise[None], louder]).to(device)).cpu()
     return torch.mean(features[1:] - features[:1], dim=2)
 
 
 class _Index:
     """The list of shards, index.json. A change is on disk when `add` returns."""
 
-    def __init__(self, path: Path, front_end: FrontEnd) -> None:
+    def __init__(self, path: Path, front_end: Settings) -> None:
         self.path = path
         self.front_end = front_end
         self.shards: list[Shard] = []
         self.responses = torch.empty(0)
 
     @classmethod
-    def open(cls, directory: Path, front_end: FrontEnd) -> _Index:
+    def open(cls, directory: Path, front_end: Settings) -> _Index:
         index = cls(directory / "index.json", front_end)
         if index.path.exists():
             content = json.loads(index.path.read_text(encoding="utf-8"))
@@ -268,11 +261,11 @@ class _Index:
             temporary.write_text(json.dumps(content), encoding="utf-8")
 
 
-def place(directory: Path, front_end: FrontEnd) -> Path:
+def place(directory: Path, front_end: Settings) -> Path:
     """The folder in `directory` for the features of this front end."""
     settings = json.dumps([FORMAT, asdict(front_end)], sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
-    return directory / f"{front_end.normalisation}-{digest}"
+    return directory / f"{front_end.label}-{digest}"
 
 
 def _shards(dataset: DataSet, kinds: Variants, workers: int | None) -> list[Shard]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from musictag.errors import UsageError
+from musictag.hearing.frontend import Settings
 from musictag.hearing.network.architecture import Architecture
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.training.schedule import SCHEDULES
@@ -63,7 +64,7 @@ class TrainSettings:
     resume: bool = False  # go on where a run with the same settings stopped
     save_every_s: float = 30.0  # at most this much work is lost, in seconds
     architecture: Architecture = field(default_factory=Architecture)  # its ends are the data's
-    front_end: FrontEnd = field(default_factory=FrontEnd)
+    front_end: Settings = field(default_factory=FrontEnd)
 
     @property
     def variants(self) -> Variants:

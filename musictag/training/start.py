@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from musictag.errors import UsageError
-from musictag.hearing import checkpoint
+from musictag.hearing import checkpoint, frontend
 from musictag.hearing.checkpoint import Checkpoint
 from musictag.hearing.network.recurrent import Tagger
-from musictag.hearing.scattering.plan import FrontEnd
 
 
-def read(directory: Path, front_end: FrontEnd) -> Checkpoint:
+def read(directory: Path, front_end: frontend.Settings) -> Checkpoint:
     """A model that hears the same features; UsageError for any other."""
     found = checkpoint.read(directory)
-    if found.front_end != asdict(front_end):
+    try:
+        is_same = frontend.settings(found.front_end) == front_end
+    except ValueError:  # those of a newer program, perhaps
+        is_same = False
+    if not is_same:
         raise UsageError(f"{found.name} is of no use here: it has another front end")
     return found
 

@@ -17,6 +17,6 @@ def trained(**options: object) -> Tagger:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
-        model.mean.copy_(torch.randn(6, generator=generator))
-        model.std.copy_(0.5 + torch.rand(6, generator=generator))
+        model.mean.copy_(torch.randn(model.mean.shape, generator=generator))
+        model.std.copy_(0.5 + torch.rand(model.std.shape, generator=generator))
     return model

@@ -12,6 +12,8 @@ from labelled import write_audible
 from musictag.errors import DataSetError
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
+from musictag.hearing.spectra.cqt import Cqt
+from musictag.hearing.spectra.mel import Mel
 from musictag.training import augment, features, reading, variants
 from musictag.training.batches import Examples
 from musictag.training.dataset import Example
@@ -170,11 +172,17 @@ def test_what_is_mixed_is_computed_again_when_its_partner_changes(
 
 
 def test_another_front_end_has_its_own_place(tmp_path: Path) -> None:
-    places = {
-        features.place(tmp_path, front_end)
-        for front_end in (FrontEnd(), FrontEnd(exactness="high"), FrontEnd(normalisation="log"))
-    }
-    assert len(places) == 3
+    front_ends = (
+        *(FrontEnd(), FrontEnd(exactness="high"), FrontEnd(normalisation="log")),
+        *(Mel(), Mel(pool=16), Cqt(), Cqt(pool=16)),
+    )
+    places = {features.place(tmp_path, front_end) for front_end in front_ends}
+    assert len(places) == len(front_ends)
+
+
+def test_features_that_were_kept_by_earlier_versions_are_found_again(tmp_path: Path) -> None:
+    """They take days to compute."""
+    assert features.place(tmp_path, FrontEnd()).name == "log-renormalised-ff86a8df"
 
 
 def test_no_readable_audio_at_all_is_an_error(audible: Path, tmp_path: Path) -> None:

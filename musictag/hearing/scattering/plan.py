@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from musictag.hearing.bounds import check_whole
 from musictag.hearing.kernels.rates import is_smooth
 from musictag.hearing.scattering.filters import S0, Band, morlet_bank
 from musictag.hearing.scattering.lowpass import n_taps
@@ -60,10 +61,9 @@ class FrontEnd:
     normalisation: str = "log-renormalised"
 
     def __post_init__(self) -> None:
-        # the bounds also keep a stranger's checkpoint from claiming all memory
         for name, least, most in (("n_samples", 1, 2**22), ("T", 64, 2**20), ("Q", 1, 64)):
-            _check_whole(name, getattr(self, name), least, most)
-        _check_whole("hop", self.hop, max(1, self.n_samples >> 14), self.T)
+            check_whole(name, getattr(self, name), least, most)
+        check_whole("hop", self.hop, max(1, self.n_samples >> 14), self.T)
         if self.exactness not in EXACTNESS:
             raise ValueError(f"exactness {self.exactness!r} is none of {', '.join(EXACTNESS)}")
         if self.normalisation not in NORMALISATIONS:
@@ -71,10 +71,15 @@ class FrontEnd:
                 f"normalisation {self.normalisation!r} is none of {', '.join(NORMALISATIONS)}"
             )
 
+    @property
+    def label(self) -> str:
+        """A word for people, to tell folders of features apart."""
+        return self.normalisation
 
-def _check_whole(name: str, value: object, least: int, most: int) -> None:
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"{name} is {value!r}, must be a whole number from {least} to {most}")
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether a gain is an addition to all coefficients."""
+        return self.normalisation.startswith("log")
 
 
 @dataclass(frozen=True)
