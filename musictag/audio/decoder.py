@@ -148,6 +148,7 @@ class IsolatedTrack:
         self.decoder = ""
         self.taggram: Sequence[list[float]] = ()
         """Probabilities heard already: none, here a track is only decoded."""
+        self.summaries: Sequence[Samples] = ()
 
     def segments(self, *, most: int | None = None) -> Iterator[Samples]:
         """See `Track.segments`. After `most` segments the process is free for the next request."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 What = Literal["digest", "sound"]
 
@@ -29,6 +29,8 @@ class Answer(NamedTuple):
     duration_s: float | None = None
     decoder: str = ""
     taggram: Sequence[list[float]] = ()
+    summaries: Sequence[Any] = ()
+    """Summaries of the same segments in batches, arrays (b, S)."""
     code: str = ""
     reason: str = ""
     cure: str | None = None

@@ -154,13 +154,14 @@ class RemoteTrack:
         self.duration_s: float | None = None
         self.decoder = ""
         self.taggram: Sequence[list[float]] = ()
+        self.summaries: Sequence[NDArray[np.float32]] = ()
 
     def segments(self, *, most: int | None = None) -> Iterator[NDArray[np.float32]]:
         """No segments: afterwards `taggram` holds what was heard. Raises as audio.Track does."""
         answer = self._decoder.ask(
             self._path, "sound", n_segments=self._n_segments, most=most, about=self
         )
-        self.taggram = answer.taggram
+        self.taggram, self.summaries = answer.taggram, answer.summaries
         return iter(())
 
 

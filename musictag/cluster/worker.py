@@ -23,6 +23,7 @@ from musictag.audio.decoder import Decoder
 from musictag.cluster import ray_library
 from musictag.cluster.messages import Answer, Request
 from musictag.errors import FileError, UsageError
+from musictag.hearing.ear import Hearing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,8 +63,11 @@ def work(
         if request.what == "digest":
             return answer._replace(digest=decoder.payload_digest(path))
         number, ear = _nearest(_known(*ears), answer.node, silent)
-        taggram = _heard(music.segments(most=request.most), number, ear)
-        answer = answer._replace(taggram=taggram)
+        hearings = _heard(music.segments(most=request.most), number, ear)
+        answer = answer._replace(
+            taggram=[row for heard in hearings for row in heard.probabilities.tolist()],
+            summaries=[heard.summaries for heard in hearings],
+        )
     except FileError as error:
         answer = answer._replace(code=error.code, reason=error.reason, cure=error.cure)
     return answer._replace(duration_s=music.duration_s, decoder=music.decoder)
@@ -123,14 +127,14 @@ def _nearest(
     return number, ears[number][1]
 
 
-def _heard(segments: Iterator[NDArray[np.float32]], number: int, ear: Any) -> list[list[float]]:
-    """The segments' probabilities. Raises what `segments` raises for a bad file, and Lost."""
-    taggram: list[list[float]] = []
+def _heard(segments: Iterator[NDArray[np.float32]], number: int, ear: Any) -> list[Hearing]:
+    """What was heard in the segments, in batches. Raises what `segments` raises for a bad file, and
+    Lost."""
+    hearings: list[Hearing] = []
     under_way: deque[Any] = deque()
 
     def take() -> None:
-        rows = ray_library.fetch_from_ear(under_way.popleft(), number, _EAR_ANSWERS_S)
-        taggram.extend(rows)
+        hearings.append(ray_library.fetch_from_ear(under_way.popleft(), number, _EAR_ANSWERS_S))
 
     while together := list(itertools.islice(segments, _TOGETHER)):
         if len(under_way) == _UNDER_WAY:
@@ -139,7 +143,7 @@ def _heard(segments: Iterator[NDArray[np.float32]], number: int, ear: Any) -> li
         del together
     while under_way:
         take()
-    return taggram
+    return hearings
 
 
 # ---------------------------------------------------------------- the ear
@@ -158,7 +162,7 @@ class EarActor:
         self._thread = ThreadPoolExecutor(1)
         self._load = functools.partial(_load, *model, device, batch_size, n_threads)
         self._ear: Ear | None = None
-        self._waiting: deque[tuple[NDArray[np.float32], asyncio.Future[list[list[float]]]]]
+        self._waiting: deque[tuple[NDArray[np.float32], asyncio.Future[Hearing]]]
         self._waiting = deque()
         self._at_work: asyncio.Task[None] | None = None
 
@@ -167,9 +171,9 @@ class EarActor:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._loaded)
         return ray_library.node_name()
 
-    async def hear(self, segments: NDArray[np.float32]) -> list[list[float]]:
-        """(b, N) samples -> (b, K) probabilities."""
-        heard: asyncio.Future[list[list[float]]] = asyncio.get_running_loop().create_future()
+    async def hear(self, segments: NDArray[np.float32]) -> Hearing:
+        """Hear (b, N) samples."""
+        heard: asyncio.Future[Hearing] = asyncio.get_running_loop().create_future()
         self._waiting.append((segments, heard))
         if self._at_work is None:
             self._at_work = asyncio.create_task(self._hear_all())
@@ -185,16 +189,18 @@ class EarActor:
                 while self._waiting and (n := n + len(self._waiting[0][0])) <= ear.batch_size:
                     together.append(self._waiting.popleft())
                 parts = [part for part, _ in together]
-                rows = await loop.run_in_executor(self._thread, self._rows, parts)
+                hearing = await loop.run_in_executor(self._thread, self._heard, parts)
             except Exception as error:  # raised again in the tasks that asked
                 for _, heard in together:
                     if not heard.done():
                         heard.set_exception(error)
             else:
+                start = 0
                 for part, heard in together:
+                    rows = slice(start, start + len(part))
+                    start = rows.stop
                     if not heard.done():  # done if nobody waits for it any more
-                        heard.set_result(rows[: len(part)])
-                    del rows[: len(part)]
+                        heard.set_result(Hearing(*(array[rows] for array in hearing)))
         self._at_work = None
 
     def _loaded(self) -> Ear:
@@ -202,9 +208,8 @@ class EarActor:
             self._ear = self._load()
         return self._ear
 
-    def _rows(self, parts: Sequence[NDArray[np.float32]]) -> list[list[float]]:
-        rows: list[list[float]] = self._loaded().hear(np.concatenate(parts)).probabilities.tolist()
-        return rows
+    def _heard(self, parts: Sequence[NDArray[np.float32]]) -> Hearing:
+        return self._loaded().hear(np.concatenate(parts))
 
 
 def _load(model: Any, device: str, batch_size: int | None, n_threads: int) -> Ear:

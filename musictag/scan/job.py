@@ -8,6 +8,7 @@ from pathlib import Path
 
 from musictag.outcome import Problem
 from musictag.stores.stored import StoredFields, StoredHearing
+from musictag.stores.summary import Summing
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Job:
     """Why the track will not be heard."""
     taggram: list[list[float]] = field(default_factory=list)
     """Probabilities of the segments heard so far."""
+    summing: Summing = field(default_factory=Summing)
+    """Summaries of the segments heard so far."""
     duration_s: float | None = None
     is_decoded: bool = False
     n_unheard: int = 0

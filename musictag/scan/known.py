@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import stat
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from musictag.audio.decoder import FATAL
 from musictag.errors import FileError
 from musictag.scan.job import File, Job
+from musictag.stores import keys
 from musictag.stores.cache import Cache
 from musictag.stores.stored import StoredHearing
 
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from musictag.hearing.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
-
-HEARING = 1
-"""Version of how audio is decoded and cut into segments. Raise it when the same audio and
-checkpoint come to be heard differently: files are then heard again."""
-
-READING = 2
-"""Version of how metadata is read. Raise it when the same metadata comes to be read differently."""
 
 SILENCES = {
     "silent": "there is only silence in it",
@@ -39,23 +32,34 @@ DAMAGES = frozenset({"corrupt", "mislabelled", "no_decoder", "truncated", *FATAL
 
 
 class Known:
-    """Looks files up in the cache, and remembers what a scan finds out about them."""
+    """Looks files up in the cache, and remembers what a scan finds out about them.
 
-    def __init__(self, cache: Cache, checkpoint: Checkpoint, *, segments: int | None) -> None:
+    With `need_summary` a track of which no summary is remembered counts as not heard.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        checkpoint: Checkpoint,
+        *,
+        segments: int | None,
+        need_summary: bool = False,
+    ) -> None:
         self._cache = cache
         self._name, self._digest = checkpoint.name, checkpoint.digest
         self._n_tags = len(checkpoint.tags)
         self._is_new: bool | None = None
-        self._key = f"{HEARING}:{self._digest}:{segments or 'all'}"
-        self._key_of_damage = f"{self._key}:{_decoders()}"
+        self._need_summary = need_summary
+        self._key = keys.hearing(self._digest, segments)
+        self._key_of_damage = keys.damage(self._key)
         self._keys = (self._key, self._key_of_damage)
-        self._reader = f"{READING}:{_version('mutagen')}"
+        self._reader = keys.reader()
 
     def file(self, path: Path) -> File:
         """The file as it is now, with what is remembered of exactly that; FileError if it is no
         regular file with something in it."""
         now = stat_of(path)
-        known = self._cache.known(path, now, self._reader, self._keys)
+        known = self._cache.known(path, now, self._reader, self._keys, summaries=self._need_summary)
         if known is None:
             return File(now)
         hearing = self._plausible(known.heard)
@@ -65,11 +69,14 @@ class Known:
 
     def hearing(self, content: bytes) -> StoredHearing | None:
         """What was heard in this sound, whichever file it was in."""
-        return self._plausible({key: self._cache.heard(content, key) for key in self._keys})
+        need = self._need_summary
+        return self._plausible(
+            {key: self._cache.heard(content, key, with_summary=need) for key in self._keys}
+        )
 
     def _note_new_model(self, content: bytes) -> None:
         """Say once that a library which another model has heard is heard again."""
-        models = {key.split(":")[1] for key in self._cache.keys(content) if key.count(":") > 1}
+        models = {keys.digest(key) for key in self._cache.keys(content)} - {None}
         if not models:
             return
         self._is_new = self._digest not in models
@@ -85,7 +92,8 @@ class Known:
             hearing = stored.get(key)
             if hearing is not None and hearing.code in codes:
                 n_tags = 0 if hearing.code else self._n_tags
-                if len(hearing.probabilities) == n_tags:
+                lacks = self._need_summary and not hearing.code and hearing.summary is None
+                if len(hearing.probabilities) == n_tags and not lacks:
                     return hearing
         return None
 
@@ -121,15 +129,3 @@ def stat_of(path: Path) -> os.stat_result:
     if result.st_size == 0:
         raise FileError(path, "empty", "the file is empty", cure="restore it or delete it")
     return result
-
-
-def _decoders() -> str:
-    """Versions of the decoding libraries: a new one may read what the old one could not."""
-    return ",".join(map(_version, ("av", "soundfile", "audioread")))
-
-
-def _version(library: str) -> str:
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:  # bundled without its papers
-        return "unknown"

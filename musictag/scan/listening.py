@@ -107,11 +107,12 @@ class Listening:
         batch, self._begun = self._begun, None
         if batch is None or batch.later is None:
             return []
-        probabilities = batch.later.result().probabilities.tolist()
+        hearing = batch.later.result()
         jobs, batch.jobs, batch.later = batch.jobs, [], None
         self._idle.append(batch)
-        for job, row in zip(jobs, probabilities, strict=True):
+        for number, (job, row) in enumerate(zip(jobs, hearing.probabilities.tolist(), strict=True)):
             job.taggram.append(row)
+            job.summing.add(hearing.summaries[number : number + 1])
             job.n_unheard -= 1
         return [job for job in {job.number: job for job in jobs}.values() if job.is_through]
 

@@ -27,6 +27,8 @@ class AnyTrack(Protocol):
     """Name of the library that decoded it; empty until one did."""
     taggram: Sequence[list[float]]
     """Probabilities of its segments if it was heard elsewhere; then it yields no segments."""
+    summaries: Sequence[Samples]
+    """Summaries of the same segments in batches, (b, S) each."""
 
     def segments(self, *, most: int | None = None) -> Iterator[Samples]: ...
 

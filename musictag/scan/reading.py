@@ -89,6 +89,8 @@ class Reading:
         job.duration_s = track.duration_s
         job.taggram.extend(track.taggram)
         job.n_heard_elsewhere = len(track.taggram)
+        for summaries in track.summaries:
+            job.summing.add(summaries)
 
     def _check_sound(self, job: Job, decoder: AnyDecoder) -> None:
         """For a file whose metadata cannot be parsed: FileError if there is no music in it, which

@@ -83,7 +83,9 @@ class Settling:
         """What was heard in the track, from now on remembered."""
         if job.hearing is None:
             probabilities = decision.track_probabilities(job.taggram)
-            job.heard = StoredHearing(job.duration_s or 0.0, probabilities)
+            job.heard = StoredHearing(
+                job.duration_s or 0.0, probabilities, summary=job.summing.packed()
+            )
         self._known.remember(job)
         assert job.hearing is not None
         return job.hearing

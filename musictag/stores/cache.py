@@ -1,9 +1,10 @@
 """The cache: an unchanged library is not decoded twice.
 
-There are two tables. `content` identifies a file by its path, size and modification time, and holds
-the digest of its sound and the values of its fields; `heard` holds what a checkpoint heard in that
-sound. So a moved or retagged file costs one reading, and an untouched one is not even opened
-(except for its fields, where the system does not tell when it was changed).
+There are three tables. `content` identifies a file by its path, size and modification time, and
+holds the digest of its sound and the values of its fields; `heard` holds what a checkpoint heard in
+that sound, and `summary` what its network made of it, which is four times as long and which a scan
+need not read. So a moved or retagged file costs one reading, and an untouched one is not even
+opened (except for its fields, where the system does not tell when it was changed).
 
 Rows that are remembered in quick succession are written together, with the first one that comes
 half a second later. A kill costs that much hearing, and other processes wait only for an instant.
@@ -24,19 +25,23 @@ import sqlite3
 import struct
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from musictag.errors import system_trouble
-from musictag.stores import database
+from musictag.stores import database, summary
 from musictag.stores.stored import StoredFields, StoredFile, StoredHearing
 
 log = logging.getLogger(__name__)
 
+_SUMMARY_TABLE = """CREATE TABLE summary (
+    digest BLOB, key TEXT, numbers BLOB NOT NULL, PRIMARY KEY (digest, key)
+)"""  # with row ids: rows of 2 kB would not fit into the pages of a table without
+
 SCHEMA = database.Schema(
     application=0x6D757461,  # "muta"
-    version=3,
+    version=4,
     objects=(
         """CREATE TABLE content (
             path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns TEXT NOT NULL,
@@ -47,10 +52,16 @@ SCHEMA = database.Schema(
             code TEXT NOT NULL, message TEXT NOT NULL,
             PRIMARY KEY (digest, key)
         ) WITHOUT ROWID""",
+        _SUMMARY_TABLE,
     ),
     upgrades={
-        2: tuple(f"ALTER TABLE content ADD {name} TEXT" for name in ("ctime_ns", "reader", "tags"))
+        2: (
+            *(f"ALTER TABLE content ADD {name} TEXT" for name in ("ctime_ns", "reader", "tags")),
+            _SUMMARY_TABLE,
+        ),
+        3: (_SUMMARY_TABLE,),
     },
+    n_objects={2: 2, 3: 2},
 )
 
 _SYSTEM = os.name
@@ -80,9 +91,16 @@ class Cache:
                 self._database = _open(path)
 
     def known(
-        self, path: Path, stat: os.stat_result, reader: str, keys: Sequence[str]
+        self,
+        path: Path,
+        stat: os.stat_result,
+        reader: str,
+        keys: Sequence[str],
+        *,
+        summaries: bool = False,
     ) -> StoredFile | None:
         """All that is remembered of an unchanged file; None for one that is new or changed.
+        Summaries only if they are asked for.
 
         `reader` names what reads fields; fields that another reader has read are left out. So are
         those of a file if its system does not tell when it changed.
@@ -90,7 +108,7 @@ class Cache:
         name, size, mtime_ns = _seen(path, stat)
         changed = _changed(stat)
         rows = self._rows(
-            _KNOWN.format(", ".join("?" * len(keys))),
+            (_KNOWN_WITH_SUMMARY if summaries else _KNOWN).format(", ".join("?" * len(keys))),
             (changed, reader, *keys, name, size, mtime_ns),
             (_CONTENT, name),
         )
@@ -99,7 +117,7 @@ class Cache:
         content, text, *_ = rows[0]
         if any((_HEARD, (content, key)) in self._waiting for key in keys):
             self.flush()
-            return self.known(path, stat, reader, keys)
+            return self.known(path, stat, reader, keys, summaries=summaries)
         heard = {row[2]: _restored(*row[3:]) for row in rows}
         known = {key: what for key, what in heard.items() if what is not None}
         fields = _restored_fields(text)
@@ -127,13 +145,14 @@ class Cache:
         text = None
         if fields is not None and changed is not None:
             text = json.dumps([dict(fields.values), fields.code, fields.message])
-        self._remember(_CONTENT, seen[0], (*seen, content, changed, reader, text))
+        self._remember({(_CONTENT, seen[0]): (*seen, content, changed, reader, text)})
 
-    def heard(self, content: bytes, key: str) -> StoredHearing | None:
+    def heard(
+        self, content: bytes, key: str, *, with_summary: bool = False
+    ) -> StoredHearing | None:
         """What was heard in this sound; `key` names the checkpoint and how much it heard."""
         rows = self._rows(
-            "SELECT duration_s, probabilities, code, message FROM heard "
-            "WHERE digest = ? AND key = ?",
+            _HEARD_WITH_SUMMARY if with_summary else _HEARD_ALONE,
             (content, key),
             (_HEARD, (content, key)),
         )
@@ -145,9 +164,15 @@ class Cache:
         return [key for (key,) in rows if isinstance(key, str)]
 
     def remember_heard(self, content: bytes, key: str, heard: StoredHearing) -> None:
+        """Remember what was heard in this sound. A summary that is remembered stays if `heard` has
+        none."""
+        which = (content, key)
         packed = _packed(heard.probabilities)
-        values = (content, key, heard.duration_s, packed, heard.code, heard.message)
-        self._remember(_HEARD, (content, key), values)
+        values = (*which, heard.duration_s, packed, heard.code, heard.message)
+        rows: dict[tuple[str, object], tuple[object, ...]] = {(_HEARD, which): values}
+        if heard.summary is not None:
+            rows[_SUMMARY, which] = (*which, heard.summary)
+        self._remember(rows)
 
     def flush(self) -> None:
         """Write everything to the file, where a kill does not reach it."""
@@ -179,11 +204,11 @@ class Cache:
                     return self._database.execute(statement, values).fetchall()
         return []
 
-    def _remember(self, statement: str, key: object, values: tuple[object, ...]) -> None:
+    def _remember(self, rows: Mapping[tuple[str, object], tuple[object, ...]]) -> None:
         with self._one_at_a_time:
             if self._database is None:
                 return
-            self._waiting[statement, key] = values
+            self._waiting.update(rows)
             if len(self._waiting) >= _MOST or time.monotonic() - self._written_s >= _DELAY_S:
                 self._write()
 
@@ -228,11 +253,24 @@ class Cache:
 
 _KNOWN = """
     SELECT content.digest, CASE WHEN ctime_ns = ? AND reader = ? THEN tags END,
-        key, duration_s, probabilities, code, message
-    FROM content LEFT JOIN heard ON heard.digest = content.digest AND key IN ({})
+        heard.key, duration_s, probabilities, code, message
+    FROM content LEFT JOIN heard ON heard.digest = content.digest AND heard.key IN ({})
     WHERE path = ? AND size = ? AND mtime_ns = ?"""
+_KNOWN_WITH_SUMMARY = """
+    SELECT content.digest, CASE WHEN ctime_ns = ? AND reader = ? THEN tags END,
+        heard.key, duration_s, probabilities, code, message, numbers
+    FROM content LEFT JOIN heard ON heard.digest = content.digest AND heard.key IN ({})
+    LEFT JOIN summary ON summary.digest = heard.digest AND summary.key = heard.key
+    WHERE path = ? AND size = ? AND mtime_ns = ?"""
+_HEARD_ALONE = """
+    SELECT duration_s, probabilities, code, message FROM heard WHERE digest = ? AND key = ?"""
+_HEARD_WITH_SUMMARY = """
+    SELECT duration_s, probabilities, code, message, numbers
+    FROM heard LEFT JOIN summary ON summary.digest = heard.digest AND summary.key = heard.key
+    WHERE heard.digest = ? AND heard.key = ?"""
 _CONTENT = "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?, ?, ?, ?)"
 _HEARD = "INSERT OR REPLACE INTO heard VALUES (?, ?, ?, ?, ?, ?)"
+_SUMMARY = "INSERT OR REPLACE INTO summary VALUES (?, ?, ?)"
 
 
 def default_path() -> Path:
@@ -298,9 +336,10 @@ def _packed(probabilities: tuple[float, ...]) -> bytes:
 
 
 def _restored(
-    duration_s: object, blob: object, code: object, message: object
+    duration_s: object, blob: object, code: object, message: object, numbers: object = None
 ) -> StoredHearing | None:
-    """A row as it was remembered; None if we cannot have written it."""
+    """A row as it was remembered; None if we cannot have written it. A summary that we cannot have
+    written is left out."""
     if not (isinstance(duration_s, float) and isinstance(blob, bytes)):
         return None
     if not (isinstance(code, str) and isinstance(message, str)) or len(blob) % 4:
@@ -309,7 +348,8 @@ def _restored(
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
     if not 0 <= duration_s < math.inf or not 0 <= low <= high <= 1 or math.isnan(sum(values)):
         return None
-    return StoredHearing(duration_s, values, code, message)
+    packed = numbers if isinstance(numbers, bytes) and summary.is_one(numbers) else None
+    return StoredHearing(duration_s, values, code, message, packed)
 
 
 def _restored_fields(text: object) -> StoredFields | None:

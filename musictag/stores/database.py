@@ -24,7 +24,9 @@ class Schema:
     objects: tuple[str, ...]
     """A CREATE statement for each table and index."""
     upgrades: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    """Older version → statements that upgrade it to this one. They add no objects."""
+    """Older version → statements that upgrade it to this one."""
+    n_objects: Mapping[int, int] = field(default_factory=dict)
+    """Older version → number of its objects, where it had fewer."""
 
 
 class Foreign(sqlite3.DatabaseError):  # names a kind of file
@@ -99,8 +101,11 @@ def _check(database: sqlite3.Connection, schema: Schema) -> tuple[int, int, int]
         )
     )
     identity = (application, version, n_objects)
-    versions = (schema.version, *schema.upgrades)
-    ours = [(schema.application, version, len(schema.objects)) for version in versions]
+    n_now = len(schema.objects)
+    ours = [
+        (schema.application, version, schema.n_objects.get(version, n_now))
+        for version in (schema.version, *schema.upgrades)
+    ]
     if identity not in (_EMPTY, *ours):
         raise Foreign(schema, application, version)
     return identity

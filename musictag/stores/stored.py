@@ -19,6 +19,9 @@ class StoredHearing:
     """Error code of why there was nothing to hear; empty if there was."""
     message: str = ""
     """The same as a sentence."""
+    summary: bytes | None = None
+    """What the network made of the track, packed (see `summary`); None if it is not remembered, or
+    was not asked for."""
 
     def __post_init__(self) -> None:
         """Round the probabilities as they are stored, so that a new one equals a remembered one."""

@@ -25,6 +25,7 @@ from musictag.errors import AudioError, FileError, MusictagError
 from musictag.hearing import checkpoint
 from musictag.outcome import Outcome
 from musictag.scan import known, pipeline
+from musictag.stores import summary
 from musictag.stores.cache import Cache
 
 DIGEST = Answer("node-1", "box", digest=b"d" * 32)
@@ -199,9 +200,18 @@ class Here:
             except FileError as error:
                 found = found._replace(code=error.code, reason=error.reason, cure=error.cure)
             else:
-                taggram = self.ear.hear(np.stack(segments)).probabilities.tolist()
-                found = found._replace(taggram=taggram)
+                hearing = self.ear.hear(np.stack(segments))
+                taggram = hearing.probabilities.tolist()
+                found = found._replace(taggram=taggram, summaries=[hearing.summaries])
             return found._replace(duration_s=music.duration_s, decoder=music.decoder)
+
+
+def summaries_in(cache: Cache) -> list[list[float]]:
+    """Means and spreads of all tracks."""
+    cache.flush()
+    assert cache._database is not None
+    rows = cache._database.execute("SELECT numbers FROM summary ORDER BY digest").fetchall()
+    return [[*mean, *spread] for mean, spread in (summary.unpacked(blob) for (blob,) in rows)]
 
 
 def test_a_cluster_scan_says_what_a_scan_says(tiny: Path, tmp_path: Path) -> None:
@@ -214,13 +224,18 @@ def test_a_cluster_scan_says_what_a_scan_says(tiny: Path, tmp_path: Path) -> Non
     model = checkpoint.read(tiny)
     settings = Settings(device="cpu", jobs=2)
 
-    def outcomes(workers: Workers | None) -> list[Outcome]:
-        return list(pipeline.scan(paths, model, settings, cache=Cache(None), workers=workers))
+    def outcomes(cache: Cache, workers: Workers | None) -> list[Outcome]:
+        return list(pipeline.scan(paths, model, settings, cache=cache, workers=workers))
 
     here = Here(model)
-    with here.decoder:
-        far = outcomes(Workers(here, 2))
-    for one, other in zip(outcomes(None), far, strict=True):
+    with here.decoder, Cache(tmp_path.with_name("far")) as cache:
+        far = outcomes(cache, Workers(here, 2))
+        summaries = summaries_in(cache)
+    with Cache(tmp_path.with_name("near")) as cache:
+        near = outcomes(cache, None)
+        assert summaries_in(cache) == [pytest.approx(each, abs=1e-3) for each in summaries]
+    assert len(summaries) == 3
+    for one, other in zip(near, far, strict=True):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)  # batches differ
         assert (one.path, one.status, one.error) == (other.path, other.status, other.error)
         assert (one.duration_s, one.chosen, one.fields) == (

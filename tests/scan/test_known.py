@@ -25,9 +25,10 @@ from scans import (
 )
 
 from musictag.config import Settings
+from musictag.hearing.ear import Hearing
 from musictag.outcome import Problem
 from musictag.scan import known, reading
-from musictag.stores import journal
+from musictag.stores import journal, keys, summary
 from musictag.stores.cache import Cache
 from musictag.stores.journal import Journal
 
@@ -128,7 +129,7 @@ def test_new_decoders_try_a_damaged_file_again_and_hear_nothing_else_anew(
 ) -> None:
     damaged, sound = song(error="no_decoder"), song()
     scan([damaged, sound], listening, cache=cache)
-    monkeypatch.setattr(known.importlib.metadata, "version", lambda name: "999")
+    monkeypatch.setattr(keys.importlib.metadata, "version", lambda name: "999")
     scan([damaged, sound], listening, cache=cache)
     assert sorted(listening.decoded) == [damaged.name, damaged.name, sound.name]
 
@@ -421,3 +422,63 @@ def test_the_journal_is_asked_only_where_something_hangs_on_it(
     monkeypatch.setattr(Journal, "last_written", lambda self, path: asked.append(path))
     scan([song(metadata=metadata)], listening, Settings(device="cpu", **settings))
     assert len(asked) == n_asked
+
+
+# ---------------------------------------------------------------- summaries
+
+
+def summaries(cache: Cache) -> list[list[float]]:
+    cache.flush()
+    assert cache._database is not None
+    rows = cache._database.execute("SELECT numbers FROM summary").fetchall()
+    return [[*mean, *spread] for mean, spread in (summary.unpacked(blob) for (blob,) in rows)]
+
+
+@pytest.fixture
+def summing(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is summed up of a segment is its first two probabilities."""
+    monkeypatch.setattr(listening, "hear", lambda segments: Hearing(segments, segments[:, :2]))
+
+
+@pytest.mark.usefixtures("summing")
+def test_mean_and_spread_of_a_tracks_summaries_are_remembered(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    scan([song(heard=[(0.5, 0.25, 0.1), (1.0, 0.25, 0.2)])], listening, cache=cache)
+    assert summaries(cache) == [[0.75, 0.25, 0.25, 0.0]]
+
+
+@pytest.mark.usefixtures("summing")
+def test_a_track_without_a_summary_is_heard_again_only_when_one_is_needed(
+    listening: Listening, song: Song, cache: Cache
+) -> None:
+    path, silent = song(heard=[ROCK]), song(heard=[], error="silent")
+    expected = scan([path, silent], listening, cache=cache)
+    assert cache._database is not None
+    cache._database.execute("DELETE FROM summary")
+    listening.decoded.clear()
+    scan([path, silent], listening, cache=cache)
+    assert listening.decoded == []
+    again = scan([path, silent], listening, cache=cache, need_summary=True)
+    assert [o.probabilities for o in again] == [o.probabilities for o in expected]
+    scan([path, silent], listening, cache=cache, need_summary=True)
+    assert listening.decoded == [path.name]
+    assert summaries(cache) == [[0.75, 0.25, 0.0, 0.0]]
+
+
+@pytest.mark.usefixtures("summing")
+def test_a_moved_track_needs_no_new_summary(listening: Listening, song: Song, cache: Cache) -> None:
+    path = song(heard=[ROCK])
+    scan([path], listening, cache=cache)
+    moved = path.rename(path.with_name("elsewhere.mp3"))
+    scan([moved], listening, cache=cache, need_summary=True)
+    assert listening.decoded == [path.name]
+
+
+def test_a_plain_scan_reads_no_summary(
+    listening: Listening, song: Song, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = song(heard=[ROCK])
+    scan([path], listening, cache=cache)
+    monkeypatch.setattr(summary, "is_one", fail)
+    scan([path], listening, cache=cache)

@@ -6,12 +6,13 @@ import logging
 import os
 import sqlite3
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from caches import HEARD, TAGS, a_file
+from caches import HEARD, SUMMARY, TAGS, a_file
 from waits import join, start_together
 
 from musictag.stores import cache
@@ -41,6 +42,40 @@ def test_silence_and_damage_are_remembered_with_their_reason(tmp_path: Path) -> 
     with Cache(tmp_path / "heard.sqlite") as remembered:
         remembered.remember_heard(b"d", "k", silence)
         assert remembered.heard(b"d", "k") == silence
+
+
+def test_a_summary_is_remembered_and_given_to_who_asks_for_it(tmp_path: Path) -> None:
+    song = a_file(tmp_path)
+    heard = replace(HEARD, summary=SUMMARY)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_content(song, song.stat(), b"digest")
+        for key, what in (("base", heard), ("other", HEARD)):
+            remembered.remember_heard(b"digest", key, what)
+        for summaries, expected in ((False, HEARD), (True, heard)):
+            known = remembered.known(song, song.stat(), "", ("base", "other"), summaries=summaries)
+            assert known is not None
+            assert known.heard == {"base": expected, "other": HEARD}
+            assert remembered.heard(b"digest", "base", with_summary=summaries) == expected
+
+
+def test_a_summary_that_waits_for_the_disk_is_known(tmp_path: Path, clock: list[float]) -> None:
+    song = a_file(tmp_path)
+    heard = replace(HEARD, summary=SUMMARY)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_content(song, song.stat(), b"digest")
+        for n in range(3):
+            remembered.remember_heard(b"digest", f"{n}", heard)
+            known = remembered.known(song, song.stat(), "", (f"{n}",), summaries=True)
+            assert known is not None
+            assert known.heard == {f"{n}": heard}
+
+
+def test_a_summary_outlives_a_hearing_without_one(tmp_path: Path) -> None:
+    heard = replace(HEARD, summary=SUMMARY)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_heard(b"digest", "model", heard)
+        remembered.remember_heard(b"digest", "model", HEARD)
+        assert remembered.heard(b"digest", "model", with_summary=True) == heard
 
 
 def test_another_model_heard_nothing_yet(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import math
 import os
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from caches import HEARD, TAGS, a_file
+from caches import HEARD, SUMMARY, TAGS, a_file
 
 from musictag.stores import cache
 from musictag.stores.cache import Cache
@@ -22,8 +23,21 @@ from musictag.stores.stored import StoredFile
 # ---------------------------------------------------------------- files that are not as they were
 
 
-def of_version_2(path: Path) -> None:
+def of_version_3(path: Path) -> None:
     """As the version before wrote it."""
+    Cache(path).close()
+    database = sqlite3.connect(path)
+    with database:
+        database.execute("DROP TABLE summary")
+        database.execute("PRAGMA user_version = 3")
+        row = (b"digest", "model", 240.5, array.array("f", HEARD.probabilities).tobytes(), "", "")
+        database.execute("INSERT INTO heard VALUES (?, ?, ?, ?, ?, ?)", row)
+        row = (os.fsencode(path), 5, "7", b"digest", "7", "", None)
+        database.execute("INSERT INTO content VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    database.close()
+
+
+def of_version_2(path: Path) -> None:
     database = sqlite3.connect(path)
     with database:
         database.execute(f"PRAGMA application_id = {cache.SCHEMA.application}")
@@ -40,17 +54,21 @@ def of_version_2(path: Path) -> None:
     database.close()
 
 
-def test_a_cache_of_the_version_before_goes_on_with_what_it_knows(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("made", [of_version_2, of_version_3])
+def test_a_cache_of_an_older_version_goes_on_with_what_it_knows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, made: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "heard.sqlite"
-    of_version_2(path)
+    made(path)
     stat: Any = SimpleNamespace(st_size=5, st_mtime_ns=7, st_ctime_ns=7)
     for tags in (None, TAGS):
         with Cache(path) as remembered:
             known = remembered.known(path, stat, "us", ("model",))
             assert known == StoredFile(b"digest", tags, {"model": HEARD}, complete=tags is not None)
             remembered.remember_content(path, stat, b"digest", TAGS, reader="us")
+            remembered.remember_heard(b"other", "model", replace(HEARD, summary=SUMMARY))
+            stored = remembered.heard(b"other", "model", with_summary=True)
+            assert stored == replace(HEARD, summary=SUMMARY)
     assert caplog.text == ""
     assert [file.name for file in tmp_path.glob("*.damaged")] == []
 
@@ -171,6 +189,24 @@ def test_a_damaged_row_is_not_remembered_and_can_be_again(
         remembered.remember_heard(b"d", "k", HEARD)
         assert remembered.heard(b"d", "k") == HEARD
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [b"", b"\0\0", b"\0" * 6, "text", 3, b"\0\x7c\0\0", b"\0\0\0\xbc", b"\0\0\0\x7e"],
+    ids=["nothing", "half", "odd", "text", "number", "infinite", "negative spread", "NaN"],
+)
+def test_a_summary_that_cannot_be_one_is_not_remembered_and_the_rest_is(
+    tmp_path: Path, numbers: object
+) -> None:
+    heard = replace(HEARD, summary=SUMMARY)
+    with Cache(tmp_path / "heard.sqlite") as remembered:
+        remembered.remember_heard(b"d", "k", heard)
+        assert remembered._database is not None
+        remembered._database.execute("UPDATE summary SET numbers = ?", (numbers,))
+        assert remembered.heard(b"d", "k", with_summary=True) == HEARD
+        remembered.remember_heard(b"d", "k", heard)
+        assert remembered.heard(b"d", "k", with_summary=True) == heard
 
 
 def test_text_that_is_not_utf8_in_a_row_is_no_reason_to_go_on_without(tmp_path: Path) -> None:

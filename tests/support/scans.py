@@ -112,6 +112,7 @@ class FakeTrack:
         self.duration_s: float | None = None
         self.decoder = "ffmpeg"
         self.taggram = ()
+        self.summaries = ()
 
     def segments(self, *, most: int | None = None) -> Iterator[Any]:
         heard = self.content["heard"][: self.n_segments]
