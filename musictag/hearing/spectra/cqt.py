@@ -94,23 +94,25 @@ class Cqt:
             n += 1
         return n
 
-    def filters(self) -> list[tuple[int, Real]]:
-        """For each coefficient the first block of its filter, and its gains: (blocks, n_hops).
+    def octaves(self) -> list[tuple[int, Real]]:
+        """The filters, an octave at a time: the first block, and gains (n_hops, C, blocks) from it.
 
         A block is `n_hops` bins of the padded segment's spectrum. The gain is the Fourier
         transform of the window, which has a formula.
         """
-        spacing_hz = self.rate_hz / (self.n_hops * self.hop)
-        filters = []
-        for centre, length in zip(self.centres_hz, self.lengths, strict=True):
-            reach = REACH * self.rate_hz / length
-            block_hz = spacing_hz * self.n_hops
-            first = max(0, math.floor((centre - reach) / block_hz))
-            last = min(self.hop // 2, math.ceil((centre + reach) / block_hz))
-            bins = np.arange(first * self.n_hops, last * self.n_hops)
-            gains = math.sqrt(length) * _hann((bins * spacing_hz - centre) * length / self.rate_hz)
-            filters.append((first, gains.reshape(-1, self.n_hops).astype(np.float32)))
-        return filters
+        block_hz = self.rate_hz / self.hop
+        octaves = []
+        for row in range(0, self.n_bins, self.bins_per_octave):
+            rows = slice(row, row + self.bins_per_octave)
+            centres, lengths = self.centres_hz[rows, None], self.lengths[rows, None]
+            reach = REACH * self.rate_hz / lengths
+            first = max(0, math.floor((centres - reach).min() / block_hz))
+            last = min(self.hop // 2, math.ceil((centres + reach).max() / block_hz))
+            hz = np.arange(first * self.n_hops, last * self.n_hops) / self.n_hops * block_hz
+            gains = np.sqrt(lengths) * _hann((hz - centres) * lengths / self.rate_hz)
+            gains = gains.reshape(len(centres), -1, self.n_hops).transpose(2, 0, 1)
+            octaves.append((first, np.ascontiguousarray(gains, np.float32)))
+        return octaves
 
 
 def _hann(u: NDArray[np.float64]) -> NDArray[np.float64]:

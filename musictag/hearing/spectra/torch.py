@@ -69,7 +69,8 @@ class ConstantQ(_Spectrogram):
     """The transform of the whole segment at once.
 
     A filter is a product with the spectrum. To read its output once per hop is to add up the
-    blocks of that spectrum; what is left is one short inverse transform per coefficient.
+    blocks of that spectrum, so filter and sum are one matrix product for each bin of a block; what
+    is left is one short inverse transform per coefficient.
     """
 
     def __init__(self, settings: Cqt | None = None) -> None:
@@ -77,23 +78,24 @@ class ConstantQ(_Spectrogram):
         super().__init__(settings)
         self.n_hops, self.hop = settings.n_hops, settings.hop
         self.n_unpooled = 1 + settings.n_samples // settings.hop
-        filters = settings.filters()
-        self.firsts = [first for first, _ in filters]
-        self.lasts = [first + len(gains) for first, gains in filters]
-        gains = torch.cat([torch.from_numpy(gains) for _, gains in filters])  # (blocks, n_hops)
-        self.register_buffer("_gains", gains[..., None], persistent=False)
+        self.blocks: list[slice] = []  # of each octave
+        for octave, (first, gains) in enumerate(settings.octaves()):
+            self.blocks.append(slice(first, first + gains.shape[2]))
+            self.register_buffer(f"_gains_{octave}", torch.from_numpy(gains), persistent=False)
 
     def amplitudes(self, samples: Tensor) -> Tensor:
+        n, n_blocks = len(samples), self.hop // 2
         spectrum = torch.fft.rfft(samples, n=self.n_hops * self.hop, norm="forward")
-        n_blocks = self.hop // 2
-        blocks = torch.view_as_real(spectrum[:, : n_blocks * self.n_hops]).reshape(
-            len(samples), n_blocks, self.n_hops, 2
-        )  # (B, blocks, n_hops, 2)
-        folded = blocks.new_empty(len(samples), self.n_coefficients, self.n_hops, 2)
-        where = 0
-        for row, (first, last) in enumerate(zip(self.firsts, self.lasts, strict=True)):
-            gains = self.get_buffer("_gains")[where : where + last - first]
-            where += last - first
-            torch.sum(blocks[:, first:last] * gains, dim=1, out=folded[:, row])
-        waves: Tensor = torch.fft.ifft(torch.view_as_complex(folded), norm="forward")
+        blocks = spectrum[:, : n_blocks * self.n_hops].reshape(n, n_blocks, self.n_hops)
+        bins = torch.view_as_real(blocks.permute(2, 1, 0).contiguous())  # (n_hops, blocks, B, 2)
+        bins = bins.flatten(2)
+        folded = torch.cat(
+            [
+                torch.bmm(self.get_buffer(f"_gains_{octave}"), bins[:, here])
+                for octave, here in enumerate(self.blocks)
+            ],
+            dim=1,
+        )  # (n_hops, C, 2B)
+        folded = torch.view_as_complex(folded.reshape(self.n_hops, self.n_coefficients, n, 2))
+        waves: Tensor = torch.fft.ifft(folded.permute(2, 1, 0), norm="forward")
         return waves[..., : self.n_unpooled].abs()
