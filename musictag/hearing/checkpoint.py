@@ -17,7 +17,7 @@ import math
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from musictag.hearing.ear import Ear
     from musictag.hearing.frontend import Settings
     from musictag.hearing.kernels.choice import Kernels
-    from musictag.hearing.network.architecture import Architecture
-    from musictag.hearing.network.recurrent import Tagger
+    from musictag.hearing.network.architecture import AnyArchitecture
+    from musictag.hearing.network.base import Network
 
 FORMAT = 2
 CONFIG = "config.json"
@@ -49,7 +49,7 @@ _LARGEST_CONFIG = 16 * 2**20
 _LARGEST_WEIGHTS = 2**32
 _STEEPEST = 100.0
 """Largest slope and offset of a calibration."""
-_Settings = TypeVar("_Settings")
+_Typed = TypeVar("_Typed")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Checkpoint:
     name: str
     directory: Path
     front_end: Mapping[str, Any]  # settings of a kind in frontend.KINDS
-    architecture: Mapping[str, Any]  # the arguments of architecture.Architecture
+    architecture: Mapping[str, Any]  # sizes of a kind in architecture.KINDS
     tags: tuple[str, ...]
     vocabulary: Vocabulary  # what the tags mean, with thresholds and calibration
     weights_sha256: str
@@ -97,39 +97,39 @@ class Checkpoint:
 
         return loading.load(self, device, batch_size=batch_size, n_cores=n_cores, kernels=kernels)
 
-    def sizes(self) -> Architecture:
+    def sizes(self) -> AnyArchitecture:
         """The network's architecture, checked; CheckpointError if it makes no sense."""
-        from musictag.hearing.network.architecture import Architecture  # noqa: PLC0415
+        from musictag.hearing.network import architecture  # noqa: PLC0415
 
-        architecture = self._settings(Architecture, self.architecture)
-        if len(self.tags) != architecture.n_tags:
+        try:
+            sizes = architecture.architecture(self.architecture)
+        except ValueError as error:
+            raise CheckpointError(f"{self.directory / CONFIG}: {error}") from error
+        if len(self.tags) != sizes.n_tags:
             raise CheckpointError(
-                f"{self.directory / CONFIG}: {len(self.tags)} tags, "
-                f"the network has {architecture.n_tags}"
+                f"{self.directory / CONFIG}: {len(self.tags)} tags, the network has {sizes.n_tags}"
             )
-        return architecture
+        return sizes
 
-    def network(self) -> Tagger:
+    def network(self) -> Network:
         """The network alone, in torch, for callers that have coefficients; errors as in `load`."""
         import torch  # noqa: PLC0415
 
-        from musictag.hearing.network.recurrent import Tagger  # noqa: PLC0415
+        from musictag.hearing.network.torch import make  # noqa: PLC0415
 
-        architecture = self.sizes()
-        weights = self.arrays()
         with torch.device("meta"):  # nothing is allocated for what is replaced at once
-            model = Tagger(architecture)
-        tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
+            model = make(self.sizes())
+        tensors = {name: torch.from_numpy(array) for name, array in self.arrays().items()}
         model.load_state_dict(tensors, assign=True)
         return model.eval()
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """The network's weights by their names in a `recurrent.Tagger`; errors as in `load`."""
+        """The network's weights by their names in torch; errors as in `load`."""
         import numpy as np  # noqa: PLC0415
         from safetensors import SafetensorError  # noqa: PLC0415
         from safetensors.numpy import load  # noqa: PLC0415
 
-        wanted = self.sizes().shapes
+        wanted = self._shapes()
         content = self._verified_weights(2**20 + 8 * sum(map(math.prod, wanted.values())))
         try:
             arrays = load(content)
@@ -143,6 +143,15 @@ class Checkpoint:
                 raise CheckpointError(f"{path}: {name} contains NaN or infinity")
         return weights
 
+    def _shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """What `arrays` must give. torch is imported only for kinds that are heard with it."""
+        sizes = self.sizes()
+        if sizes.shapes is not None:
+            return sizes.shapes
+        from musictag.hearing.network.torch import shapes  # noqa: PLC0415
+
+        return shapes(sizes)
+
     def weights(self) -> bytes:
         """The bytes of the weights file, to send to another machine; errors as in `load`."""
         return self._verified_weights(_LARGEST_WEIGHTS)
@@ -155,19 +164,6 @@ class Checkpoint:
                 f"{path}: not the weights that {CONFIG} names (damaged, or from another model)"
             )
         return content
-
-    def _settings(self, kind: type[_Settings], arguments: Mapping[str, Any]) -> _Settings:
-        known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-        strange = sorted(set(arguments) - known)
-        if strange:
-            raise CheckpointError(
-                f"{self.directory / CONFIG}: unknown setting {', '.join(strange)} "
-                "(made by a newer musictag?)"
-            )
-        try:
-            return kind(**arguments)
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{self.directory / CONFIG}: {error}") from error
 
 
 def find(name_or_directory: str | os.PathLike[str] | None = None) -> Checkpoint:
@@ -241,7 +237,7 @@ def _read(path: Path, most: int, too_large: str) -> bytes:
 
 def save(
     directory: Path,
-    model: Tagger,
+    model: Network,
     *,
     front_end: Settings,
     tags: Sequence[str],
@@ -309,7 +305,7 @@ def _check_shapes(
             raise CheckpointError(f"{path}: {name} is of {found[name].dtype}")
 
 
-def _typed(value: Any, kind: type[_Settings]) -> _Settings:
+def _typed(value: Any, kind: type[_Typed]) -> _Typed:
     if not isinstance(value, kind):
         raise TypeError(f"{value!r:.60} should be a {kind.__name__}")
     return value

@@ -19,7 +19,7 @@ from musictag.hearing.ear import Hearing
 
 if TYPE_CHECKING:
     from musictag.hearing.arrays import Real
-    from musictag.hearing.network.recurrent import Tagger
+    from musictag.hearing.network.base import Network
 
 _Part = tuple[torch.Tensor, torch.Tensor, Any]
 """Probabilities and summaries on the CPU, and the torch.cuda.Event (it has no types) after which
@@ -56,7 +56,7 @@ class TorchEar:
     def __init__(
         self,
         front_end: torch.nn.Module,
-        model: Tagger,
+        model: Network,
         device: torch.device | str,
         batch_size: int | None = None,
     ) -> None:
@@ -226,7 +226,7 @@ class TorchLater:
 class OnCpu:
     """A network in torch, for `ear_core.CoreEar`: (B, C, T) -> Hearing."""
 
-    def __init__(self, model: Tagger) -> None:
+    def __init__(self, model: Network) -> None:
         self._model = model.eval()
 
     @torch.inference_mode()

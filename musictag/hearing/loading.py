@@ -36,6 +36,7 @@ def load(
     from musictag.hearing.ear_torch import TorchEar  # noqa: PLC0415
 
     network = checkpoint.network()
+    network.fold()
     return TorchEar(_fitting(checkpoint, frontend.in_torch), network, device, batch_size)
 
 
@@ -57,7 +58,9 @@ def _on_cores(
     process.check_room(ROOM_FOR_TORCH_MB)
     from musictag.hearing.ear_torch import OnCpu  # noqa: PLC0415
 
-    return CoreEar(front_end, OnCpu(checkpoint.network()), batch_size, n_cores, shared=False)
+    in_torch = checkpoint.network()
+    in_torch.fold()
+    return CoreEar(front_end, OnCpu(in_torch), batch_size, n_cores, shared=False)
 
 
 def _fitting(checkpoint: Checkpoint, make: Callable[[Any], Any]) -> Any:

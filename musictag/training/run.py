@@ -28,7 +28,8 @@ from musictag.disk import replacing
 from musictag.errors import DataSetError, MusictagError, UsageError
 from musictag.hearing import checkpoint
 from musictag.hearing.checkpoint import Checkpoint
-from musictag.hearing.network.recurrent import Tagger, flush_subnormals, initialise, n_parameters
+from musictag.hearing.network.architecture import AnyArchitecture, Architecture
+from musictag.hearing.network.torch import flush_subnormals, make
 from musictag.training import augment, labels, record, start, state
 from musictag.training.batches import Examples, hear
 from musictag.training.chance import own_chance, seed
@@ -92,9 +93,10 @@ class Run:
             n_coefficients=features.n_coefficients,
             n_tags=len(dataset.tags),
         )
-        self.model = Tagger(architecture).to(self.device)
+        _check_fits(architecture, features, ranks)
+        self.model = make(architecture).to(self.device)
         start.freeze(self.model, settings.freeze)
-        self.average = Tagger(architecture).to(self.device).eval()
+        self.average = make(architecture).to(self.device).eval()
         self.optimizer = torch.optim.AdamW(
             start.learning(self.model), lr=0.0, weight_decay=settings.weight_decay
         )
@@ -143,7 +145,7 @@ class Run:
             state.restore(self, kept)
             return
         seed(self.settings.seed, 0)
-        initialise(self.model)
+        self.model.initialise()
         self.model.mean, self.model.std = self.training.moments()
         prior = self.training.labels.mean(dim=0).clamp(1e-3, 1 - 1e-3)
         self.model.output.bias.data = (
@@ -214,7 +216,8 @@ class Run:
         loss.backward()  # type: ignore[no-untyped-call]
         learning = start.learning(self.model)
         loss = self.ranks.add_up(loss.detach(), learning)
-        nn.utils.clip_grad_norm_(learning, settings.gradient_norm)
+        if settings.gradient_norm:
+            nn.utils.clip_grad_norm_(learning, settings.gradient_norm)
         steps_per_epoch = math.ceil(len(self.training.labels) / settings.batch_size)
         rate = SCHEDULES[settings.schedule](self.n_steps / (settings.epochs * steps_per_epoch))
         for group in self.optimizer.param_groups:
@@ -253,11 +256,10 @@ class Run:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Update the exponential average of the weights, whose memory is short at first."""
+        """Update the exponential average of the weights, whose memory is short at first, and of the
+        statistics of batch normalisation."""
         keep = min(self.settings.averaging, self.n_steps / (self.n_steps + 10))
-        torch._foreach_lerp_(
-            list(self.average.parameters()), list(self.model.parameters()), 1 - keep
-        )
+        torch._foreach_lerp_(start.tensors(self.average), start.tensors(self.model), 1 - keep)
 
     def evaluate(self) -> tuple[float, float]:
         """Macro ROC-AUC and mean correlation of the averaged weights on validation."""
@@ -338,8 +340,26 @@ class Run:
             },
             "start": {"name": self.start.name, "digest": self.start.digest} if self.start else None,
             "teachers": [teacher.name for teacher in self.teachers],
-            "n_parameters": n_parameters(self.model),
-            "n_parameters_paper": n_parameters(self.model, paper=True),
+            "n_parameters": self.model.n_parameters(),
+            "n_parameters_paper": self.model.n_parameters(paper=True),
             "history": [asdict(result) for result in self.history],
             **outcome,
         }
+
+
+def _check_fits(architecture: AnyArchitecture, features: Features, ranks: Ranks) -> None:
+    """UsageError for a network that these features, or several processes, cannot train."""
+    if isinstance(architecture, Architecture):
+        if architecture.sequence == "frequency" and architecture.n_frames > features.n_frames:
+            raise UsageError(
+                f"the network takes {architecture.n_frames} frames, "
+                f"the front end gives {features.n_frames}"
+            )
+        normalised = architecture.cell == "bn-lstm"
+    else:
+        normalised = True
+    if normalised and ranks.n > 1:
+        raise UsageError(
+            "a network with batch normalisation trains in one process: "
+            "its statistics are those of whole batches"
+        )

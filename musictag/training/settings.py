@@ -9,7 +9,7 @@ from pathlib import Path
 
 from musictag.errors import UsageError
 from musictag.hearing.frontend import Settings
-from musictag.hearing.network.architecture import Architecture
+from musictag.hearing.network.architecture import AnyArchitecture, Architecture
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.training.schedule import SCHEDULES
 from musictag.training.variants import Variants
@@ -34,7 +34,7 @@ class TrainSettings:
     batch_size: int = 64  # examples per step, of all ranks together
     learning_rate: float = 1e-3  # the highest
     weight_decay: float = 0.01
-    gradient_norm: float = 1.0  # gradients are clipped to it
+    gradient_norm: float = 1.0  # gradients are clipped to it; 0: they are not
     averaging: float = 0.99  # of the weights, per step; 0 takes them as they are
     patience: int = 0
     """Epochs without a better validation score before the run stops; its best epoch counts then.
@@ -63,7 +63,7 @@ class TrainSettings:
     workers: int | None = None  # decoding threads; by default as many as cores
     resume: bool = False  # go on where a run with the same settings stopped
     save_every_s: float = 30.0  # at most this much work is lost, in seconds
-    architecture: Architecture = field(default_factory=Architecture)  # its ends are the data's
+    architecture: AnyArchitecture = field(default_factory=Architecture)  # its ends are the data's
     front_end: Settings = field(default_factory=FrontEnd)
 
     @property
@@ -77,7 +77,10 @@ class TrainSettings:
                 raise UsageError(f"{name} must be at least 1")
         if self.epochs == 0 and self.start is None:
             raise UsageError("epochs can be 0 only with a model to start from")
-        for name in ("epochs", "patience", "n_wide", "n_mixed", "balance", "learning_rate"):
+        for name in (
+            *("epochs", "patience", "n_wide", "n_mixed", "balance", "learning_rate"),
+            *("weight_decay", "gradient_norm"),
+        ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} must be at least 0")
         if abs(self.seed) > 2**40:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from musictag.errors import UsageError
 from musictag.hearing import checkpoint, frontend
 from musictag.hearing.checkpoint import Checkpoint
-from musictag.hearing.network.recurrent import Tagger
+from musictag.hearing.network.base import Network
 
 
 def read(directory: Path, front_end: frontend.Settings) -> Checkpoint:
@@ -26,7 +26,7 @@ def read(directory: Path, front_end: frontend.Settings) -> Checkpoint:
 
 
 @torch.no_grad()
-def take_weights(model: Tagger, start: Checkpoint, tags: tuple[str, ...]) -> None:
+def take_weights(model: Network, start: Checkpoint, tags: tuple[str, ...]) -> None:
     """Copy all that an earlier model knows into `model`, whose tags are `tags`.
 
     Of the last layer the rows of the tags that both have are taken; those of
@@ -46,14 +46,20 @@ def take_weights(model: Tagger, start: Checkpoint, tags: tuple[str, ...]) -> Non
     model.load_state_dict(weights)
 
 
-def freeze(model: Tagger, layers: tuple[int, ...]) -> None:
-    """Keep the weights of these recurrent layers as they are."""
-    n_layers = model.architecture.n_layers
+def freeze(model: Network, layers: tuple[int, ...]) -> None:
+    """Keep the weights of these layers as they are."""
+    found = model.layers()
+    n_layers = len(found)
     if strange := [layer for layer in layers if not 0 <= layer < n_layers]:
         raise UsageError(f"there is no layer {strange[0]} to freeze, only 0 to {n_layers - 1}")
-    for name, parameter in model.recurrent.named_parameters():
-        layer = name.removesuffix("_reverse").rpartition("_l")[2]
-        parameter.requires_grad_(int(layer) not in layers)
+    for number, parameters in enumerate(found):
+        for parameter in parameters:
+            parameter.requires_grad_(number not in layers)
+
+
+def tensors(model: nn.Module) -> list[Tensor]:
+    """All that training changes, statistics that no gradient changes included."""
+    return [*model.parameters(), *model.buffers()]
 
 
 def learning(model: nn.Module) -> list[nn.Parameter]:

@@ -24,7 +24,7 @@ from musictag.errors import CheckpointError
 from musictag.hearing import checkpoint
 from musictag.hearing.checkpoint import Checkpoint
 from musictag.hearing.network.architecture import Architecture
-from musictag.hearing.network.recurrent import Tagger, initialise
+from musictag.hearing.network.recurrent import Tagger
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
 from musictag.vocabulary import Calibration, magnatagatune
@@ -37,7 +37,7 @@ def make(directory: Path, *, half: bool = False, tags: tuple[str, ...] = TAGS) -
     torch.manual_seed(0)
     n = Scattering(FRONT_END).n_coefficients
     model = Tagger(Architecture(n_coefficients=n, n_units=8, n_layers=2, n_tags=len(TAGS)))
-    initialise(model)
+    model.initialise()
     model.mean += 3
     return checkpoint.save(
         directory,
@@ -66,7 +66,7 @@ def test_what_was_saved_is_what_is_heard(
     torch.manual_seed(0)
     scattering = Scattering(FRONT_END)
     model = Tagger(Architecture(scattering.n_coefficients, n_units=8, n_layers=2, n_tags=3))
-    initialise(model)
+    model.initialise()
     model.mean += 3
     wanted = model.eval()(scattering(sound())).sigmoid()
     heard = checkpoint.read(made.directory).load().hear(sound().numpy())

@@ -14,7 +14,7 @@ Shapes: B segments, C coefficients, T frames, U units, K tags. Segments come las
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from musictag.hearing.arrays import Real
 from musictag.hearing.ear import Hearing
 from musictag.hearing.kernels.choice import Kernels, choose
-from musictag.hearing.network.architecture import Architecture
+from musictag.hearing.network.architecture import AnyArchitecture, Architecture
 
 Operands = NDArray[Any]
 """Float32 numbers, or the upper halves of such."""
@@ -31,9 +31,15 @@ FRAMES_AT_ONCE = 16
 """Frames whose inputs meet the weights in one product, so that its results stay in a cache."""
 
 
-def can(architecture: Architecture) -> bool:
+def can(architecture: AnyArchitecture) -> TypeGuard[Architecture]:
     """Whether there is a layout for it."""
-    return architecture.cell == "gru" and not architecture.bidirectional
+    return (
+        isinstance(architecture, Architecture)
+        and architecture.cell == "gru"
+        and architecture.sequence == "time"
+        and architecture.summary != "max"
+        and not architecture.bidirectional
+    )
 
 
 class Layer(NamedTuple):
