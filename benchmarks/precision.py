@@ -31,7 +31,7 @@ from musictag.hearing import checkpoint
 from musictag.hearing.checkpoint import Checkpoint
 from musictag.hearing.kernels import mkl
 from musictag.hearing.kernels.choice import choose
-from musictag.hearing.network.core import CoreNetwork
+from musictag.hearing.network.core import CoreNetwork, can
 from musictag.hearing.scattering.core import CoreScattering
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.hearing.scattering.torch import Scattering
@@ -98,6 +98,9 @@ def hear(
 ) -> tuple[Mapping[str, Table], Sequence[Example]]:
     """Arithmetic → (n, K) probabilities, and the examples that could be read."""
     tagger = found.network()
+    sizes = tagger.architecture
+    if not can(sizes):
+        raise SystemExit(f"{found.name}: there is one arithmetic for such a network, torch's")
     weights = {name: tensor.numpy() for name, tensor in tagger.state_dict().items()}
     exact, fast = (
         Scattering(FrontEnd(**{**found.front_end, "exactness": exactness}))
@@ -115,7 +118,7 @@ def hear(
 
     def network(library: str, bfloat16: bool = False) -> Callable[[Real], Real]:
         kernels = choose(products=library)
-        core = CoreNetwork(tagger.architecture, weights, kernels=kernels, bfloat16=bfloat16)
+        core = CoreNetwork(sizes, weights, kernels=kernels, bfloat16=bfloat16)
         return lambda coefficients: core(coefficients).probabilities
 
     front_ends: dict[str, Callable[[Tensor], Tensor]]
