@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +23,12 @@ from musictag.errors import FileError, MetadataError
 from musictag.metadata import replacement
 from musictag.metadata.containers import open_file
 from musictag.metadata.family import Family
-from musictag.metadata.fields import FIELDS, KEYS, Values, cleaned
+from musictag.metadata.fields import ABOUT, FIELDS, KEYS, Values, cleaned
 from musictag.metadata.replacement import Refusal
 from musictag.metadata.snapshot import Snapshot
 
 __all__ = [
+    "ABOUT",
     "FIELDS",
     "HARDLINKS",
     "KEYS",
@@ -42,14 +43,17 @@ __all__ = [
 ]
 
 
-def read(path: Path) -> dict[str, tuple[str, ...]]:
-    """The four fields as the file has them, () where it has none.
+def read(path: Path, *, also: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
+    """The four fields as the file has them, and those named in `also`, () where it has none.
 
     Values come without surrounding white space, without empty ones and without
     repetitions; a NUL separates values wherever it stands. ID3's numeric genres are names here.
+    Other fields than the four have the names of Vorbis comments: ALBUM, ALBUMARTIST, STYLE.
     """
     with _explained(path):
-        return open_file(path, named=path).values()
+        tagged = open_file(path, named=path)
+        wanted = frozenset(also).difference(FIELDS)
+        return {**(tagged.said(wanted) if wanted else {}), **tagged.values()}
 
 
 @dataclass(frozen=True)

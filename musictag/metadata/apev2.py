@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
 import mutagen.apev2
 
 from musictag.formats.reading import read_at
-from musictag.metadata.edits import Edit, Piece, Span
+from musictag.metadata.edits import Edit, Piece, Span, content
 from musictag.metadata.family import Tag
-from musictag.metadata.fields import FIELDS, KEYS
+from musictag.metadata.fields import FIELDS, KEYS, LONGEST_OTHER, other_name
 from musictag.metadata.snapshot import READERS, Snapshot
 
 _LONGEST_KEY = 255
@@ -64,13 +65,15 @@ class APEv2(Tag):
 
     @staticmethod
     def texts(snapshot: Snapshot, field: str) -> list[str]:
-        texts = []
-        for item in snapshot.raw(field):
-            (flags,) = struct.unpack_from("<I", item, 4)
-            if (flags & 0b110) >> 1 == mutagen.apev2.TEXT:
-                text = item[item.index(b"\0", 8) + 1 :].decode("utf-8", "replace")
-                texts += text.split("\0")
-        return texts
+        return [text for item in snapshot.raw(field) for text in _texts(item)]
+
+    def said(self, file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
+        for field, piece in self.entries:
+            if field is None and len(piece) <= LONGEST_OTHER:
+                item = content(file, piece)
+                name = other_name(item[8 : item.index(b"\0", 8)].decode("ascii", "replace"))
+                if name in wanted:
+                    yield from ((name, text) for text in _texts(item))
 
     def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         return [self.item(KEYS["APEv2"][field], values)]
@@ -91,6 +94,14 @@ class APEv2(Tag):
 
 
 READERS["APEv2"] = APEv2.texts
+
+
+def _texts(item: bytes) -> list[str]:
+    """The values of an item, if it is text."""
+    (flags,) = struct.unpack_from("<I", item, 4)
+    if (flags & 0b110) >> 1 != mutagen.apev2.TEXT:
+        return []
+    return item[item.index(b"\0", 8) + 1 :].decode("utf-8", "replace").split("\0")
 
 
 def _field(key: bytes) -> str | None:

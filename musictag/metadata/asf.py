@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO, NamedTuple
 from uuid import UUID
 
 import mutagen.asf
 
 from musictag.formats.reading import read_at, size_of
-from musictag.metadata.edits import Edit, Piece, Span, digest_of
+from musictag.metadata.edits import Edit, Piece, Span, content, digest_of
 from musictag.metadata.family import Family, Tag
-from musictag.metadata.fields import FIELDS, KEYS
+from musictag.metadata.fields import FIELDS, KEYS, LONGEST_OTHER, other_name
 from musictag.metadata.snapshot import READERS, SAID, Snapshot
 
 _LONGEST = 1 << 20
@@ -31,6 +31,8 @@ def _guid(text: str) -> bytes:
     return UUID(text).bytes_le
 
 
+_DESCRIPTION = _guid("75B22633-668E-11CF-A6D9-00AA0062CE6C")
+"""Title, author and three more, without names."""
 _EXTENSION = _guid("5FBF03B5-A92E-11CF-8EE3-00C00C205365")
 _EXTENDED = _guid("D2D0A440-E307-11D2-97F0-00A0C95EA850")
 _METADATA = _guid("C5F8CBEA-5BAF-4877-8467-AA8C44FA4CCA")
@@ -63,9 +65,12 @@ class Attributes(Tag):
 
     kind = "ASF"
 
-    def __init__(self, lists: dict[bytes, Object], header_end: int) -> None:
+    def __init__(
+        self, lists: dict[bytes, Object], header_end: int, description: Object | None = None
+    ) -> None:
         super().__init__(start=header_end, end=header_end)
         self.lists = lists
+        self.description = description
 
     def read(self, file: BinaryIO) -> None:
         for number, guid in enumerate(_OBJECTS):
@@ -93,6 +98,23 @@ class Attributes(Tag):
     @staticmethod
     def texts(snapshot: Snapshot, field: str) -> list[str]:
         return [text for raw in snapshot.raw(field) if (text := _text(raw)) is not None]
+
+    def said(self, file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
+        if self.description is not None:
+            place = self.description.start + 24
+            lengths = struct.unpack("<5H", read_at(file, place, 10))
+            place += 10
+            for name, n in zip(("TITLE", "ARTIST"), lengths, strict=False):
+                if name in wanted:
+                    yield name, _as_text(read_at(file, place, n))
+                place += n
+        for number, guid in enumerate(_OBJECTS):
+            for field, piece in self.entries if guid in self.lists else ():
+                if field is None and self._is_in(piece, number) and len(piece) <= LONGEST_OTHER:
+                    raw = bytes([number]) + content(file, piece)
+                    name = other_name(_as_text(_parts(raw)[0]))
+                    if name in wanted and (text := _text(raw)) is not None:
+                        yield name, text
 
     def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         return [b"\0" + _record(KEYS["ASF"][field], value) for value in values]
@@ -137,7 +159,7 @@ def _measured(file: BinaryIO, place: int, number: int) -> tuple[int, bytes]:
 
 
 def _field(name: bytes) -> str | None:
-    key = name.decode("utf-16-le", "replace").rstrip("\0").upper()
+    key = _as_text(name).upper()
     former = key.removeprefix("MUSICTAG/")  # what they were called once
     return next((field for field in FIELDS if KEYS["ASF"][field].upper() in (key, former)), None)
 
@@ -156,8 +178,11 @@ def _parts(raw: bytes) -> tuple[bytes, int, bytes]:
 def _text(raw: bytes) -> str | None:
     """The value of one of our entries, if it is a text."""
     _, kind, data = _parts(raw)
-    text = data.decode("utf-16-le", "replace").rstrip("\0")
-    return text if kind == mutagen.asf.UNICODE else None
+    return _as_text(data) if kind == mutagen.asf.UNICODE else None
+
+
+def _as_text(data: bytes) -> str:
+    return data.decode("utf-16-le", "replace").rstrip("\0")
 
 
 def _said(raw: bytes) -> bytes:
@@ -189,7 +214,8 @@ class ASF(Family):
         for found in self.objects:
             if found.guid in _OBJECTS:
                 lists.setdefault(found.guid, found)
-        main = Attributes(lists, self.header_end).loaded(file)
+        described = (found for found in self.objects if found.guid == _DESCRIPTION)
+        main = Attributes(lists, self.header_end, next(described, None)).loaded(file)
         main.exists = True
         return {"ASF": main}
 

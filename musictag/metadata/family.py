@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, TypeVar
 
 from musictag.formats.reading import size_of
 from musictag.metadata import edits
 from musictag.metadata.edits import Edit, Piece, blocks_of
-from musictag.metadata.fields import FIELDS, Values
-from musictag.metadata.parsing import parsing
+from musictag.metadata.fields import FIELDS, ID3_NAMES, Values, cleaned, other_name
+from musictag.metadata.parsing import DAMAGE, parsing
+from musictag.metadata.replacement import Refusal
 from musictag.metadata.snapshot import Snapshot
 
 MOST_PADDING = 1 << 20
@@ -124,6 +126,13 @@ class Tag(ABC):
         """All that it says, by ID3v2.4's names, for a tag that hides this one."""
         return ()
 
+    def said(self, file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Field and text of entries that hold one of the `wanted` fields, none of them ours."""
+        for key, text in self.named(file):
+            name = ID3_NAMES.get(key) or other_name(key.removeprefix("TXXX:"))
+            if name in wanted:
+                yield name, text
+
     def hole(self) -> tuple[int, int]:
         """The bytes that may change with the fields; only its other entries are compared there."""
         return self.start, self.end
@@ -196,6 +205,21 @@ class Family(ABC):
 
     def values(self) -> dict[str, tuple[str, ...]]:
         return self.snapshot().values()
+
+    def said(self, wanted: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Other fields, which are only read: each from the first tag that has it.
+
+        A tag in which they cannot be parsed has none: they are no reason to refuse a file.
+        """
+        found: dict[str, tuple[str, ...]] = dict.fromkeys(wanted, ())
+        with self.path.open("rb") as file:
+            for tag in self.tags.values():
+                texts: dict[str, list[str]] = {}
+                with suppress(*DAMAGE, Refusal):
+                    for name, text in tag.said(file, wanted) if tag.exists else ():
+                        texts.setdefault(name, []).append(text)
+                found |= {name: cleaned(of) for name, of in texts.items() if not found[name]}
+        return found
 
     def set(self, values: Values) -> None:
         """These values in every tag that they belong into, in memory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -11,15 +12,20 @@ import mutagen.id3
 
 from musictag.formats.id3v2 import synchsafe
 from musictag.formats.reading import read_at, size_of
-from musictag.metadata.edits import Edit, Piece, Span, as_synchsafe, digest_of_piece
+from musictag.metadata.edits import Edit, Piece, Span, as_synchsafe, content, digest_of_piece
 from musictag.metadata.family import MOST_PADDING, Tag
-from musictag.metadata.fields import FIELDS, KEYS
+from musictag.metadata.fields import FIELDS, ID3_NAMES, KEYS, LONGEST_OTHER, other_name
 from musictag.metadata.replacement import Refusal
 from musictag.metadata.snapshot import READERS, Snapshot
 
 _id3: Any = mutagen.id3  # mutagen's types are half written; mypy takes the other half for untyped
 
 _OURS = (b"TCON", b"TMOO", b"TXXX", b"TCO", b"TXX")
+_OTHERS = (
+    *(b"TXXX", b"TXX", b"TT1", b"TT2", b"TP1", b"TP2", b"TAL", b"TCM", b"TLA"),
+    *(name.encode() for name in ID3_NAMES),
+)
+"""Frames in which other fields are looked for."""
 _LONGEST_TEXT = 1 << 20
 """Bytes of the longest TXXX frame that is looked into."""
 _UNSYNCHRONISED, _EXTENDED, _FOOTER = 0x80, 0x40, 0x10
@@ -159,6 +165,22 @@ class ID3v2(Tag):
             return [str(text) for frame in frames for text in frame.text]
         return [name for frame in frames for name in _genres(frame)]
 
+    def said(self, file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
+        for field, piece in self.entries:
+            if field is None and len(piece) <= LONGEST_OTHER:
+                frame = content(file, piece)
+                if not frame.startswith(_OTHERS):
+                    continue
+                if self._encoded and isinstance(piece, Span):
+                    frame = frame.replace(b"\xff\0", b"\xff")
+                parsed = _parsed(self.version, self._with_synchsafe_size(frame))
+                if parsed is None:
+                    continue
+                is_own = parsed.FrameID == "TXXX"
+                name = other_name(parsed.desc) if is_own else ID3_NAMES.get(parsed.FrameID, "")
+                if name in wanted:
+                    yield from ((name, str(text)) for text in parsed.text)
+
     # -- writing
 
     def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
@@ -296,8 +318,10 @@ def _genres(frame: Any) -> list[str]:
 
 def parsed_frame(version: int, frame: bytes) -> Any:
     """The frame if it is of a kind that our fields use, else None."""
-    if not frame.startswith(_OURS):
-        return None
+    return _parsed(version, frame) if frame.startswith(_OURS) else None
+
+
+def _parsed(version: int, frame: bytes) -> Any:
     tag = b"ID3" + bytes([version, 0, 0]) + as_synchsafe(len(frame)) + frame
     parsed = _id3.ID3(BytesIO(tag), load_v1=False, translate=False)
     return next(iter(parsed.values()), None)

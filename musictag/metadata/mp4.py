@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -15,9 +15,9 @@ from musictag.formats.mp4 import Atom
 from musictag.formats.reading import read_at, size_of
 from musictag.metadata import atoms
 from musictag.metadata.atoms import children, handler, rendered
-from musictag.metadata.edits import Edit, Span, digest_of
+from musictag.metadata.edits import Edit, Span, content, digest_of
 from musictag.metadata.family import MOST_PADDING, Family, Tag
-from musictag.metadata.fields import FIELDS, KEYS
+from musictag.metadata.fields import FIELDS, KEYS, LONGEST_OTHER, MP4_NAMES, other_name
 from musictag.metadata.id3 import FFMPEG_COPY
 from musictag.metadata.id3v1 import GENRES
 from musictag.metadata.replacement import Refusal
@@ -77,6 +77,15 @@ class ItunesList(Tag):
             return [GENRES[place] for place in places if 0 <= place < len(GENRES)]
         return [_decoded(part) for part in parts]
 
+    def said(self, file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
+        for field, piece in self.entries:
+            if field is None and len(piece) <= LONGEST_OTHER:
+                atom = content(file, piece)
+                key = _key(atom[4:8], atom[8:])
+                name = MP4_NAMES.get(key.upper()) or other_name(key.rpartition(":")[2])
+                if name in wanted:
+                    yield from ((name, _decoded(part)) for part in _parts(atom))
+
     def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         key, *space = KEYS["MP4"][field].split(":")
         names = zip((b"mean", b"name"), space, strict=False)
@@ -134,13 +143,18 @@ def _field(name: bytes, data: bytes) -> str | None:
     """The field that an atom of the iTunes list holds."""
     if name == b"gnre":
         return "GENRE"
+    key = _key(name, data).upper()
+    return next((field for field in FIELDS if KEYS["MP4"][field].upper() == key), None)
+
+
+def _key(name: bytes, data: bytes) -> str:
+    """The key of an atom of the iTunes list; of a free-form one its parts, joined by colons."""
     key = name
     if name == b"----":
         length = int.from_bytes(data[:4], "big")
         end = length + int.from_bytes(data[length : length + 4], "big")
         key = b":".join((name, data[12:length], data[length + 12 : end]))
-    text = key.decode("latin-1").upper()
-    return next((field for field in FIELDS if KEYS["MP4"][field].upper() == text), None)
+    return key.decode("latin-1")
 
 
 class _OneValue(Tag):
@@ -168,17 +182,29 @@ class KeyedList(_OneValue):
 
     def read(self, file: BinaryIO) -> None:
         for atom in formats.atoms(file, self.start, self.end):
-            number = int.from_bytes(atom.name, "big")
-            name = self.names[number - 1] if 0 < number <= len(self.names) else b""
-            key = name.rpartition(b".")[2].decode("latin-1").upper()
+            key = self._name(atom.name)
             ours = key in FIELDS and atom.end - atom.start <= _LONGEST and atom.end <= self.end
             size = atom.end - atom.start
             piece = read_at(file, atom.start, size) if ours else Span(atom.start, atom.end)
             self.entries.append((key if ours else None, piece))
 
+    def said(self, file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
+        for field, piece in self.entries:
+            if field is None and len(piece) <= LONGEST_OTHER:
+                atom = content(file, piece)
+                name = other_name(self._name(atom[4:8]))
+                if name in wanted:
+                    yield from ((name, _decoded(part)) for part in _parts(atom))
+
     @staticmethod
     def texts(snapshot: Snapshot, field: str) -> list[str]:
         return [_decoded(part) for atom in snapshot.raw(field) for part in _parts(atom)]
+
+    def _name(self, numbered: bytes) -> str:
+        """The last part of the name of an item, in capitals."""
+        number = int.from_bytes(numbered, "big")
+        name = self.names[number - 1] if 0 < number <= len(self.names) else b""
+        return name.rpartition(b".")[2].decode("latin-1").upper()
 
     def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         old = next(e for name, e in self.entries if name == field and isinstance(e, bytes))

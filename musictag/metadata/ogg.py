@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -47,6 +47,9 @@ class PacketComments(Comments):
 
     def read(self, file: BinaryIO) -> None:  # noqa: ARG002
         self.parse(BytesIO(self.packet), 0, len(self.packet))
+
+    def said(self, file: Any, wanted: Collection[str]) -> Iterator[tuple[str, str]]:  # noqa: ARG002
+        return super().said(BytesIO(self.packet), wanted)
 
     def digests(self, file: BinaryIO) -> list[bytes]:  # noqa: ARG002
         return super().digests(BytesIO(self.packet))

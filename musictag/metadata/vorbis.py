@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 import mutagen.flac
 
 from musictag.formats.reading import read_at, size_of
-from musictag.metadata.edits import Edit, Piece, Span, View, digest_of, digest_of_piece, u32
+from musictag.metadata.edits import (
+    Edit,
+    Piece,
+    Span,
+    View,
+    content,
+    digest_of,
+    digest_of_piece,
+    u32,
+)
 from musictag.metadata.family import MOST_PADDING, Family, Tag
-from musictag.metadata.fields import FIELDS, KEYS
+from musictag.metadata.fields import FIELDS, KEYS, LONGEST_OTHER, other_name
 from musictag.metadata.id3v1 import find_id3v1
 from musictag.metadata.id3v2 import ID3v2
 from musictag.metadata.snapshot import READERS, Snapshot
@@ -58,6 +67,14 @@ class Comments(Tag):
     @staticmethod
     def texts(snapshot: Snapshot, field: str) -> list[str]:
         return [raw.partition(b"=")[2].decode("utf-8", "replace") for raw in snapshot.raw(field)]
+
+    def said(self, file: Any, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
+        for field, piece in self.entries:
+            if field is None and len(piece) <= LONGEST_OTHER:
+                key, equals, text = content(file, piece).partition(b"=")
+                name = other_name(key.decode("utf-8", "replace"))
+                if equals and name in wanted:
+                    yield name, text.decode("utf-8", "replace")
 
     def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         return [f"{KEYS['Vorbis'][field]}={value}".encode() for value in values]

@@ -6,7 +6,7 @@ of the tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -57,7 +57,7 @@ class AnyMetadata(Protocol):
     """Reads and writes the fields of files; the module `metadata` by default."""
 
     def clear_leftovers(self, path: Path) -> None: ...
-    def read(self, path: Path) -> Mapping[str, tuple[str, ...]]: ...
+    def read(self, path: Path, *, also: Collection[str] = ()) -> Mapping[str, tuple[str, ...]]: ...
     def write(
         self,
         path: Path,

@@ -26,6 +26,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,8 @@ class Cache:
         seen, changed = _seen(path, stat), _changed(stat)
         text = None
         if fields is not None and changed is not None:
-            text = json.dumps([dict(fields.values), fields.code, fields.message])
+            parts = [dict(fields.values), fields.code, fields.message, dict(fields.about)]
+            text = json.dumps(parts)
         self._remember({(_CONTENT, seen[0]): (*seen, content, changed, reader, text)})
 
     def heard(
@@ -357,9 +359,12 @@ def _restored_fields(text: object) -> StoredFields | None:
     if not isinstance(text, str):
         return None
     try:
-        values, code, message = json.loads(text)
-        fields = StoredFields({name: tuple(of_it) for name, of_it in values.items()}, code, message)
+        ours, code, message, others = json.loads(text)
+        values = {name: tuple(of_it) for name, of_it in ours.items()}
+        about = {name: tuple(of_it) for name, of_it in others.items()}
+        fields = StoredFields(values, code, message, about)
     except (AttributeError, TypeError, ValueError):
         return None
-    texts = (code, message, *(entry for of_it in fields.values.values() for entry in of_it))
+    entries = chain.from_iterable((*values.values(), *about.values()))
+    texts = (code, message, *entries)
     return fields if all(isinstance(text, str) for text in texts) else None

@@ -37,6 +37,8 @@ class StoredFields:
     """Error code of why the file cannot be tagged; empty if it can."""
     message: str = ""
     """The same as a sentence."""
+    about: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Values of TITLE, ARTIST, ALBUM and ALBUMARTIST, for those that it has."""
 
 
 @dataclass(frozen=True)

@@ -305,7 +305,7 @@ def test_what_its_owner_set_unseen_does_not_become_ours(
     scan([path], listening, cache=cache)
     cache.flush()
     assert cache._database is not None
-    cache._database.execute("""UPDATE content SET tags = '[{"GENRE": ["Rock"]}, "", ""]'""")
+    cache._database.execute("""UPDATE content SET tags = '[{"GENRE": ["Rock"]}, "", "", {}]'""")
     assert statuses(scan([path], listening, cache=cache, write=True)) == ["written"]
     assert json.loads(path.read_text())["metadata"] == {"GENRE": ["Jazz"], "MOOD": ["Slow"]}
     listening.tags = ("rock", "pop", "guitar")
@@ -356,7 +356,7 @@ def test_nothing_is_written_on_the_strength_of_what_is_remembered_alone(
     path = song(metadata={"GENRE": ["Jazz"], "MOOD": ["Sad"]})
     scan([path], listening, cache=cache)
     assert cache._database is not None
-    cache._database.execute('UPDATE content SET tags = \'[{}, "", ""]\'')
+    cache._database.execute('UPDATE content SET tags = \'[{}, "", "", {}]\'')
     before = path.read_bytes()
     for _ in range(2):
         (outcome,) = scan([path], listening, cache=cache, write=True)
@@ -422,6 +422,26 @@ def test_the_journal_is_asked_only_where_something_hangs_on_it(
     monkeypatch.setattr(Journal, "last_written", lambda self, path: asked.append(path))
     scan([song(metadata=metadata)], listening, Settings(device="cpu", **settings))
     assert len(asked) == n_asked
+
+
+# ---------------------------------------------------------------- which music it is
+
+
+def test_album_and_artist_are_remembered_and_read_anew_when_reading_changes(
+    listening: Listening, song: Song, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = song(metadata={"ALBUM": ["A"], "ARTIST": ["B", "C"], "GENRE": ["Jazz"], "YEAR": ["1"]})
+    for version in (3, 4):
+        monkeypatch.setattr(keys, "READING", version)
+        for _ in range(2):
+            scan([path], listening, cache=cache)
+        stored = cache.known(path, path.stat(), keys.reader(), ())
+        assert stored is not None
+        assert stored.fields is not None
+        assert stored.fields.about == {"ALBUM": ("A",), "ARTIST": ("B", "C")}
+        assert stored.fields.values["GENRE"] == ("Jazz",)
+    assert len(listening.decoded) == listening.n_digested == 1
+    assert len(listening.metadata.names_read) == 2
 
 
 # ---------------------------------------------------------------- summaries

@@ -201,11 +201,12 @@ def test_tags_are_not_remembered_where_a_change_might_not_show(
             "null",
             "3",
             b"[{}]",
-            '[{}, ""]',
-            '[[], "", ""]',
-            '[{"GENRE": 3}, "", ""]',
+            '[{}, "", ""]',
+            '[[], "", "", {}]',
+            '[{"GENRE": 3}, "", "", {}]',
         ),
-        *('[{"GENRE": [3]}, "", ""]', '[{"GENRE": ["a"]}, null, ""]', '[{"GENRE": ["a"'),
+        *('[{"GENRE": [3]}, "", "", {}]', '[{"GENRE": ["a"]}, null, "", {}]', '[{"GENRE": ["a"'),
+        *('[{"GENRE": ["a"]}, "", ""]', '[{}, "", "", []]', '[{}, "", "", {"ALBUM": [null]}]'),
     ],
 )
 def test_damaged_tags_are_read_again(tmp_path: Path, text: object) -> None:

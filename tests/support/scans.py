@@ -136,7 +136,7 @@ class FakeMetadata:
     def clear_leftovers(self, path: Path) -> None:
         metadata.clear_leftovers(path)
 
-    def read(self, path: Path) -> dict[str, tuple[str, ...]]:
+    def read(self, path: Path, *, also: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
         self.names_read.append(path.name)
         found = json.loads(path.read_text())["metadata"]
         if isinstance(found, str):
