@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from musictag.errors import UsageError
-from musictag.outcome import Change
-from musictag.vocabulary import FIELDS, Vocabulary
+from musictag.outcome import Change, Discarded
+from musictag.vocabulary import FIELDS, UNLISTED, Value, Vocabulary
 
 Values = Mapping[str, Sequence[str]]
 """Field → values; a field that is missing has none."""
@@ -64,6 +65,7 @@ def choose(
     vocabulary: Vocabulary,
     *,
     limits: Mapping[str, int],
+    discarded: list[Discarded] | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """Tag → probability in, field → values to show out, strongest first.
 
@@ -71,9 +73,13 @@ def choose(
     far above (in odds) is its strength, so that a rare value well over its own
     bar goes before a common one just over. Values without a threshold are never
     chosen. Of two opposites the stronger stays. A family (Electronic) is shown
-    only where none of its members (Techno) is. `limits` holds the most values a
-    field may get; a field without a limit gets none.
+    only where none of its members (Techno) is, unless the vocabulary says
+    otherwise. Then come the words that the user wants (see `words`). `limits`
+    holds the most values a field may get; a field without a limit gets none.
+
+    What is heard and not chosen is added to `discarded`, which takes a while.
     """
+    note = None if discarded is None else _Notes(probabilities, vocabulary, discarded)
     over = []
     by_name = vocabulary.by_name  # for each file of a library: a few calls fewer are worth it
     for name, probability in merge_synonyms(probabilities, vocabulary).items():
@@ -84,46 +90,145 @@ def choose(
         if agreed >= value.threshold:
             strength = _strength(agreed, value.threshold)
             over.append((-strength, vocabulary.place[name], value))
-    chosen: dict[str, list[str]] = {field: [] for field in FIELDS}
+        elif note is not None:
+            note.below(value)
+    kept: dict[str, list[Value]] = {field: [] for field in FIELDS}
     for _, _, value in sorted(over, key=lambda found: found[:2]):
-        kept = chosen[value.field]
-        if not any(frozenset({value.name, other}) in vocabulary.opposites for other in kept):
-            kept.append(value.name)
-    return {
-        field: tuple(_without_families(kept, vocabulary)[: limits.get(field, 0)])
-        for field, kept in chosen.items()
-    }
+        others = kept[value.field]
+        opposite = _opposite(value, others, vocabulary)
+        if opposite is None:
+            others.append(value)
+        elif note is not None:
+            note(value, "opposite", opposite)
+    chosen = {}
+    for field, values in kept.items():
+        most = limits.get(field, 0)
+        if vocabulary.is_worded:
+            words = _worded(values, vocabulary, most, note)
+        else:
+            words = [value.name for value in _without_families(values, vocabulary, note)]
+            if note is not None:
+                note.all((by_name[name] for name in words[most:]), "over")
+        chosen[field] = tuple(words[:most])
+    return chosen
 
 
-def _without_families(names: Sequence[str], vocabulary: Vocabulary) -> list[str]:
-    if len(names) < 2:
-        return [*names]
-    families = frozenset().union(*(vocabulary.families[name] for name in names))
-    return [name for name in names if name not in families]
+def _opposite(value: Value, others: Sequence[Value], vocabulary: Vocabulary) -> str | None:
+    for other in others:
+        if frozenset({value.name, other.name}) in vocabulary.opposites:
+            return other.name
+    return None
 
 
-def not_music(
-    probabilities: Mapping[str, float],
-    vocabulary: Vocabulary,
-    chosen: Mapping[str, Sequence[str]],
-) -> str | None:
+def _without_families(
+    values: Sequence[Value], vocabulary: Vocabulary, note: _Notes | None
+) -> Sequence[Value]:
+    if len(values) < 2:
+        return values
+    families = frozenset().union(*(vocabulary.families[value.name] for value in values))
+    if note is not None:
+        for value in values:
+            if value.name in families:
+                members = (v for v in values if value.name in vocabulary.families[v.name])
+                note(value, "family", next(members).name)
+    return [value for value in values if value.name not in families]
+
+
+# ---------------------------------------------------------------- the user's words
+
+
+def _worded(
+    values: Sequence[Value], vocabulary: Vocabulary, most: int, note: _Notes | None
+) -> list[str]:
+    """The words that a user wants for these values of one field, strongest first."""
+    welcome: list[Value] = []
+    for value in values:
+        instead = [value] if not value.unwanted else _listed_families(value, vocabulary)
+        if value.unwanted and note is not None:
+            note(value, value.unwanted, instead[0].name if instead else "")
+        welcome += instead
+    wanted = _with_parents(list(dict.fromkeys(welcome)), vocabulary, note)
+    words: dict[str, str] = {}
+    for value in wanted:
+        if len(words) >= most and value.word.casefold() not in words and note is not None:
+            note(value, "over")
+        if len(words) < most:
+            words.setdefault(value.word.casefold(), value.word)
+    return list(words.values())
+
+
+def _listed_families(value: Value, vocabulary: Vocabulary) -> list[Value]:
+    """The nearest families on the user's list, for a value that is not on it."""
+    if value.unwanted != UNLISTED:
+        return []
+    parents = [vocabulary.by_name[name] for name in value.parents]
+    welcome = [parent for parent in parents if not parent.unwanted]
+    return welcome or [v for parent in parents for v in _listed_families(parent, vocabulary)]
+
+
+def _with_parents(
+    values: list[Value], vocabulary: Vocabulary, note: _Notes | None
+) -> Sequence[Value]:
+    if vocabulary.parents == "none":
+        return _without_families(values, vocabulary, note)
+    found: list[Value] = []
+    for value in _without_families(values, vocabulary, None):
+        above = vocabulary.families[value.name]
+        families = [v for v in vocabulary.values if v.name in above and not v.unwanted]
+        if vocabulary.parents == "only" and families:
+            families = [v for v in families if not vocabulary.families[v.name] & above] or families
+            if note is not None:
+                note(value, "member", families[0].name)
+            found += families
+        else:
+            found += [value, *families]
+    return list(dict.fromkeys(found))
+
+
+class _Notes:
+    """Takes down what is heard and not chosen."""
+
+    def __init__(
+        self,
+        probabilities: Mapping[str, float],
+        vocabulary: Vocabulary,
+        discarded: list[Discarded],
+    ) -> None:
+        self._agreed = agreement(probabilities, vocabulary)
+        self._discarded = discarded
+
+    def __call__(self, value: Value, why: Any, other: str = "") -> None:
+        agreed, threshold = self._agreed.get(value.name, 0.0), value.threshold or 0.0
+        self._discarded.append(Discarded(value.field, value.name, why, agreed, threshold, other))
+
+    def all(self, values: Iterable[Value], why: str) -> None:
+        for value in values:
+            self(value, why)
+
+    def below(self, value: Value) -> None:
+        """A value under its threshold is worth a word if it reaches at least half of it."""
+        if self._agreed[value.name] >= (value.threshold or 0.0) / 2:
+            self(value, "below")
+
+
+def not_music(probabilities: Mapping[str, float], vocabulary: Vocabulary) -> str | None:
     """The reason code for sound that is not music (a key of `vocabulary.NOT_MUSIC`), or None.
 
-    A track for which a genre was chosen is music: people also rap and recite.
+    A track in which a genre is heard is music: people also rap and recite. `vocabulary` is the
+    model's own: which words a user wants says nothing about music.
     """
-    if chosen.get("GENRE"):
-        return None
     for value in vocabulary.not_music:
         heard = max((probabilities[tag] for tag in value.tags if tag in probabilities), default=0.0)
         if value.threshold is not None and value.calibrated(heard) >= value.threshold:
-            return value.name
+            chosen = choose(probabilities, vocabulary, limits={"GENRE": 1})
+            return None if chosen["GENRE"] else value.name
     return None
 
 
 def check_join(join: str, vocabulary: Vocabulary) -> None:
     """UsageError when a model's values could not be taken apart again after joining."""
     for field in FIELDS:
-        names = [value.name for value in vocabulary.in_field(field)]
+        names = list(dict.fromkeys(value.word for value in vocabulary.in_field(field)))
         for pair in itertools.permutations(names, 2):
             if _taken_apart([join.join(pair)], join) != pair:
                 one = next((name for name in pair if join in name), join.join(pair))

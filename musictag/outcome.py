@@ -43,6 +43,24 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Discarded:
+    """A value that was heard, and that a track does not get."""
+
+    field: str
+    value: str
+    """The model's name for it."""
+    why: Literal["below", "opposite", "family", "member", "dropped", "unlisted", "over"]
+    """below its threshold (and at least half of it), opposite of a stronger value, the family of a
+    value that is chosen, member of a family that is written instead, dropped, unlisted (not on the
+    user's list), over the most values of its field."""
+    probability: float
+    """Share of listeners who would agree, as far as the model is calibrated."""
+    threshold: float
+    other: str = ""
+    """The opposite, the member or the family."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The result for one file."""
 
@@ -61,6 +79,8 @@ class Outcome:
     model: str = ""
     from_cache: bool = False
     """Whether the track was heard in an earlier scan."""
+    discarded: tuple[Discarded, ...] = ()
+    """What was heard and not chosen, if the scan was asked for it."""
 
 
 @dataclass(frozen=True)

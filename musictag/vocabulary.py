@@ -31,6 +31,9 @@ FIELDS = ("GENRE", "MOOD", "INSTRUMENT", "VOCALS")
 NOT_MUSIC: Mapping[str, str] = {"speech": "it is speech, not music"}
 """Reason code → sentence, for sound that gets no values because it is not music."""
 
+DROPPED, UNLISTED = "dropped", "unlisted"
+"""Why a user does not want a value: by name, or because it is not on the list of genres."""
+
 MOST_VALUES = 1_000
 """Values in a vocabulary, at most."""
 MOST_TAGS = 10_000
@@ -75,6 +78,15 @@ class Value:
     """Calibrated probability from which it is chosen; None: never."""
     calibration: Calibration | None = None
     """None: the model's probability is taken as it is."""
+    written: str = ""
+    """The word that a user wants for it; empty: its name."""
+    unwanted: str = ""
+    """Why a user does not want it, DROPPED or UNLISTED; empty: it is welcome."""
+
+    @property
+    def word(self) -> str:
+        """What goes into files."""
+        return self.written or self.name
 
     def calibrated(self, probability: float) -> float:
         return probability if self.calibration is None else self.calibration(probability)
@@ -93,6 +105,13 @@ class Vocabulary:
     """Tag → why no value is made of it."""
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """People's words → values that may stand for them, where no value of their own says it."""
+    parents: str = "none"
+    """What becomes of families beside their members: a key of `words.PARENTS`."""
+
+    @cached_property
+    def is_worded(self) -> bool:
+        """Whether a user wants other words than the model's."""
+        return self.parents != "none" or any(v.written or v.unwanted for v in self.values)
 
     @cached_property
     def by_name(self) -> Mapping[str, Value]:
@@ -306,7 +325,7 @@ _SECTIONS = ("values", "opposites", "not music", "not shown", "words")
 def _values(raw: object) -> Iterator[Value]:
     for name, described in _object(raw, "values", FIELDS).items():
         for value, about in _object(described, name).items():
-            _check_name(value)
+            check_name(value)
             known = _object(about, value, ("tags", "parents", "compatible"))
             yield Value(
                 name=value,
@@ -350,7 +369,7 @@ def _check_unique(found: Vocabulary) -> None:
         seen.add(value.name.casefold())
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     """A name goes into people's files and onto terminals, so it is plain text and nothing else."""
     _text(name, LONGEST_NAME, "a value")
     if not set(name).isdisjoint(SEPARATORS):

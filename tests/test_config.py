@@ -45,6 +45,13 @@ def test_the_file_is_looked_for_in_the_users_configuration_folder(nobodys_home: 
         ('existing = { mood = "replace" }', {"existing": {"MOOD": "replace"}}),
         ("[existing]\ngenre = 'merge'", {"existing": {"GENRE": "merge"}}),
         ("max_genres = 1\nmax_vocals = 3", {"max_genres": 1, "max_vocals": 3}),
+        ("sure = 0.7", {"sure": 0.7}),
+        ("sure = 1", {"sure": 1.0}),
+        ("sure = 'careful'", {"sure": "careful"}),
+        ("[rename]\nIndian = 'World'", {"rename": {"Indian": "World"}}),
+        ("[thresholds]\nPop = 0.6", {"thresholds": {"Pop": 0.6}}),
+        ("drop = ['Pop']\nparents = 'add'", {"drop": ("Pop",), "parents": "add"}),
+        ("whitelist = ['Pop', 'Rock']", {"whitelist": ("Pop", "Rock")}),
         ("segments = 3", {"segments": 3}),
         ('device = "cuda:1"', {"device": "cuda:1"}),
         ('exclude = ["Podcasts", "*.tmp"]', {"exclude": ("Podcasts", "*.tmp")}),
@@ -91,6 +98,13 @@ def test_the_defaults_keep_to_the_declarations() -> None:
         ('exclude = "Podcasts"', ["exclude", "list"]),
         ('join = ""', ["join", "at least one character"]),
         ("preserve_mtime = 1", ["preserve_mtime", "true or false"]),
+        ("sure = 2", ["sure", "from 0 to 1", "careful, balanced, bold", "2"]),
+        ("sure = 'very'", ["sure", "from 0 to 1", "'very'"]),
+        ("parents = 'all'", ["parents", "add, only or none"]),
+        ("[thresholds]\nPop = 3", [":2: thresholds", "from 0 to 1", "not 3"]),
+        ("[rename]\nPop = ''", [":2: rename", "the word to write"]),
+        ("[rename]\nPop = 'a/b'", [":2: rename", "separates values"]),
+        ("[rename]\nPop = 'x'\njobs = 2", [":3: rename", "jobs is a setting: put it above"]),
         ("jobs =", ["not valid TOML"]),
     ],
 )
@@ -190,6 +204,12 @@ def test_the_environment_goes_over_the_file(
         ("BATCH_SIZE", "16", {"batch_size": 16}),
         ("BATCH_SIZE", "auto", {}),
         ("JOIN", "; ", {"join": "; "}),
+        ("SURE", "0.9", {"sure": 0.9}),
+        ("SURE", "bold", {"sure": "bold"}),
+        ("DROP", "Pop, Rock", {"drop": ("Pop", "Rock")}),
+        ("RENAME", "Indian=World,Metal=Rock", {"rename": {"Indian": "World", "Metal": "Rock"}}),
+        ("THRESHOLDS", "Pop=0.6,Happy=1", {"thresholds": {"Pop": 0.6, "Happy": 1.0}}),
+        ("WHITELIST", "/genres.txt", {"whitelist": "/genres.txt"}),
         ("MODEL", "7", {"model": "7"}),
     ],
 )
@@ -299,6 +319,13 @@ def test_segments_at_once_are_a_number_or_auto(tmp_path: Path, value: str) -> No
     assert config.load(settings_file(tmp_path, "batch_size = 'auto'")).batch_size is None
     with pytest.raises(UsageError, match="batch_size: expected"):
         config.load(settings_file(tmp_path, f"batch_size = {value}"))
+
+
+def test_a_list_of_genres_lies_beside_the_settings_file_that_names_it(tmp_path: Path) -> None:
+    assert config.load(settings_file(tmp_path, "whitelist = 'mine.txt'")).whitelist == str(
+        tmp_path / "mine.txt"
+    )
+    assert config.override(Settings(), {"whitelist": "mine.txt"}).whitelist == "mine.txt"
 
 
 def test_a_model_in_the_home_directory_is_found(nobodys_home: Path) -> None:

@@ -192,14 +192,13 @@ def test_speech_without_a_genre_is_not_music(
     probabilities: dict[str, float], expected: str | None
 ) -> None:
     vocabulary = FAMILIES.with_thresholds(EVEN)
-    chosen = decision.choose(probabilities, vocabulary, limits=ALL)
-    assert decision.not_music(probabilities, vocabulary, chosen) == expected
+    assert decision.not_music(probabilities, vocabulary) == expected
     if expected:
         assert expected in NOT_MUSIC
 
 
 def test_a_model_without_a_threshold_for_speech_takes_everything_for_music() -> None:
-    assert decision.not_music({"speech": 1.0}, FAMILIES, {}) is None
+    assert decision.not_music({"speech": 1.0}, FAMILIES) is None
 
 
 def test_a_scan_limits_values_as_thresholds_were_learned() -> None:

@@ -20,6 +20,8 @@ def one_of(*words: str) -> Completer:
 devices = one_of("auto", "cpu", "cuda", "mps")
 forms = one_of(*FORMATS)
 hardlinks = one_of("refuse", "replace", "in-place")
+sure = one_of("careful", "balanced", "bold")
+parents = one_of("add", "only", "none")
 splits = one_of("train", "validation", "test")
 levels = one_of("segment", "track")
 

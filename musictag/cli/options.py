@@ -12,6 +12,7 @@ from musictag.report import FORMATS
 
 TO_SCAN = "What to scan"
 TO_WRITE = "What to write"
+TO_SAY = "Which words to write"
 TO_HEAR = "How to hear"
 TO_PRINT = "What to print"
 

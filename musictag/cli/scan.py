@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musictag import config
-from musictag.cli import completion, help, options
+from musictag.cli import help, options, settings
 from musictag.cli.endings import endings
 from musictag.cli.listing import Listing
 from musictag.cli.options import TO_HEAR, TO_PRINT, TO_SCAN, TO_WRITE
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from musictag.scan.ports import Workers
 
 SUMMARY = "Hear music and show what would be written; with --write, write it."
-DEFAULTS = config.Settings()
 
 
 class Command(help.Command):
@@ -82,14 +81,7 @@ def scan(  # noqa: PLR0913  # one argument per option
             rich_help_panel=TO_SCAN,
         ),
     ] = False,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="GLOB",
-            help="Leave out files and folders that match GLOB. May be repeated.",
-            rich_help_panel=TO_SCAN,
-        ),
-    ] = None,
+    exclude: settings.Exclude = None,
     write: Annotated[
         bool,
         typer.Option(
@@ -98,98 +90,26 @@ def scan(  # noqa: PLR0913  # one argument per option
             rich_help_panel=TO_WRITE,
         ),
     ] = False,
-    fields: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help="Fields to write: some of genre,mood,instrument,vocals. "
-            f"[default: {','.join(DEFAULTS.fields).lower()}]",
-            autocompletion=completion.fields,
-            rich_help_panel=TO_WRITE,
-        ),
-    ] = None,
-    existing: Annotated[
-        str | None,
-        typer.Option(
-            metavar="POLICY",
-            help="What to do with existing values: keep (fill only empty fields), merge or "
-            "replace; or one policy per field: genre=replace,mood=merge. [default: keep]",
-            autocompletion=completion.policies,
-            rich_help_panel=TO_WRITE,
-        ),
-    ] = None,
-    max_genres: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help=f"Write at most N genres. [default: {DEFAULTS.max_genres}]",
-            rich_help_panel=TO_WRITE,
-        ),
-    ] = None,
-    max_moods: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help=f"Write at most N moods. [default: {DEFAULTS.max_moods}]",
-            rich_help_panel=TO_WRITE,
-        ),
-    ] = None,
-    max_instruments: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help=f"Write at most N instruments. [default: {DEFAULTS.max_instruments}]",
-            rich_help_panel=TO_WRITE,
-        ),
-    ] = None,
-    max_vocals: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help=f"Write at most N values for vocals. [default: {DEFAULTS.max_vocals}]",
-            rich_help_panel=TO_WRITE,
-        ),
-    ] = None,
-    join: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Write several values as one, separated by TEXT. [default: one entry per value]",
-            rich_help_panel=TO_WRITE,
-        ),
-    ] = None,
+    fields: settings.Fields = None,
+    existing: settings.Existing = None,
+    max_genres: settings.MaxGenres = None,
+    max_moods: settings.MaxMoods = None,
+    max_instruments: settings.MaxInstruments = None,
+    max_vocals: settings.MaxVocals = None,
+    join: settings.Join = None,
     preserve_mtime: options.PreserveMtime = None,
     hardlinks: options.Hardlinks = None,
+    sure: settings.Sure = None,
+    whitelist: settings.Whitelist = None,
+    drop: settings.Drop = None,
+    rename: settings.Rename = None,
+    parents: settings.Parents = None,
+    thresholds: settings.Thresholds = None,
     model: options.Model = None,
     device: options.Device = None,
-    segments: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Hear N evenly spaced segments of 29 s per track. [default: the whole track]",
-            rich_help_panel=TO_HEAR,
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            "-j",
-            metavar="N",
-            help=f"Decoding processes, at most {config.MOST_JOBS}. [default: one per core]",
-            rich_help_panel=TO_HEAR,
-        ),
-    ] = None,
-    batch_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|auto",
-            help="Segments heard at once. auto: up to 64 per CPU core; on a GPU as many as fit its "
-            "memory, fewer when it runs out. [default: auto]",
-            parser=options.number_or_word,
-            rich_help_panel=TO_HEAR,
-        ),
-    ] = None,
+    segments: settings.Segments = None,
+    jobs: settings.Jobs = None,
+    batch_size: settings.BatchSize = None,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -200,20 +120,16 @@ def scan(  # noqa: PLR0913  # one argument per option
             rich_help_panel=TO_HEAR,
         ),
     ] = None,
-    cache: Annotated[
-        bool | None,
-        typer.Option(
-            "--cache/--no-cache",
-            help="Remember what was heard for later scans. [default: yes]",
-            rich_help_panel=TO_HEAR,
-        ),
-    ] = None,
+    cache: settings.Cache = None,
     form: options.Form = "table",
     quiet: options.Quiet = False,
     verbose: Annotated[
         bool,
         typer.Option(
-            "--verbose", "-v", help="Also show unchanged tracks.", rich_help_panel=TO_PRINT
+            "--verbose",
+            "-v",
+            help="Also show unchanged tracks, and what was heard and is not written.",
+            rich_help_panel=TO_PRINT,
         ),
     ] = False,
     log_file: options.LogFile = None,
@@ -223,32 +139,13 @@ def scan(  # noqa: PLR0913  # one argument per option
     The table shows what changes. jsonl, csv and tsv have one record for every file.
     Lasting settings belong in config.toml in musictag's configuration folder.
     """
+    arguments = locals()
     with endings():
-        settings = config.override(
-            config.load(),
-            {
-                "fields": fields,
-                "existing": existing,
-                "max_genres": max_genres,
-                "max_moods": max_moods,
-                "max_instruments": max_instruments,
-                "max_vocals": max_vocals,
-                "join": join,
-                "preserve_mtime": preserve_mtime,
-                "hardlinks": hardlinks,
-                "exclude": exclude or None,
-                "segments": segments,
-                "model": model,
-                "device": device,
-                "jobs": jobs,
-                "batch_size": batch_size,
-                "cache": cache,
-            },
-        )
+        chosen = config.override(config.load(), settings.given(arguments))
         output = Output(form, quiet=quiet, verbose=verbose, log_file=log_file)
-        listing = Listing(tuple(paths or ()), files_from, null=null, exclude=settings.exclude)
-        with Session(output, settings) as session:
-            _scan(session, output, settings, listing, ray=ray, write=write)
+        listing = Listing(tuple(paths or ()), files_from, null=null, exclude=chosen.exclude)
+        with Session(output, chosen) as session:
+            _scan(session, output, chosen, listing, ray=ray, write=write)
         raise typer.Exit(session.exit_code)
 
 
@@ -287,6 +184,7 @@ def _scan(
             cache=session.cache(),
             journal=session.journal(write=write),
             write=sys.argv[1:] if write else None,
+            explain=output.verbose and output.form in ("table", "jsonl"),
             stopped=session.stopped,
             progress=report.decoded,
             workers=session.enter(_workers(ray, model, settings)),

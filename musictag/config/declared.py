@@ -33,6 +33,7 @@ def declared() -> Mapping[str, Any]:
 
     from musictag.decision import POLICIES  # noqa: PLC0415
     from musictag.vocabulary import FIELDS  # noqa: PLC0415
+    from musictag.words import PARENTS, SURE  # noqa: PLC0415
 
     def of(kind: Any, words: str, **limits: Any) -> Any:
         return Annotated[kind, Meta(description=words, **limits)]
@@ -43,6 +44,9 @@ def declared() -> Mapping[str, Any]:
     count = of(int, whole, ge=1, le=sys.maxsize)
     segments = of(int, whole, ge=1, le=MOST_AT_ONCE)
     switch = of(bool, "true or false")
+    word: Any = of(str, "a word", min_length=1)
+    share: Any = of(float, "a share", ge=0, le=1)
+    a_share = "a number from 0 to 1 (the share of listeners who would agree)"
     return {
         "fields": of(
             tuple[fields, ...],
@@ -56,6 +60,12 @@ def declared() -> Mapping[str, Any]:
         "max_moods": count,
         "max_instruments": count,
         "max_vocals": count,
+        "sure": of(share | Literal[tuple(SURE)], f"{a_share}, or {', '.join(SURE)}"),
+        "thresholds": of(dict[str, share], f"for each value {a_share}"),
+        "rename": of(dict[str, word], "for each word the word to write"),
+        "drop": of(tuple[word, ...], "a list of words"),
+        "whitelist": of(tuple[word, ...] | word, "a list of genres, or a text file of them"),
+        "parents": of(Literal[PARENTS], "add, only or none"),
         "segments": count,
         "model": of(str, "a name or a directory", min_length=1),
         "device": of(
@@ -80,10 +90,17 @@ def checked(name: str, value: object) -> Any:
         found = msgspec.convert(_READ[name](value) if name in _READ else value, expected)
     except msgspec.ValidationError as error:
         most = re.search("<= ([0-9]+)$", str(error))
-        words = f"at most {most[1]}" if most else get_args(expected)[1].description
-        raise SettingError(f"expected {words}, not {value!r}", _wrong_key(name, value)) from None
+        words = (
+            f"at most {most[1]}" if most and int(most[1]) > 1 else get_args(expected)[1].description
+        )
+        key = _wrong_key(name, value)
+        given = value[key] if isinstance(value, Mapping) and key is not None else value
+        stray = f" ({key} is a setting: put it above the first table)" if key in declared() else ""
+        raise SettingError(f"expected {words}, not {given!r}{stray}", key) from None
     if name == "join":
         _check_separator(found)
+    if name == "rename":
+        _check_words(found)
     return found
 
 
@@ -146,6 +163,34 @@ def _read_existing(value: object) -> object:
     return dict.fromkeys(FIELDS, value)
 
 
+def _read_table(value: object) -> object:
+    """{Indian = "World"}, or as an option Indian=World,Metal=Rock."""
+    if not isinstance(value, str):
+        return value
+    pairs = (pair.partition("=")[::2] for pair in value.split(","))
+    return {name.strip(): other.strip() for name, other in pairs}
+
+
+def _read_numbers(value: object) -> object:
+    """{Pop = 0.6}, or as an option Pop=0.6,Rock=0.5."""
+    table = _read_table(value)
+    if not isinstance(value, str) or not isinstance(table, dict):
+        return table
+    return {name: _read_number(text) for name, text in table.items()}
+
+
+def _read_number(value: object) -> object:
+    """0.9 as a text is a number; other texts stay what they are."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]*\.?[0-9]+", value):
+        return float(value)
+    return value
+
+
+def _read_words(value: object) -> object:
+    """["Choral"] or "Choral,Opera"."""
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
 def _read_path(value: object) -> object:
     """~ is the home directory; a name stays a name."""
     return os.path.expanduser(value) if isinstance(value, str) else value  # noqa: PTH111
@@ -154,10 +199,26 @@ def _read_path(value: object) -> object:
 _READ: Mapping[str, Callable[[object], object]] = {
     "fields": _read_fields,
     "existing": _read_existing,
+    "sure": _read_number,
+    "thresholds": _read_numbers,
+    "rename": _read_table,
+    "drop": _read_words,
+    "whitelist": _read_path,
     "model": _read_path,
     "batch_size": lambda value: None if value == "auto" else value,
 }
 """Setting → what turns the forms in which people write it into the declared one."""
+
+
+def _check_words(rename: Mapping[str, str]) -> None:
+    """Refuse words that would spoil files or terminals."""
+    from musictag.vocabulary import check_name  # noqa: PLC0415
+
+    for name, word in rename.items():
+        try:
+            check_name(word)
+        except ValueError as error:  # noqa: PERF203  (a few words)
+            raise SettingError(str(error), name) from None
 
 
 def _check_separator(join: str) -> None:

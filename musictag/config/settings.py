@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from musictag import words
+from musictag.vocabulary import Vocabulary
+
 HARDLINKS = ("refuse", "replace", "in-place")
 MOST_JOBS = 256
 """Decoding processes, at most; more only wait for each other."""
@@ -26,6 +29,18 @@ class Settings:
     max_instruments: int = 4
     max_vocals: int = 2
     """Values per field, at most."""
+    sure: float | str = "balanced"
+    """Share of listeners who would agree with a value that is written, or one of `words.SURE`."""
+    thresholds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Value → the same for that value alone."""
+    rename: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The model's word → the word to write."""
+    drop: tuple[str, ...] = ()
+    """Words that are never written."""
+    whitelist: tuple[str, ...] | str | None = None
+    """The genres that may be written, or a text file of them; None: all."""
+    parents: str = "none"
+    """What becomes of a family beside its members: a key of `words.PARENTS`."""
     segments: int | None = None
     """Number of evenly spaced 29 s segments to hear of each track; None: the whole track."""
     model: str | None = None
@@ -62,3 +77,12 @@ class Settings:
             "INSTRUMENT": self.max_instruments,
             "VOCALS": self.max_vocals,
         }
+
+    def worded(self, vocabulary: Vocabulary) -> Vocabulary:
+        """A model's vocabulary in the user's words, at most as daring as the user wants; UsageError
+        for a list of genres that cannot be read."""
+        return words.worded(vocabulary, self)
+
+    def doubts(self, vocabulary: Vocabulary) -> list[str]:
+        """What in these settings has no effect on a model's vocabulary, in sentences."""
+        return words.doubts(vocabulary, self)

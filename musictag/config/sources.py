@@ -69,6 +69,8 @@ def effective(path: Path | None = None) -> Effective:
             return f"{path}:{_line_of(name, key, text)}"
 
         found = _values(_table(path, text), lambda n, key=None: f"{place(n, key)}: {n}", declared())
+        if isinstance(found.get("whitelist"), str):  # a file beside this one
+            found["whitelist"] = str(path.parent / found["whitelist"])
         values |= found
         origins |= {name: place(name) for name in found}
     for name, variable, value in _environment():

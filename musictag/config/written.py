@@ -25,6 +25,21 @@ ABOUT: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "max_vocals": ("", "max_vocals = 2"),
         "join": ("Write several values as one, separated by this text.", 'join = "; "'),
     },
+    "Which words": {
+        "sure": (
+            "How sure to be: careful, balanced, bold, or the share of listeners who would agree.",
+            'sure = "balanced"',
+        ),
+        "whitelist": (
+            "Only these genres; or the name of a text file with one genre per line.",
+            'whitelist = ["Rock", "Jazz", "Electronic", "World"]',
+        ),
+        "drop": ("Words that are never written.", 'drop = ["Choral", "Spacey"]'),
+        "parents": (
+            "Families beside their members (Electronic beside Techno): none, add, or only.",
+            'parents = "none"',
+        ),
+    },
     "How to write": {
         "preserve_mtime": (
             "Whether files that are written keep their modification time.",
@@ -51,6 +66,16 @@ ABOUT: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "jobs": ("Decoding processes. Without it: one per core.", "jobs = 2"),
         "batch_size": ("Segments heard at once, or auto.", 'batch_size = "auto"'),
         "cache": ("Whether to remember what was heard.", "cache = true"),
+    },
+    "Tables, which stand at the end of the file": {
+        "rename": (
+            "Other words for the model's; several may become one.",
+            '[rename]\nIndian = "World"\n"Drum and Bass" = "Electronic"',
+        ),
+        "thresholds": (
+            "How sure to be of one value, in place of `sure`.",
+            "[thresholds]\nPop = 0.6",
+        ),
     },
 }
 """Heading → setting → a sentence and an example, which is the default where there is one."""

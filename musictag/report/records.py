@@ -16,7 +16,7 @@ from musictag.report.text import visible
 from musictag.vocabulary import FIELDS
 
 if TYPE_CHECKING:
-    from musictag.outcome import Outcome
+    from musictag.outcome import Discarded, Outcome
     from musictag.stores.journal import Entry, Run
 
 COLUMNS = (
@@ -43,12 +43,14 @@ def json_line(outcome: Outcome) -> str:
         "status": outcome.status,
         "duration": _duration(outcome),
     }
-    back = {
+    back: dict[str, object] = {
         "chosen": {field: list(values) for field, values in outcome.chosen.items()},
         "fields": _fields(outcome.fields),
         "error": None if error is None else {"code": error.code, "message": error.message},
         "model": outcome.model,
     }
+    if outcome.discarded:
+        back["discarded"] = [_discarded(found) for found in outcome.discarded]
     # From a template: to round and encode 50 numbers would be a quarter of the work for a
     # remembered file.
     probabilities = _template(tuple(outcome.probabilities)) % tuple(outcome.probabilities.values())
@@ -102,6 +104,17 @@ def log_line(outcome: Outcome) -> str:
     if outcome.error is not None:
         words.append(visible(outcome.error.message))
     return "; ".join(words)
+
+
+def _discarded(found: Discarded) -> dict[str, object]:
+    return {
+        "field": found.field,
+        "value": found.value,
+        "why": found.why,
+        "probability": round(found.probability, 6),
+        "threshold": round(found.threshold, 6),
+        "other": found.other or None,
+    }
 
 
 def _duration(outcome: Outcome) -> float | None:

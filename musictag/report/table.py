@@ -13,7 +13,24 @@ from musictag.report.terminal import console, marks, room, shortened, wrapped
 from musictag.report.text import visible
 
 if TYPE_CHECKING:
-    from musictag.outcome import Change, Outcome
+    from musictag.outcome import Change, Discarded, Outcome
+
+
+WHY_NOT = {
+    "below": "{value} ({probability:.0%} sure, {threshold:.0%} needed)",
+    "opposite": "{value} (opposite of {other})",
+    "family": "{value} (family of {other})",
+    "member": "{value} (is {other})",
+    "dropped": "{value} (dropped)",
+    "unlisted": "{value} (not on the list)",
+    "over": "{value} (too many)",
+}
+
+
+def why_not(found: Discarded) -> str:
+    """A value that is not written, and the reason in a few words."""
+    words = WHY_NOT["member" if found.why == "unlisted" and found.other else found.why]
+    return visible(words.format(**vars(found)))
 
 
 class Table:
@@ -57,7 +74,19 @@ class Table:
             lines += self._heading(visible(self._folder) + os.sep)
         name = Text("  " + self._shortened(visible(outcome.path.name), widths[0] - 2))
         changes = (outcome.fields.get(field) for field in self._fields)
-        return lines + self._laid_out([name, *map(self._change, changes, widths[1:])], widths)
+        lines += self._laid_out([name, *map(self._change, changes, widths[1:])], widths)
+        return lines + self._discarded(outcome)
+
+    def _discarded(self, outcome: Outcome) -> list[str]:
+        """What was heard and is not written, for the fields in the table."""
+        found = [why_not(one) for one in outcome.discarded if one.field in self._fields]
+        if not found:
+            return []
+        text = "    not: " + ", ".join(found)
+        parts = [text]
+        if self._wraps_folders:
+            parts = wrapped(text, self._console.width, breaks=" ", indent=9)
+        return [self._rendered(Text(part, "dim")) for part in parts]
 
     def _heading(self, folder: str) -> list[str]:
         """A folder, wrapped between words and names if the output has a width."""

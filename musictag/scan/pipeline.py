@@ -52,6 +52,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     cache: Cache,
     journal: Journal | None = None,
     write: Sequence[str] | None = None,
+    explain: bool = False,
     stopped: Callable[[], bool] = lambda: False,
     progress: Progress = lambda *_: None,
     workers: Workers | None = None,
@@ -63,7 +64,8 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     """Hear every track, decide, and write if asked to; yields one Outcome per path, in order.
 
     Without `journal` nothing is known of earlier writes. `write` is the command line by which
-    people will know this run; without it nothing is written. No further file is begun once
+    people will know this run; without it nothing is written. With `explain` outcomes say what was
+    heard and not chosen. No further file is begun once
     `stopped` says so. `progress` is told of music as soon as it is decoded. With `workers` a
     cluster decodes and hears the files, and everything else is done here. `load` gives a model that
     is in memory already. With `need_summary` a track whose summary is not remembered is heard
@@ -98,6 +100,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
             payload_digest=own.payload_digest,
             journal=journal,
             run=run,
+            explain=explain,
         )
         for job in in_order(listening.jobs(readers)):
             if stopped():
@@ -111,8 +114,11 @@ def scan(  # noqa: PLR0913  # what a run has, by name
 def _check(checkpoint: Checkpoint, settings: Settings, *, hears_here: bool) -> None:
     """Raise what a scan would otherwise fail with later: UsageError, CheckpointError."""
     check_segments(checkpoint)
+    vocabulary = settings.worded(checkpoint.vocabulary)
+    for doubt in settings.doubts(checkpoint.vocabulary):
+        log.warning("%s", doubt)
     if settings.join is not None:
-        decision.check_join(settings.join, checkpoint.vocabulary)
+        decision.check_join(settings.join, vocabulary)
     if hears_here and settings.device not in ("auto", "cpu"):
         find_device(settings.device)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from musictag import decision
 from musictag.errors import FileError
-from musictag.outcome import Change, Outcome, Problem, Status
+from musictag.outcome import Change, Discarded, Outcome, Problem, Status
 from musictag.scan import writing
 from musictag.scan.job import File, Job
 from musictag.scan.known import DAMAGES, Known, stat_of
@@ -47,7 +47,10 @@ class Settling:
         payload_digest: Callable[[Path], bytes],
         journal: Journal | None = None,
         run: Writing | None = None,
+        explain: bool = False,
     ) -> None:
+        self._vocabulary = settings.worded(checkpoint.vocabulary)
+        self._explain = explain
         self._checkpoint = checkpoint
         self._settings = settings
         self._known = known
@@ -92,12 +95,14 @@ class Settling:
 
     def _decided(self, job: Job, probabilities: Mapping[str, float], outcome: _Outcome) -> Outcome:
         """Probabilities → chosen values → fields."""
-        vocabulary = self._checkpoint.vocabulary
-        chosen = decision.choose(probabilities, vocabulary, limits=self._settings.limits)
-        code = decision.not_music(probabilities, vocabulary, chosen)
+        code = decision.not_music(probabilities, self._checkpoint.vocabulary)
         if code is not None:
             return outcome(status="skipped", error=Problem(code, NOT_MUSIC[code]))
-        outcome = functools.partial(outcome, chosen=chosen)
+        discarded: list[Discarded] | None = [] if self._explain else None
+        chosen = decision.choose(
+            probabilities, self._vocabulary, limits=self._settings.limits, discarded=discarded
+        )
+        outcome = functools.partial(outcome, chosen=chosen, discarded=tuple(discarded or ()))
         try:
             return self._settled(job, chosen, outcome)
         except FileError as error:

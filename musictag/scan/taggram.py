@@ -80,7 +80,9 @@ def heard(
         tuple(starts_s),
         tuple(rows),
         probabilities,
-        decision.choose(probabilities, checkpoint.vocabulary, limits=settings.limits),
+        decision.choose(
+            probabilities, settings.worded(checkpoint.vocabulary), limits=settings.limits
+        ),
         SEGMENT_S,
     )
     return found, np.concatenate(summaries).mean(axis=0)

@@ -48,12 +48,17 @@ def test_every_command_and_option_exists(
 
 @pytest.mark.parametrize("command", commands_of(ROOT / "docs" / "settings.md"))
 def test_the_commands_of_settings_run(
-    command: str, musictag: Run, heard_library: Path, monkeypatch: pytest.MonkeyPatch
+    command: str,
+    musictag: Run,
+    heard_library: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _, *arguments = shlex.split(command, comments=True)
     if arguments[:2] == ["config", "init"]:
         config.default_path().unlink()
-    monkeypatch.chdir(heard_library.parent)
+    (tmp_path / "genres.txt").write_text("rock\n")
+    monkeypatch.chdir(tmp_path)
     result = musictag(*(word.replace("~/Music", os.fspath(heard_library)) for word in arguments))
     assert result.code == 0, result.stderr
     assert "Traceback" not in result.stderr

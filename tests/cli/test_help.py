@@ -97,8 +97,11 @@ def test_help_fits_the_terminal_and_shows_no_python_types(
 def test_options_of_a_scan_stand_in_panels(musictag: Run) -> None:
     text = musictag("scan", "--help").stdout
     panels = re.findall(r"^(\S.*):$", text, re.MULTILINE)
-    assert panels == ["What to scan", "What to write", "How to hear", "What to print", "Other"]
-    to_write = text.split("What to write:")[1].split("How to hear:")[0]
+    assert panels == [
+        *("What to scan", "What to write", "Which words to write", "How to hear"),
+        *("What to print", "Other"),
+    ]
+    to_write = text.split("What to write:")[1].split("Which words to write:")[0]
     for option in ("--write", "--fields", "--existing", "--max-vocals", "--join", "--hardlinks"):
         assert f"  {option}" in to_write
 

@@ -189,6 +189,37 @@ def test_options_go_over_the_settings_file(musictag: Run, library: Path) -> None
     assert list(result.records[0]["fields"]) == ["MOOD"]
 
 
+def test_the_users_words_are_written(musictag: Run, heard_library: Path, tmp_path: Path) -> None:
+    song = heard_library / "Abba/1.flac"
+    words = ("--rename", "Rock=Beat,Slow=Lento", "--format", "jsonl")
+    chosen = musictag("scan", song, *words).records[0]["chosen"]
+    assert (chosen["GENRE"], chosen["MOOD"]) == (["Beat"], ["Lento"])
+    (tmp_path / "genres.txt").write_text("jazz\n")
+    words = ("--whitelist", tmp_path / "genres.txt", "--drop", "Slow", "-v", "--format", "jsonl")
+    (record,) = musictag("scan", song, *words).records
+    assert (record["chosen"]["GENRE"], record["chosen"]["MOOD"]) == ([], [])
+    assert [(d["value"], d["why"]) for d in record["discarded"]] == [
+        ("Rock", "unlisted"),
+        ("Slow", "dropped"),
+    ]
+
+
+def test_words_that_the_model_does_not_know_are_a_warning(
+    musictag: Run, heard_library: Path
+) -> None:
+    result = musictag("scan", heard_library, "--drop", "Rokc")
+    assert result.code == 0
+    assert "musictag: drop: the model has no 'Rokc' (did you mean Rock?)\n" in result.stderr
+
+
+def test_a_list_of_genres_that_is_not_there_ends_at_once(
+    musictag: Run, heard_library: Path
+) -> None:
+    result = musictag("scan", heard_library, "--whitelist", "nowhere.txt")
+    assert (result.code, result.stdout) == (2, "")
+    assert "musictag: whitelist: nowhere.txt: there is no such file" in result.stderr
+
+
 def test_without_the_cache_nothing_is_left_behind(
     musictag: Run, library: Path, nobodys_home: Path
 ) -> None:

@@ -5,13 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from outcomes import FAILED, NASTY, PLANNED, SKIPPED, UNCHANGED, told
 
-from musictag.outcome import Outcome
+from musictag.outcome import Discarded, Outcome
 from musictag.report.records import COLUMNS, csv_line, json_line, tsv_line
+
+
+def test_json_says_what_was_heard_and_not_chosen_if_it_was_asked_for() -> None:
+    assert "discarded" not in json.loads(json_line(PLANNED))
+    explained = replace(PLANNED, discarded=(Discarded("GENRE", "Dance", "below", 0.4, 0.5),))
+    assert json.loads(json_line(explained))["discarded"] == [
+        {
+            "field": "GENRE",
+            "value": "Dance",
+            "why": "below",
+            "probability": 0.4,
+            "threshold": 0.5,
+            "other": None,
+        }
+    ]
 
 
 def test_a_json_line_says_everything() -> None:

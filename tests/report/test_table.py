@@ -11,7 +11,7 @@ import pytest
 from outcomes import FAILED, PLANNED, REPLACED, SKIPPED, UNCHANGED, Pipe, told
 
 from musictag.files import walk
-from musictag.outcome import Change, Outcome
+from musictag.outcome import Change, Discarded, Outcome
 from musictag.report.scan import Report
 from musictag.report.table import Table
 from musictag.vocabulary import FIELDS
@@ -37,6 +37,28 @@ def test_a_narrow_table_wraps_values_and_cuts_names(monkeypatch: pytest.MonkeyPa
         "                    Classical",
         "  02 Shake the cl…  Pop → Opera     – → Slow,",
         "                                    Quiet",
+    ]
+
+
+def test_what_is_heard_and_not_written_stands_below_the_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    whys = [
+        Discarded("GENRE", "Dance", "below", 0.414, 0.505),
+        Discarded("GENRE", "Techno", "unlisted", 0.9, 0.5, "Electronic"),
+        Discarded("GENRE", "House", "unlisted", 0.9, 0.5),
+        Discarded("GENRE", "Choral", "dropped", 0.9, 0.5),
+        Discarded("MOOD", "Fast", "opposite", 0.9, 0.5, "Slow"),
+        Discarded("GENRE", "Rock", "family", 0.9, 0.5, "Metal"),
+        Discarded("MOOD", "Quiet", "over", 0.9, 0.5),
+        Discarded("VOCALS", "Male", "over", 0.9, 0.5),  # a field that is not shown
+    ]
+    stdout, _ = told([replace(PLANNED, discarded=tuple(whys)), REPLACED])
+    assert stdout.splitlines()[3:6] == [
+        "    not: Dance (41% sure, 50% needed), Techno (is Electronic), House",
+        "         (not on the list), Choral (dropped), Fast (opposite of Slow),",
+        "         Rock (family of Metal), Quiet (too many)",
     ]
 
 
