@@ -176,7 +176,7 @@ class Tagger:
     def _loaded(self) -> Ear:
         if self._ear is None:
             device = find_device(self._settings.device)
-            self._ear = self._checkpoint.load(device)
+            self._ear = self._checkpoint.heard_by.load(device)
         return self._ear
 
     def close(self) -> None:

@@ -37,6 +37,7 @@ def show_model(
             "name": [found.name],
             "directory": [os.fspath(found.directory)],
             "digest": [found.digest],
+            **({} if found.base is None else {"base": [found.base.name]}),
             "front end": _pairs(found.front_end),
             "network": _pairs(found.architecture),
             "tags": list(found.tags),
@@ -46,6 +47,9 @@ def show_model(
             parts[field.lower()] = [
                 f"{v.name} {v.threshold:.2f}" for v in values if v.threshold is not None
             ]
+        by_name = found.vocabulary.by_name
+        if silent := [name for name in found.own_tags if by_name[name].threshold is None]:
+            parts["not written"] = silent
         typer.echo("\n".join(described(parts, sys.stdout)))
 
 

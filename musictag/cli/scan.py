@@ -187,7 +187,7 @@ def _scan(
             explain=output.verbose and output.form in ("table", "jsonl"),
             stopped=session.stopped,
             progress=report.decoded,
-            workers=session.enter(_workers(ray, model, settings)),
+            workers=session.enter(_workers(ray, model.heard_by, settings)),
         )
     )
 

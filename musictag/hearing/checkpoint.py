@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from musictag.hearing.kernels.choice import Kernels
     from musictag.hearing.network.architecture import AnyArchitecture
     from musictag.hearing.network.base import Network
+    from musictag.hearing.own import OwnWords
 
 FORMAT = 2
 CONFIG = "config.json"
@@ -64,17 +65,35 @@ class Checkpoint:
     vocabulary: Vocabulary  # what the tags mean, with thresholds and calibration
     weights_sha256: str
     training: Mapping[str, Any]  # the run that made it, for people
+    base: Checkpoint | None = None  # the model that hears, of one of one's own words (see `own`)
+    own_tags: tuple[str, ...] = ()  # of such a model the tags that its base has not heard
 
     @cached_property
     def digest(self) -> str:
         """Identity of all that decides a tag's probability; the vocabulary does not."""
-        decisive = [self.front_end, self.architecture, self.tags, self.weights_sha256]
+        decisive: list[Any] = [self.front_end, self.architecture, self.tags, self.weights_sha256]
+        if self.base is not None:
+            decisive.append(self.base.digest)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     @property
     def thresholds(self) -> dict[str, float]:
         """Shown value → probability from which it is chosen."""
         return self.vocabulary.thresholds
+
+    @property
+    def heard_by(self) -> Checkpoint:
+        """The model whose network hears: its base, or the model itself."""
+        return self if self.base is None else self.base
+
+    def own_words(self) -> OwnWords | None:
+        """What turns the base's hearing into one's own words; None without a base. Errors as in
+        `load`."""
+        if self.base is None:
+            return None
+        from musictag.hearing import own  # noqa: PLC0415
+
+        return own.own_words(self, self.base)
 
     def load(
         self,
@@ -95,7 +114,15 @@ class Checkpoint:
         """
         from musictag.hearing import loading  # noqa: PLC0415
 
-        return loading.load(self, device, batch_size=batch_size, n_cores=n_cores, kernels=kernels)
+        ear = loading.load(
+            self.heard_by, device, batch_size=batch_size, n_cores=n_cores, kernels=kernels
+        )
+        words = self.own_words()
+        if words is None:
+            return ear
+        from musictag.hearing.own import OwnEar  # noqa: PLC0415
+
+        return OwnEar(ear, words)
 
     def sizes(self) -> AnyArchitecture:
         """The network's architecture, checked; CheckpointError if it makes no sense."""
@@ -125,11 +152,14 @@ class Checkpoint:
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """The network's weights by their names in torch; errors as in `load`."""
+        return self.tensors(self._shapes())
+
+    def tensors(self, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, NDArray[np.float32]]:
+        """What is in the weights file: tensors of these names and shapes; errors as in `load`."""
         import numpy as np  # noqa: PLC0415
         from safetensors import SafetensorError  # noqa: PLC0415
         from safetensors.numpy import load  # noqa: PLC0415
 
-        wanted = self._shapes()
         content = self._verified_weights(2**20 + 8 * sum(map(math.prod, wanted.values())))
         try:
             arrays = load(content)
@@ -188,10 +218,11 @@ def packaged() -> list[str]:
     return sorted({name for parent in _model_directories() for name in _names(parent)})
 
 
-def read(directory: Path) -> Checkpoint:
+def read(directory: Path, *, may_have_base: bool = True) -> Checkpoint:
     """Describe the checkpoint in a directory, from its config.json alone.
 
-    Raises CheckpointError when the file is missing, damaged or not a checkpoint's.
+    If it names a base, that one must be here, and have none itself. Raises CheckpointError when the
+    file is missing, damaged or not a checkpoint's.
     """
     path = directory / CONFIG
     content = _read(path, _LARGEST_CONFIG, "far too large to be a model's settings")
@@ -204,6 +235,8 @@ def read(directory: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: not a musictag checkpoint of format {formats}")
     try:
         tags = _distinct(_typed(tag, str) for tag in _typed(config["tags"], list))
+        if "base" in config and may_have_base:
+            return _read_own(directory, config, tags)
         found = Checkpoint(
             name=_typed(config["name"], str),
             directory=directory,
@@ -220,6 +253,29 @@ def read(directory: Path) -> Checkpoint:
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from error
     return found
+
+
+def _read_own(directory: Path, config: Mapping[str, Any], tags: tuple[str, ...]) -> Checkpoint:
+    """A model of one's own words."""
+    from musictag.hearing import own  # noqa: PLC0415
+
+    described = _typed(config["base"], dict)
+    base = own.find_base(directory, described)
+    vocabulary = _vocabulary(config, tags)
+    if _typed(described.get("values", True), bool):
+        vocabulary = own.beside(vocabulary, base.vocabulary)
+    return Checkpoint(
+        name=_typed(config["name"], str),
+        directory=directory,
+        front_end=base.front_end,
+        architecture=base.architecture,
+        tags=(*tags, *(tag for tag in base.tags if tag in vocabulary.tags and tag not in tags)),
+        vocabulary=vocabulary,
+        weights_sha256=_typed(config["weights_sha256"], str),
+        training=_typed(config.get("training", {}), dict),
+        base=base,
+        own_tags=tags,
+    )
 
 
 def _read(path: Path, most: int, too_large: str) -> bytes:
@@ -273,11 +329,7 @@ def save(
         "front_end": asdict(front_end),
         "architecture": asdict(model.architecture),
         "tags": list(tags),
-        "vocabulary": vocabulary.to_json(),
-        "thresholds": vocabulary.thresholds,
-        "calibration": {
-            value: [found.slope, found.offset] for value, found in vocabulary.calibration.items()
-        },
+        **described(vocabulary),
         "weights_sha256": hashlib.sha256(content).hexdigest(),
         "training": training,
     }
@@ -287,6 +339,17 @@ def save(
     with replacing(directory / CONFIG) as temporary:
         temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return read(directory)
+
+
+def described(vocabulary: Vocabulary) -> dict[str, Any]:
+    """A vocabulary as config.json holds it."""
+    return {
+        "vocabulary": vocabulary.to_json(),
+        "thresholds": vocabulary.thresholds,
+        "calibration": {
+            value: [found.slope, found.offset] for value, found in vocabulary.calibration.items()
+        },
+    }
 
 
 def _check_shapes(

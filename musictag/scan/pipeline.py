@@ -67,9 +67,9 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     people will know this run; without it nothing is written. With `explain` outcomes say what was
     heard and not chosen. No further file is begun once
     `stopped` says so. `progress` is told of music as soon as it is decoded. With `workers` a
-    cluster decodes and hears the files, and everything else is done here. `load` gives a model that
-    is in memory already. With `need_summary` a track whose summary is not remembered is heard
-    again. `decoder` and `metadata` open the files.
+    cluster decodes and hears the files, and everything else is done here. `load` gives the ear of
+    `checkpoint.heard_by` if it is in memory already. With `need_summary` a track whose summary is
+    not remembered is heard again. `decoder` and `metadata` open the files.
 
     The paths are taken as they come, by another thread. The model is loaded when the first segment
     is there, so a library of which everything is remembered needs no torch; only a device that was
@@ -77,9 +77,14 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     """
     _check(checkpoint, settings, hears_here=workers is None)
     n_jobs = settings.jobs or (process.n_cores() if workers is None else workers.n)
-    known = Known(cache, checkpoint, segments=settings.segments, need_summary=need_summary)
+    known = Known(
+        cache,
+        checkpoint.heard_by,
+        segments=settings.segments,
+        need_summary=need_summary or checkpoint.base is not None,
+    )
     reading = Reading(known, metadata, n_segments=settings.segments, writes=write is not None)
-    load = load or functools.partial(_load, checkpoint, settings)
+    load = load or functools.partial(_load, checkpoint.heard_by, settings)
     listening = Listening(load, stopped, progress)
     with (
         decoder() as own,

@@ -16,6 +16,7 @@ from musictag.scan import writing
 from musictag.scan.job import File, Job
 from musictag.scan.known import DAMAGES, Known, stat_of
 from musictag.scan.reading import read_fields
+from musictag.stores import summary
 from musictag.stores.stored import StoredHearing
 from musictag.vocabulary import NOT_MUSIC
 
@@ -52,6 +53,7 @@ class Settling:
         self._vocabulary = settings.worded(checkpoint.vocabulary)
         self._explain = explain
         self._checkpoint = checkpoint
+        self._own_words = checkpoint.own_words()
         self._settings = settings
         self._known = known
         self._metadata = metadata
@@ -76,7 +78,7 @@ class Settling:
             outcome = functools.partial(outcome, duration_s=hearing.duration_s)
             if hearing.code:
                 return outcome(status="skipped", error=problem)
-            probabilities = dict(zip(self._checkpoint.tags, hearing.probabilities, strict=True))
+            probabilities = dict(zip(self._checkpoint.tags, self._said(hearing), strict=True))
             outcome = functools.partial(outcome, probabilities=probabilities)
             return self._decided(job, probabilities, outcome)
         except FileError as error:
@@ -92,6 +94,15 @@ class Settling:
         self._known.remember(job)
         assert job.hearing is not None
         return job.hearing
+
+    def _said(self, hearing: StoredHearing) -> tuple[float, ...]:
+        """Probabilities of the model's tags, which may be one's own words for what its base
+        heard."""
+        if self._own_words is None:
+            return hearing.probabilities
+        assert hearing.summary is not None  # or it would have been heard again
+        mean, spread = summary.unpacked(hearing.summary)
+        return self._own_words.of_track(hearing.probabilities, mean, spread)
 
     def _decided(self, job: Job, probabilities: Mapping[str, float], outcome: _Outcome) -> Outcome:
         """Probabilities → chosen values → fields."""

@@ -20,12 +20,14 @@ from musictag.hearing.devices import find_device
 from musictag.outcome import Taggram
 from musictag.scan.known import SILENCES
 from musictag.scan.pipeline import check_segments
+from musictag.stores import summary
 
 if TYPE_CHECKING:
     from musictag.config import Settings
     from musictag.hearing.arrays import Real
     from musictag.hearing.checkpoint import Checkpoint
     from musictag.hearing.ear import Ear
+    from musictag.hearing.own import OwnWords
 
 BATCH_SIZE = 8
 """Number of segments heard at once. One track has few, and decoding them takes most of the time."""
@@ -37,7 +39,7 @@ def hear(path: Path, checkpoint: Checkpoint, settings: Settings) -> Taggram:
     batch_size = settings.batch_size or BATCH_SIZE
 
     def load() -> Ear:
-        return checkpoint.load(find_device(settings.device), batch_size=batch_size)
+        return checkpoint.heard_by.load(find_device(settings.device), batch_size=batch_size)
 
     with Decoder() as decoder:
         track = decoder.track(path)
@@ -53,7 +55,8 @@ def heard(
     *,
     batch_size: int = BATCH_SIZE,
 ) -> tuple[Taggram, Real]:
-    """Hear all of a track that a decoder has opened, with the model that `load` gives.
+    """Hear all of a track that a decoder has opened, with the ear of `checkpoint.heard_by`, which
+    `load` gives.
 
     Returns its taggram, and the mean of its segments' summaries, (S,). A file that cannot be read
     needs no model. Errors as in `hear`.
@@ -61,6 +64,7 @@ def heard(
     starts_s: list[float] = []
     rows: list[tuple[float, ...]] = []
     summaries: list[Real] = []
+    own = checkpoint.own_words()
     batches = _batches(track, batch_size)
     first = next(batches)
     ear = load()
@@ -71,6 +75,8 @@ def heard(
         rows += map(tuple, some.probabilities.tolist())
         summaries.append(some.summaries)
     mean = decision.track_probabilities(rows)
+    if own is not None:
+        mean, rows = _said(own, mean, rows, np.concatenate(summaries))
     probabilities = dict(zip(checkpoint.tags, mean, strict=True))
     found = Taggram(
         track.path,
@@ -86,6 +92,15 @@ def heard(
         SEGMENT_S,
     )
     return found, np.concatenate(summaries).mean(axis=0)
+
+
+def _said(
+    own: OwnWords, mean: tuple[float, ...], rows: list[tuple[float, ...]], summaries: Real
+) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
+    """One's own words for the track, exactly as a scan would find them, and for its segments."""
+    packed = summary.pack(summaries.mean(axis=0), summaries.std(axis=0))
+    segments = own(np.array(rows, np.float32), summaries)
+    return own.of_track(mean, *summary.unpacked(packed)), list(map(tuple, segments.tolist()))
 
 
 def _batches(track: IsolatedTrack, size: int) -> Iterator[list[tuple[float, Samples]]]:

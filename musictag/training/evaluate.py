@@ -123,7 +123,8 @@ def evaluate(
     """Hear the examples of one split as a scan would hear them, and judge what was heard.
 
     The model's tags and the data set's are matched by name, whatever their
-    order; the data set may have more. Examples whose audio cannot be read are left
+    order; the data set may have more, and need not have what the base of a
+    model of one's own words says beside them. Examples whose audio cannot be read are left
     out: look at `left_out` before comparing scores. `tell` is called with how
     many examples are done and how many there are.
     """
@@ -229,7 +230,7 @@ def _check_level(level: str) -> None:
 
 
 def _check_tags(checkpoint: Checkpoint, dataset: DataSet) -> None:
-    model, data = set(checkpoint.tags), set(dataset.tags)
+    model, data = set(checkpoint.own_tags or checkpoint.tags), set(dataset.tags)
     if model - data:
         differences = [
             f"{', '.join(sorted(tags)[:5])}{' …' if len(tags) > 5 else ''} only in {where}"

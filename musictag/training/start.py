@@ -16,6 +16,8 @@ from musictag.hearing.network.base import Network
 def read(directory: Path, front_end: frontend.Settings) -> Checkpoint:
     """A model that hears the same features; UsageError for any other."""
     found = checkpoint.read(directory)
+    if found.base is not None:
+        raise UsageError(f"{found.name} has no network of its own: start from {found.base.name}")
     try:
         is_same = frontend.settings(found.front_end) == front_end
     except ValueError:  # those of a newer program, perhaps

@@ -187,7 +187,7 @@ def _calibrations(
     found: dict[str, Calibration] = {}
     for columns in _groups(evidence, vocabulary).values():
         known = evidence.known[:, columns] & learned_from[:, None]
-        pooled = _logistic(
+        pooled = logistic(
             logits[:, columns][known],
             evidence.target[:, columns][known],
             Calibration(),
@@ -195,13 +195,13 @@ def _calibrations(
         )
         for v in columns:
             some = evidence.known[:, v] & learned_from
-            found[evidence.names[v]] = _logistic(
+            found[evidence.names[v]] = logistic(
                 logits[some, v], evidence.target[some, v], pooled, (SLOPE_SPREAD, OFFSET_SPREAD)
             )
     return found
 
 
-def _logistic(x: Table, y: Table, start: Calibration, spread: tuple[float, float]) -> Calibration:
+def logistic(x: Table, y: Table, start: Calibration, spread: tuple[float, float]) -> Calibration:
     """The likeliest curve for logits x and answers y, if curves are normally distributed around
     `start`: Newton's method, with steps halved until they lead downhill. The slope stays positive,
     so that surer is never less."""

@@ -1,0 +1,1 @@
+"""A listener's own words, learned from the files that have them."""
