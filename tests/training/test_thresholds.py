@@ -83,19 +83,19 @@ def test_a_curve_is_found_again() -> None:
     """Of 4,000 tracks; the prior weighs next to nothing against them."""
     true = Calibration(1.5, -1.0)
     heard, agree = drawn(4000, true)
-    found = thresholds._logistic(np.log(heard / (1 - heard)), agree, Calibration(), (0.5, 1.0))
+    found = thresholds.logistic(np.log(heard / (1 - heard)), agree, Calibration(), (0.5, 1.0))
     assert (found.slope, found.offset) == pytest.approx((1.5, -1.0), abs=0.12)
 
 
 def test_without_tracks_a_curve_is_the_one_it_starts_from() -> None:
     start = Calibration(0.8, 0.3)
     nothing = np.zeros(0)
-    assert thresholds._logistic(nothing, nothing, start, (0.5, 1.0)) == start
+    assert thresholds.logistic(nothing, nothing, start, (0.5, 1.0)) == start
 
 
 @pytest.mark.parametrize("agree", [True, False])
 def test_a_curve_of_one_opinion_stays_near_its_start_and_rises(agree: bool) -> None:
-    found = thresholds._logistic(
+    found = thresholds.logistic(
         np.linspace(-5, 5, 40), np.full(40, agree), Calibration(), (0.5, 1.0)
     )
     assert 0 < found.slope < 2
