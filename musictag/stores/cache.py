@@ -160,6 +160,16 @@ class Cache:
         )
         return _restored(*rows[0]) if rows else None
 
+    def paths(self) -> Iterator[Path]:
+        """Every file that is remembered, in the order of the bytes of their names."""
+        self.flush()
+        last = b""
+        while rows := self._rows(_PATHS, (last, _MOST), ("", None)):
+            for (name,) in rows:
+                if isinstance(name, bytes):
+                    yield Path(os.fsdecode(name))
+            last = rows[-1][0]
+
     def keys(self, content: bytes) -> list[str]:
         """The keys under which something was heard in this sound before this run."""
         rows = self._rows("SELECT key FROM heard WHERE digest = ?", (content,), ("", None))
@@ -264,6 +274,7 @@ _KNOWN_WITH_SUMMARY = """
     FROM content LEFT JOIN heard ON heard.digest = content.digest AND heard.key IN ({})
     LEFT JOIN summary ON summary.digest = heard.digest AND summary.key = heard.key
     WHERE path = ? AND size = ? AND mtime_ns = ?"""
+_PATHS = "SELECT path FROM content WHERE path > ? ORDER BY path LIMIT ?"
 _HEARD_ALONE = """
     SELECT duration_s, probabilities, code, message FROM heard WHERE digest = ? AND key = ?"""
 _HEARD_WITH_SUMMARY = """

@@ -1,0 +1,114 @@
+"""What the commands that read the remembered collection share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musictag.cli.endings import complain
+from musictag.errors import FileError, UsageError
+
+if TYPE_CHECKING:
+    from musictag.config import Settings
+    from musictag.hearing.checkpoint import Checkpoint
+    from musictag.library.collection import Collection, Missing, Track
+    from musictag.outcome import Outcome
+    from musictag.stores.cache import Cache
+
+
+class Remembered:
+    """The collection that a model has heard."""
+
+    def __init__(self, cache: Cache, model: Checkpoint, settings: Settings) -> None:
+        from musictag.library.collection import Collection  # noqa: PLC0415
+
+        self._cache = cache
+        self._model = model
+        self._settings = settings
+        base = model.heard_by
+        self.collection: Collection = Collection(
+            cache, base.digest, base.tags, base.vocabulary, segments=settings.segments
+        )
+
+    def tracks(
+        self, below: Sequence[Path], *, summaries: bool = False, hear: bool = False
+    ) -> list[Track]:
+        """The remembered tracks below these folders, or all; what is missing is said, or heard."""
+        from musictag import files  # noqa: PLC0415
+        from musictag.library.collection import Missing  # noqa: PLC0415
+
+        missing = Missing()
+        paths = files.walk(below, exclude=self._settings.exclude) if below else None
+        found = list(self.collection.tracks(paths, summaries=summaries, missing=missing))
+        if hear and (wanted := [*missing.unheard, *missing.unsummed]):
+            self._hear_some(wanted)
+            found += self.collection.tracks(wanted, summaries=summaries)
+            found.sort(key=lambda track: os.fsencode(track.path))
+        else:
+            _say(missing)
+        if not found:
+            raise UsageError("nothing is remembered here: musictag scan hears it first")
+        return found
+
+    def heard(self, paths: Sequence[Path]) -> list[Track]:
+        """These files with their summaries. What is not remembered is heard now, and remembered.
+
+        FileError for a file in which no music can be heard.
+        """
+        from musictag.library.collection import Missing  # noqa: PLC0415
+
+        missing = Missing()
+        found = list(self.collection.tracks(paths, summaries=True, missing=missing))
+        if len(found) < len(paths):
+            for outcome in self._outcomes(paths):
+                if outcome.error is not None and not outcome.probabilities:
+                    raise FileError(outcome.path, outcome.error.code, outcome.error.message)
+            found = list(self.collection.tracks(paths, summaries=True))
+        if len(found) < len(paths):
+            left = next(p for p in paths if p not in {track.path for track in found})
+            raise FileError(left, "unheard", "it could not be remembered")
+        return found
+
+    def _hear_some(self, paths: Sequence[Path]) -> None:
+        """Hear what can be heard, and say what cannot."""
+        from musictag.report.text import counted  # noqa: PLC0415
+
+        complain(f"hearing {counted(len(paths), 'file')}")
+        for outcome in self._outcomes(paths):
+            if outcome.error is not None and not outcome.probabilities:
+                complain(f"{outcome.path}: {outcome.error.message}")
+
+    def _outcomes(self, paths: Sequence[Path]) -> Iterator[Outcome]:
+        from musictag.scan import pipeline  # noqa: PLC0415
+
+        with contextlib.closing(
+            pipeline.scan(paths, self._model, self._settings, cache=self._cache, need_summary=True)
+        ) as outcomes:
+            yield from outcomes
+
+
+@contextlib.contextmanager
+def opened(settings: Settings) -> Iterator[Remembered]:
+    """What the model of the settings has heard; UsageError if the settings turn the cache off."""
+    from musictag.hearing import checkpoint  # noqa: PLC0415
+    from musictag.stores import cache as caches  # noqa: PLC0415
+
+    if not settings.cache:
+        raise UsageError("the settings turn the cache off: nothing is remembered")
+    model = checkpoint.find(settings.model)
+    with caches.Cache(caches.default_path()) as cache:
+        yield Remembered(cache, model, settings)
+
+
+def _say(missing: Missing) -> None:
+    from musictag.report.text import counted  # noqa: PLC0415
+
+    if missing.unheard:
+        n, example = counted(len(missing.unheard), "file"), missing.unheard[0]
+        complain(f"{n} left out, not heard as they are now: scan them, or --hear ({example})")
+    if missing.unsummed:
+        n, example = counted(len(missing.unsummed), "file"), missing.unsummed[0]
+        complain(f"{n} left out, heard when no summaries were kept: --hear them ({example})")

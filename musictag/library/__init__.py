@@ -1,0 +1,5 @@
+"""A collection of music as it is remembered: similar tracks, playlists, tables. Nothing is decoded.
+
+`collection` looks tracks up, `similar` compares them, `choosing` picks some by what was heard,
+`playlists` writes their names down, and `export` everything that is known.
+"""
