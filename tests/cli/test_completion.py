@@ -35,7 +35,7 @@ def complete(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("musictag s", ["scan"]),
+        ("musictag sc", ["scan"]),
         ("musictag h", ["history", "help"]),
         (
             "musictag scan --max-",
