@@ -61,6 +61,24 @@ class Discarded:
 
 
 @dataclass(frozen=True)
+class Album:
+    """An album whose tracks get one genre."""
+
+    title: str
+    """The field ALBUM, or the name of the folder."""
+    artist: str
+    """The field ALBUMARTIST, or the artist of most tracks; empty if nothing says who."""
+    n_tracks: int
+    """Number of tracks that were heard, of whose probabilities the mean was taken."""
+    genres: tuple[str, ...]
+    """The album's genre."""
+    is_kept: bool = False
+    """Whether its other tracks have this genre already, and it was not heard."""
+    discarded: tuple[Discarded, ...] = ()
+    """What was heard in the album and not chosen, if the scan was asked for it."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The result for one file."""
 
@@ -81,6 +99,8 @@ class Outcome:
     """Whether the track was heard in an earlier scan."""
     discarded: tuple[Discarded, ...] = ()
     """What was heard and not chosen, if the scan was asked for it."""
+    album: Album | None = None
+    """The album from which its genre comes; None where it comes from the track alone."""
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ def scan(  # noqa: PLR0913  # one argument per option
     rename: settings.Rename = None,
     parents: settings.Parents = None,
     thresholds: settings.Thresholds = None,
+    by_album: settings.ByAlbum = None,
     model: options.Model = None,
     device: options.Device = None,
     segments: settings.Segments = None,

@@ -140,6 +140,15 @@ Thresholds = Annotated[
         rich_help_panel=TO_SAY,
     ),
 ]
+ByAlbum = Annotated[
+    bool | None,
+    typer.Option(
+        "--by-album/--no-by-album",
+        help="Give all tracks of an album the same genre, from the mean over them; compilations "
+        "stay track by track. [default: no]",
+        rich_help_panel=TO_SAY,
+    ),
+]
 Segments = Annotated[
     int | None,
     typer.Option(

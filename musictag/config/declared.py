@@ -66,6 +66,7 @@ def declared() -> Mapping[str, Any]:
         "drop": of(tuple[word, ...], "a list of words"),
         "whitelist": of(tuple[word, ...] | word, "a list of genres, or a text file of them"),
         "parents": of(Literal[PARENTS], "add, only or none"),
+        "by_album": switch,
         "segments": count,
         "model": of(str, "a name or a directory", min_length=1),
         "device": of(

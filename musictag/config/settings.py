@@ -41,6 +41,8 @@ class Settings:
     """The genres that may be written, or a text file of them; None: all."""
     parents: str = "none"
     """What becomes of a family beside its members: a key of `words.PARENTS`."""
+    by_album: bool = False
+    """Whether GENRE comes from the mean over an album's tracks."""
     segments: int | None = None
     """Number of evenly spaced 29 s segments to hear of each track; None: the whole track."""
     model: str | None = None

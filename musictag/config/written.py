@@ -40,6 +40,12 @@ ABOUT: Mapping[str, Mapping[str, tuple[str, str]]] = {
             'parents = "none"',
         ),
     },
+    "One genre for an album": {
+        "by_album": (
+            "Whether the tracks of an album get the same genre, from all of them.",
+            "by_album = false",
+        ),
+    },
     "How to write": {
         "preserve_mtime": (
             "Whether files that are written keep their modification time.",

@@ -16,7 +16,7 @@ from musictag.report.text import visible
 from musictag.vocabulary import FIELDS
 
 if TYPE_CHECKING:
-    from musictag.outcome import Discarded, Outcome
+    from musictag.outcome import Album, Discarded, Outcome
     from musictag.stores.journal import Entry, Run
 
 COLUMNS = (
@@ -49,6 +49,8 @@ def json_line(outcome: Outcome) -> str:
         "error": None if error is None else {"code": error.code, "message": error.message},
         "model": outcome.model,
     }
+    if outcome.album is not None:
+        back["album"] = _album(outcome.album)
     if outcome.discarded:
         back["discarded"] = [_discarded(found) for found in outcome.discarded]
     # From a template: to round and encode 50 numbers would be a quarter of the work for a
@@ -104,6 +106,16 @@ def log_line(outcome: Outcome) -> str:
     if outcome.error is not None:
         words.append(visible(outcome.error.message))
     return "; ".join(words)
+
+
+def _album(album: Album) -> dict[str, object]:
+    return {
+        "title": album.title,
+        "artist": album.artist or None,
+        "tracks": album.n_tracks,
+        "genre": list(album.genres),
+        "kept": album.is_kept,
+    }
 
 
 def _discarded(found: Discarded) -> dict[str, object]:

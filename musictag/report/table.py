@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, TextIO
 from rich.text import Text
 
 from musictag.report.terminal import console, marks, room, shortened, wrapped
-from musictag.report.text import visible
+from musictag.report.text import counted, visible
 
 if TYPE_CHECKING:
-    from musictag.outcome import Change, Discarded, Outcome
+    from musictag.outcome import Album, Change, Discarded, Outcome
 
 
 WHY_NOT = {
@@ -31,6 +31,14 @@ def why_not(found: Discarded) -> str:
     """A value that is not written, and the reason in a few words."""
     words = WHY_NOT["member" if found.why == "unlisted" and found.other else found.why]
     return visible(words.format(**vars(found)))
+
+
+def album_line(album: Album) -> str:
+    """An album, of how many tracks it is the mean, and its genre."""
+    genres = ", ".join(album.genres) or "no genre that it is sure of"
+    how = f"as its other tracks have it: {genres}" if album.is_kept else f"together: {genres}"
+    who = f" by {album.artist}" if album.artist else ""
+    return visible(f"[{album.title}{who}, {counted(album.n_tracks, 'track')} {how}]")
 
 
 class Table:
@@ -57,6 +65,7 @@ class Table:
         self._wraps_folders = room(stdout) is not None
         self._arrow, self._none, self._cut = marks(stdout)
         self._folder: str | None = None
+        self._album: Album | None = None
 
     def lines(self, outcome: Outcome) -> list[str]:
         """Headings where they are due, and the row; nothing for a track that stays as it is."""
@@ -72,6 +81,9 @@ class Table:
         if self._folder != os.fspath(outcome.path.parent):
             self._folder = os.fspath(outcome.path.parent)
             lines += self._heading(visible(self._folder) + os.sep)
+        if outcome.album is not None and outcome.album != self._album:
+            lines += self._dimmed("  " + album_line(outcome.album), indent=4)
+        self._album = outcome.album
         name = Text("  " + self._shortened(visible(outcome.path.name), widths[0] - 2))
         changes = (outcome.fields.get(field) for field in self._fields)
         lines += self._laid_out([name, *map(self._change, changes, widths[1:])], widths)
@@ -82,10 +94,13 @@ class Table:
         found = [why_not(one) for one in outcome.discarded if one.field in self._fields]
         if not found:
             return []
-        text = "    not: " + ", ".join(found)
+        return self._dimmed("    not: " + ", ".join(found), indent=9)
+
+    def _dimmed(self, text: str, *, indent: int) -> list[str]:
+        """A line beside the rows, wrapped between words if the output has a width."""
         parts = [text]
         if self._wraps_folders:
-            parts = wrapped(text, self._console.width, breaks=" ", indent=9)
+            parts = wrapped(text, self._console.width, breaks=" ", indent=indent)
         return [self._rendered(Text(part, "dim")) for part in parts]
 
     def _heading(self, folder: str) -> list[str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from musictag.errors import CheckpointError, FileError
 from musictag.hearing.devices import find_device
 from musictag.outcome import Outcome
 from musictag.scan import writing
+from musictag.scan.albums import Albums
 from musictag.scan.known import Known
 from musictag.scan.listening import Listening, Progress, in_order
 from musictag.scan.readers import Readers
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from musictag.config import Settings
     from musictag.hearing.checkpoint import Checkpoint
     from musictag.hearing.ear import Ear
+    from musictag.scan.job import Job
     from musictag.scan.ports import AnyDecoder, AnyMetadata, Workers
     from musictag.stores.cache import Cache
     from musictag.stores.journal import Journal
@@ -107,13 +109,24 @@ def scan(  # noqa: PLR0913  # what a run has, by name
             run=run,
             explain=explain,
         )
-        for job in in_order(listening.jobs(readers)):
-            if stopped():
-                break
-            readers.one_done()
-            yield settling.outcome(job)
+        jobs = _until_stopped(in_order(listening.jobs(readers)), readers, stopped)
+        if settings.by_album:
+            yield from Albums(settling, known, metadata, stopped).outcomes(jobs)
+        else:
+            yield from map(settling.outcome, jobs)
         if run is not None:
             run.interrupted = stopped()
+
+
+def _until_stopped(
+    jobs: Iterable[Job], readers: Readers, stopped: Callable[[], bool]
+) -> Iterator[Job]:
+    """The jobs; each makes room for another one when it is taken."""
+    for job in jobs:
+        if stopped():
+            return
+        readers.one_done()
+        yield job
 
 
 def _check(checkpoint: Checkpoint, settings: Settings, *, hears_here: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from musictag import decision
 from musictag.errors import FileError
-from musictag.outcome import Change, Discarded, Outcome, Problem, Status
+from musictag.outcome import Album, Change, Discarded, Outcome, Problem, Status
 from musictag.scan import writing
 from musictag.scan.job import File, Job
 from musictag.scan.known import DAMAGES, Known, stat_of
@@ -61,8 +61,11 @@ class Settling:
         self._journal = journal
         self._run = run
 
-    def outcome(self, job: Job) -> Outcome:
-        """Decide what the track's fields should hold, and write them if there is a run."""
+    def outcome(self, job: Job, album: Album | None = None) -> Outcome:
+        """Decide what the track's fields should hold, and write them if there is a run.
+
+        With `album` the genre is the album's.
+        """
         # completed when all is known: copying an Outcome takes a tenth of a remembered file's time
         outcome = functools.partial(
             Outcome, job.path, model=self._checkpoint.name, from_cache=job.from_cache
@@ -80,9 +83,49 @@ class Settling:
                 return outcome(status="skipped", error=problem)
             probabilities = dict(zip(self._checkpoint.tags, self._said(hearing), strict=True))
             outcome = functools.partial(outcome, probabilities=probabilities)
-            return self._decided(job, probabilities, outcome)
+            return self._decided(job, probabilities, outcome, album)
         except FileError as error:
             return outcome(status="failed", error=Problem.of(error))
+
+    def heard(self, job: Job) -> dict[str, float] | None:
+        """Tag → probability of a track that has no outcome yet; None if it is no music, or has a
+        problem, which its outcome will tell."""
+        if job.problem is not None:
+            return None
+        try:
+            self._keep_up(job)
+            return self.music(self._heard(job))
+        except FileError:
+            return None
+
+    def music(self, hearing: StoredHearing) -> dict[str, float] | None:
+        """Tag → probability; None for what is no music."""
+        if hearing.code:
+            return None
+        probabilities = dict(zip(self._checkpoint.tags, self._said(hearing), strict=True))
+        is_music = decision.not_music(probabilities, self._checkpoint.vocabulary) is None
+        return probabilities if is_music else None
+
+    def genres(
+        self, probabilities: Mapping[str, float]
+    ) -> tuple[tuple[str, ...], tuple[Discarded, ...]]:
+        """The genres of an album in which this was heard, and what of it was not chosen."""
+        discarded: list[Discarded] | None = [] if self._explain else None
+        chosen = decision.choose(
+            probabilities, self._vocabulary, limits=self._settings.limits, discarded=discarded
+        )
+        return chosen["GENRE"], tuple(d for d in discarded or () if d.field == "GENRE")
+
+    def genres_to_keep(self, path: Path, file: File) -> tuple[str, ...]:
+        """The genres in a file that are not ours, where the policy is to keep them."""
+        if file.fields is None or self._settings.policies.get("GENRE") != "keep":
+            return ()
+        old = file.fields.values
+        genres = old.get("GENRE", ())
+        if not genres or self._journal is None or file.content is None:
+            return genres
+        others = writing.others(self._journal, path, file.content, old, ["GENRE"])
+        return others.get("GENRE", genres)
 
     def _heard(self, job: Job) -> StoredHearing:
         """What was heard in the track, from now on remembered."""
@@ -104,7 +147,13 @@ class Settling:
         mean, spread = summary.unpacked(hearing.summary)
         return self._own_words.of_track(hearing.probabilities, mean, spread)
 
-    def _decided(self, job: Job, probabilities: Mapping[str, float], outcome: _Outcome) -> Outcome:
+    def _decided(
+        self,
+        job: Job,
+        probabilities: Mapping[str, float],
+        outcome: _Outcome,
+        album: Album | None,
+    ) -> Outcome:
         """Probabilities → chosen values → fields."""
         code = decision.not_music(probabilities, self._checkpoint.vocabulary)
         if code is not None:
@@ -113,6 +162,11 @@ class Settling:
         chosen = decision.choose(
             probabilities, self._vocabulary, limits=self._settings.limits, discarded=discarded
         )
+        if album is not None:
+            chosen["GENRE"] = album.genres
+            of_track = [found for found in discarded or () if found.field != "GENRE"]
+            discarded = [*album.discarded, *of_track]
+            outcome = functools.partial(outcome, album=album)
         outcome = functools.partial(outcome, chosen=chosen, discarded=tuple(discarded or ()))
         try:
             return self._settled(job, chosen, outcome)

@@ -11,7 +11,7 @@ import pytest
 from outcomes import FAILED, PLANNED, REPLACED, SKIPPED, UNCHANGED, Pipe, told
 
 from musictag.files import walk
-from musictag.outcome import Change, Discarded, Outcome
+from musictag.outcome import Album, Change, Discarded, Outcome
 from musictag.report.scan import Report
 from musictag.report.table import Table
 from musictag.vocabulary import FIELDS
@@ -209,3 +209,17 @@ def test_the_heading_of_a_folder_stands_once(tmp_path: Path) -> None:
     lines = shown([replace(PLANNED, path=path) for path in walked])
     headings = [line for line in lines if line.endswith("/")]
     assert headings == [f"{tmp_path}/", f"{tmp_path}/C/", f"{tmp_path}/a/"]
+
+
+def test_an_album_has_a_line_before_its_first_track() -> None:
+    gold = Album("Gold", "Abba", 12, ("Pop", "Disco"))
+    kept = Album("Waterloo", "", 2, ("Pop",), is_kept=True)
+    none = Album("Evil\x1b", "Abba", 1, ())
+    of = [gold, gold, kept, none]
+    outcomes = [replace(PLANNED, path=Path(f"{n}.flac"), album=a) for n, a in enumerate(of)]
+    stdout, _ = told(outcomes)
+    assert [line.strip() for line in stdout.splitlines() if "[" in line] == [
+        "[Gold by Abba, 12 tracks together: Pop, Disco]",
+        "[Waterloo, 2 tracks as its other tracks have it: Pop]",
+        "[Evil\\x1b by Abba, 1 track together: no genre that it is sure of]",
+    ]
