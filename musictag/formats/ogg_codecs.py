@@ -7,8 +7,11 @@ from itertools import pairwise
 from typing import IO
 
 from musictag.formats import flac
-from musictag.formats.ogg_pages import CONTINUED, Page
+from musictag.formats.ogg_pages import CONTINUED, Page, packet_lengths
 from musictag.formats.reading import read_at
+
+_COMMENTS = 1
+"""Number of the packet of comments, from 0: covers may make it long, and nobody needs it here."""
 
 
 def stream_of(serial: int, packet: bytes) -> Stream | None:
@@ -39,7 +42,8 @@ class Stream:
         self.position = 0
         self._n_packets = 1
         self._packets: list[bytes] = []
-        self._rest = b""
+        self._rest: list[bytes] = []
+        """Pieces of a packet that goes on."""
 
     @property
     def duration_s(self) -> float | None:
@@ -62,17 +66,21 @@ class Stream:
     def _collect(self, file: IO[bytes], page: Page) -> None:
         """Keep the packets of sound that end on this page."""
         if not page.flags & CONTINUED:
-            self._rest = b""
-        content, place = read_at(file, page.start, sum(page.lacing)), 0
-        for length in page.lacing:
-            self._rest += content[place : place + length]
+            self._rest = []
+        content = read_at(file, page.start, sum(page.lacing))
+        lengths, goes_on = packet_lengths(page.lacing)
+        place = 0
+        for number, length in enumerate(lengths):
+            if self._n_packets != _COMMENTS:
+                self._rest.append(content[place : place + length])
             place += length
-            if length == 255:
-                continue
+            if goes_on and number == len(lengths) - 1:
+                break
             self._n_packets += 1
-            if self._is_sound(self._rest) and self._n_packets > self.n_headers:
-                self._packets.append(self._rest)
-            self._rest = b""
+            packet = b"".join(self._rest)
+            self._rest = []
+            if self._is_sound(packet) and self._n_packets > self.n_headers:
+                self._packets.append(packet)
 
     def _is_sound(self, packet: bytes) -> bool:
         return bool(packet)

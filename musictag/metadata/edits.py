@@ -6,13 +6,15 @@ is copied, so that neither a cover of 100 MB nor the sound behind it is ever hel
 
 from __future__ import annotations
 
+import bisect
 import errno
 import hashlib
+import itertools
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from musictag.formats.reading import read_at, size_of
 
@@ -148,6 +150,14 @@ def u32(value: int, order: str = ">") -> bytes:
     return struct.pack(order + "I", value)
 
 
+def parted(piece: Piece, size: int) -> tuple[Piece, Piece]:
+    """The first `size` bytes of a piece, and the others."""
+    if isinstance(piece, Span):
+        middle = piece.start + size
+        return Span(piece.start, middle), Span(middle, piece.end)
+    return piece[:size], piece[size:]
+
+
 class View:
     """A part of a file as if it were all of it, for readers that know nothing of tags."""
 
@@ -157,9 +167,12 @@ class View:
 
     def read(self, size: int = -1) -> bytes:
         left = max(0, self._end - self._start - self._place)
-        data = read_at(self._file, self._start + self._place, left if size < 0 else min(size, left))
+        data = self._read_at(self._start + self._place, left if size < 0 else min(size, left))
         self._place += len(data)
         return data
+
+    def _read_at(self, place: int, size: int) -> bytes:
+        return read_at(self._file, place, size)
 
     def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._end - self._start}
@@ -170,3 +183,41 @@ class View:
 
     def tell(self) -> int:
         return self._place
+
+
+class Row:
+    """Spans of a file that follow each other as if nothing stood between them."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._spans = spans
+        self._starts = [0, *itertools.accumulate(map(len, spans))]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def in_file(self, piece: Piece) -> Iterator[Piece]:
+        """A span of places in the row as spans of the file; bytes as they are."""
+        if not isinstance(piece, Span):
+            yield piece
+            return
+        place = piece.start
+        while place < piece.end:
+            number = bisect.bisect_right(self._starts, place) - 1
+            start, span = self._starts[number], self._spans[number]
+            end = min(piece.end, self._starts[number + 1])
+            yield Span(span.start + place - start, span.start + end - start)
+            place = end
+
+    def view(self, file: IO[bytes]) -> Any:
+        """The row as if it were a file."""
+        return _RowView(file, self)
+
+
+class _RowView(View):
+    def __init__(self, file: IO[bytes], row: Row) -> None:
+        super().__init__(file, 0, len(row))
+        self._row = row
+
+    def _read_at(self, place: int, size: int) -> bytes:
+        pieces = self._row.in_file(Span(place, place + size))
+        return b"".join(content(self._file, piece) for piece in pieces)

@@ -12,7 +12,8 @@ import mutagen.dsf
 import mutagen.flac
 import mutagen.id3
 import mutagen.mp3
-import mutagen.ogg
+import mutagen.oggopus
+import mutagen.oggvorbis
 import mutagen.wave
 import pytest
 from containers import decorate, track
@@ -56,7 +57,8 @@ PRIVATE = {
     "junk is told from an mp3": (mutagen.mp3.MPEGInfo, "sketchy"),
     "names of ID3's genres": (mutagen.id3.TCON, "GENRES"),
     "names of ID3's frames": (mutagen.id3, "Frames"),
-    "pages of Ogg": (mutagen.ogg.OggPage, "to_packets"),
+    "the length of Ogg Vorbis": (mutagen.oggvorbis.OggVorbis, "_Info"),
+    "the length of Ogg Opus": (mutagen.oggopus.OggOpusInfo, "_post_tags"),
 }
 
 

@@ -10,10 +10,9 @@ import mutagen.flac
 import mutagen.id3
 import pytest
 from containers import decorate, decorations, id3, id3v1, text, track
-from tagging import FULL, TITLE, sound_of
+from tagging import FULL, TITLE
 
 from musictag import metadata
-from musictag.audio.digest import payload_digest
 from musictag.errors import MetadataError
 
 
@@ -125,15 +124,3 @@ def test_a_flac_file_with_id3_alone_gets_no_comments(tmp_path: Path) -> None:
     assert mutagen.id3.ID3(path)["TCON"].text == ["Rock", "Choral"]
     metadata.restore(path, written.before, expected=written.after)
     assert path.read_bytes() == original
-
-
-def test_an_ogg_file_is_written_whose_headers_take_more_pages_then(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """mutagen leaves more padding in larger files: in one of 5 MB, more than a page holds."""
-    monkeypatch.setattr(mutagen.PaddingInfo, "get_default_padding", lambda self: 6000)
-    path = track(tmp_path, "ogg")
-    before = sound_of(path)
-    assert metadata.write(path, {"GENRE": ("Rock",)}, payload_digest=payload_digest)
-    assert metadata.read(path)["GENRE"] == ("Rock",)
-    assert sound_of(path) == before
