@@ -27,7 +27,7 @@ BENCHMARKS = {path.stem for path in (HERE.parent / "benchmarks").glob("*.py")} -
 
 GROUND = {"errors", "vocabulary", "process", "disk", "formats"}
 STAGES = {"files", "audio", "metadata", "stores", "hearing"}
-DECIDING = {"decision", "config", "outcome"}
+DECIDING = {"decision", "config", "outcome", "selection"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"tagger", "outcome"},  # lazily
     "__main__": {"cli"},
@@ -43,8 +43,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stores": {*GROUND, "outcome"},
     "hearing": {*GROUND, "outcome"},
     "words": {"errors", "vocabulary"},
+    "selection": {"errors"},
     "decision": {"errors", "outcome", "vocabulary"},
-    "config": {"errors", "outcome", "vocabulary", "words", "decision"},
+    "config": {"errors", "outcome", "vocabulary", "words", "decision", "selection"},
     "library": {*GROUND, "stores", "decision", "outcome"},
     "scan": {*GROUND, *STAGES, *DECIDING},
     "cluster": {*GROUND, "audio", "hearing", "config"},

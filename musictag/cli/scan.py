@@ -82,6 +82,9 @@ def scan(  # noqa: PLR0913  # one argument per option
         ),
     ] = False,
     exclude: settings.Exclude = None,
+    newer_than: settings.NewerThan = None,
+    only_missing: settings.OnlyMissing = None,
+    where: settings.Where = None,
     write: Annotated[
         bool,
         typer.Option(
@@ -188,6 +191,7 @@ def _scan(
             explain=output.verbose and output.form in ("table", "jsonl"),
             stopped=session.stopped,
             progress=report.decoded,
+            left_out=report.left_out,
             workers=session.enter(_workers(ray, model.heard_by, settings)),
         )
     )

@@ -28,6 +28,32 @@ Exclude = Annotated[
         rich_help_panel=TO_SCAN,
     ),
 ]
+NewerThan = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHEN",
+        help="Scan only files changed since a date (2026-11-01), within an age (12h, 7d, 2w), or "
+        "later than a file.",
+        rich_help_panel=TO_SCAN,
+    ),
+]
+OnlyMissing = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        help="Scan only files that lack one of these fields: genre,mood.",
+        autocompletion=completion.fields,
+        rich_help_panel=TO_SCAN,
+    ),
+]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONDITION",
+        help="""Scan only files for which this holds: 'genre = Unknown and not artist ~ "Bach"'.""",
+        rich_help_panel=TO_SCAN,
+    ),
+]
 Fields = Annotated[
     str | None,
     typer.Option(

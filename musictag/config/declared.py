@@ -75,6 +75,9 @@ def declared() -> Mapping[str, Any]:
         "jobs": of(int, whole, ge=1, le=MOST_JOBS),
         "batch_size": of(segments | None, f"{whole} or auto"),
         "exclude": of(tuple[str, ...], "a list of texts"),
+        "newer_than": of(str, "a date, an age or a file", min_length=1),
+        "only_missing": of(tuple[fields, ...], f"a list of some of {', '.join(FIELDS).lower()}"),
+        "where": of(str, "a condition", min_length=1),
         "join": of(str, "at least one character between the values", min_length=1),
         "preserve_mtime": switch,
         "hardlinks": of(Literal[HARDLINKS], "refuse, replace or in-place"),
@@ -100,6 +103,8 @@ def checked(name: str, value: object) -> Any:
         raise SettingError(f"expected {words}, not {given!r}{stray}", key) from None
     if name == "join":
         _check_separator(found)
+    if name == "where":
+        _check_condition(found)
     if name == "rename":
         _check_words(found)
     return found
@@ -199,6 +204,7 @@ def _read_path(value: object) -> object:
 
 _READ: Mapping[str, Callable[[object], object]] = {
     "fields": _read_fields,
+    "only_missing": _read_fields,
     "existing": _read_existing,
     "sure": _read_number,
     "thresholds": _read_numbers,
@@ -209,6 +215,15 @@ _READ: Mapping[str, Callable[[object], object]] = {
     "batch_size": lambda value: None if value == "auto" else value,
 }
 """Setting → what turns the forms in which people write it into the declared one."""
+
+
+def _check_condition(where: str) -> None:
+    from musictag.selection import ExpressionError, parsed  # noqa: PLC0415
+
+    try:
+        parsed(where)
+    except ExpressionError as mistake:
+        raise SettingError(str(mistake)) from None
 
 
 def _check_words(rename: Mapping[str, str]) -> None:

@@ -56,6 +56,12 @@ class Settings:
     its memory."""
     exclude: tuple[str, ...] = ()
     """Globs of files and folders to leave out."""
+    newer_than: str | None = None
+    """A date, an age or a file: only files changed since are scanned."""
+    only_missing: tuple[str, ...] = ()
+    """Only files that lack at least one of these fields are scanned."""
+    where: str | None = None
+    """Only files for which this holds are scanned; see `selection`."""
     join: str | None = None
     """Text between values that are written as one; None: one entry per value."""
     preserve_mtime: bool = False

@@ -58,6 +58,15 @@ ABOUT: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "What to scan": {
         "exclude": ("Files and folders to leave out.", 'exclude = ["Podcasts", "*.tmp.mp3"]'),
+        "newer_than": (
+            "Only files changed since a date, within an age such as 7d, or later than a file.",
+            'newer_than = "7d"',
+        ),
+        "only_missing": (
+            "Only files that lack at least one of these fields.",
+            'only_missing = ["genre"]',
+        ),
+        "where": ("Only files for which this holds.", "where = 'not artist ~ \"Bach\"'"),
     },
     "How to hear": {
         "model": (
@@ -150,7 +159,7 @@ def _values(settings: Settings) -> Iterator[tuple[str, Any]]:
     """Names and values as a file gives them: fields in small letters, tuples as lists."""
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        if field.name == "fields":
+        if field.name in ("fields", "only_missing"):
             value = [name.lower() for name in value]
         elif field.name == "existing":
             value = {name.lower(): policy for name, policy in settings.policies.items()}

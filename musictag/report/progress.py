@@ -147,7 +147,7 @@ class TrackCount:
         n = tally.n_decoded
         tracks_per_s, realtime = tally.rates()
         words = [f"{n:,} of {total:,} tracks" if total else f"{n:,} tracks"]
-        if total and n == total > tally.n_tracks:
+        if total and n == total > tally.n_tracks + tally.n_left_out:
             words.append("hearing the last of them")
         elif tracks_per_s >= 0.1:
             words.append(f"{tracks_per_s:.1f} tracks/s")

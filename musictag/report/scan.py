@@ -86,6 +86,11 @@ class Report:
         self._tally.decoded(path, seconds, whole=whole)
         self._bar.step()
 
+    def left_out(self, path: Path) -> None:
+        """Count a file that the scan is not about."""
+        self._tally.left_out(path)
+        self._bar.step()
+
     def say(self, message: str) -> None:
         """Write one line to standard error. Any thread may call this."""
         self._bar.say(message)

@@ -51,6 +51,8 @@ class Tally:
         self._start_s = clock()
         self.n_tracks = 0
         """Number of tracks that have an outcome."""
+        self.n_left_out = 0
+        """Number of files that the scan is not about."""
         self.n_unsure = 0
         """Number of tracks with an empty field for which the model is sure of no value."""
         self.music_s = 0.0
@@ -73,6 +75,13 @@ class Tally:
             self.decoded_s += outcome.duration_s or 0.0
         self._note()
 
+    def left_out(self, path: Path) -> None:
+        """Count a file that will have no outcome."""
+        self.n_left_out += 1
+        self._under_way_s.pop(path, None)
+        self._decoded.discard(path)
+        self._note()
+
     def decoded(self, path: Path, seconds: float, *, whole: bool) -> None:
         """Count music of a track that has no outcome yet; `whole` says that this was its end.
 
@@ -91,7 +100,7 @@ class Tally:
     @property
     def n_decoded(self) -> int:
         """Number of tracks that need no more decoding. Outcomes come by batches, these do not."""
-        return self.n_tracks + len(self._decoded)
+        return self.n_tracks + self.n_left_out + len(self._decoded)
 
     @property
     def done(self) -> float:
@@ -120,6 +129,8 @@ class Tally:
         self, *, write: bool = False, verbose: bool = False, whole: bool = True
     ) -> list[str]:
         """The closing lines of a scan, which was interrupted unless it was `whole`."""
+        if not self.n_tracks and self.n_left_out and whole:
+            return [f"Nothing to do: {counted(self.n_left_out, 'track')} not selected."]
         if not self.n_tracks:
             return ["No tracks found." if whole else "Interrupted before the first track."]
         tracks = counted(self.n_tracks, "track")
@@ -128,7 +139,8 @@ class Tally:
             line += f" ({self.decoded_s / max(self.elapsed_s, 1e-3):,.0f}× real time)"
         elif self.music_s:
             line += ", all remembered from earlier scans"
-        lines = [line + ".", self._counts() + "."]
+        left_out = f", {self.n_left_out:,} not selected" if self.n_left_out else ""
+        lines = [line + ".", f"{self._counts()}{left_out}."]
         if self.n_unsure:
             more = "" if verbose else "; see --verbose"
             lines.append(f"{counted(self.n_unsure, 'track')}: nothing it is sure of{more}.")

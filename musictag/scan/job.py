@@ -49,6 +49,8 @@ class Job:
     """Segments decoded but not heard yet."""
     n_heard_elsewhere: int = 0
     """Segments heard where they were decoded."""
+    is_left_out: bool = False
+    """The scan is not about this file."""
 
     @property
     def hearing(self) -> StoredHearing | None:

@@ -33,6 +33,7 @@ from musictag.scan.listening import Listening, Progress, in_order
 from musictag.scan.readers import Readers
 from musictag.scan.reading import Reading
 from musictag.scan.settling import Settling
+from musictag.selection import Selection
 
 if TYPE_CHECKING:
     from musictag.config import Settings
@@ -57,6 +58,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     explain: bool = False,
     stopped: Callable[[], bool] = lambda: False,
     progress: Progress = lambda *_: None,
+    left_out: Callable[[Path], None] = lambda _: None,
     workers: Workers | None = None,
     load: Callable[[], Ear] | None = None,
     need_summary: bool = False,
@@ -64,6 +66,8 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     metadata: AnyMetadata = music_metadata,
 ) -> Generator[Outcome, None, None]:
     """Hear every track, decide, and write if asked to; yields one Outcome per path, in order.
+
+    Paths that the settings do not select are neither decoded nor yielded: `left_out` is told.
 
     Without `journal` nothing is known of earlier writes. `write` is the command line by which
     people will know this run; without it nothing is written. With `explain` outcomes say what was
@@ -85,7 +89,13 @@ def scan(  # noqa: PLR0913  # what a run has, by name
         segments=settings.segments,
         need_summary=need_summary or checkpoint.base is not None,
     )
-    reading = Reading(known, metadata, n_segments=settings.segments, writes=write is not None)
+    reading = Reading(
+        known,
+        metadata,
+        n_segments=settings.segments,
+        writes=write is not None,
+        selection=Selection(settings),
+    )
     load = load or functools.partial(_load, checkpoint.heard_by, settings)
     listening = Listening(load, stopped, progress)
     with (
@@ -109,7 +119,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
             run=run,
             explain=explain,
         )
-        jobs = _until_stopped(in_order(listening.jobs(readers)), readers, stopped)
+        jobs = _selected(in_order(listening.jobs(readers)), readers, stopped, left_out)
         if settings.by_album:
             yield from Albums(settling, known, metadata, stopped).outcomes(jobs)
         else:
@@ -118,15 +128,22 @@ def scan(  # noqa: PLR0913  # what a run has, by name
             run.interrupted = stopped()
 
 
-def _until_stopped(
-    jobs: Iterable[Job], readers: Readers, stopped: Callable[[], bool]
+def _selected(
+    jobs: Iterable[Job],
+    readers: Readers,
+    stopped: Callable[[], bool],
+    left_out: Callable[[Path], None],
 ) -> Iterator[Job]:
-    """The jobs; each makes room for another one when it is taken."""
+    """The jobs that the scan is about, until it is stopped; each one taken makes room for
+    another."""
     for job in jobs:
         if stopped():
             return
         readers.one_done()
-        yield job
+        if job.is_left_out:
+            left_out(job.path)
+        else:
+            yield job
 
 
 def _check(checkpoint: Checkpoint, settings: Settings, *, hears_here: bool) -> None:

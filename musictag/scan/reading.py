@@ -19,6 +19,7 @@ from musictag.stores.stored import StoredFields, StoredHearing
 if TYPE_CHECKING:
     from musictag.scan.job import Job
     from musictag.scan.ports import AnyDecoder, AnyMetadata, Samples
+    from musictag.selection import Selection
 
 log = logging.getLogger(__name__)
 
@@ -27,23 +28,42 @@ class Reading:
     """Reads files for a scan."""
 
     def __init__(
-        self, known: Known, metadata: AnyMetadata, *, n_segments: int | None, writes: bool
+        self,
+        known: Known,
+        metadata: AnyMetadata,
+        *,
+        n_segments: int | None,
+        writes: bool,
+        selection: Selection | None = None,
     ) -> None:
         self._known = known
         self._metadata = metadata
         self._n_segments = n_segments
         self._writes = writes
+        self._selection = selection or None
         self._cleared: str | None = None
 
     def is_remembered(self, job: Job) -> bool:
         """Look the file up; True if the scan need not open it."""
+        if self._selection is not None and self._selection.wants(job.path, None) is False:
+            job.is_left_out = True
+            return True
         if self._writes:
             folder = os.path.dirname(job.path)  # noqa: PTH120  # faster, for a million files
             if folder != self._cleared:
                 self._metadata.clear_leftovers(job.path)
                 self._cleared = folder
         job.file = self._known.file(job.path)
+        if job.file.fields is not None and self._is_left_out(job, job.file.fields):
+            return True
         return job.file.fields is not None and job.file.hearing is not None
+
+    def _is_left_out(self, job: Job, fields: StoredFields) -> bool:
+        """Whether the scan is not about a file with these fields."""
+        if self._selection is not None:
+            known = {**fields.about, **fields.values}
+            job.is_left_out = not self._selection.wants(job.path, known)
+        return job.is_left_out
 
     def segments(self, job: Job, decoder: AnyDecoder) -> Iterator[Samples]:
         """File → samples → segments; none if the track was heard before, or is heard elsewhere.
@@ -60,6 +80,8 @@ class Reading:
                 raise
             return
         job.file = file = replace(file, fields=fields)
+        if self._is_left_out(job, fields):
+            return
         if file.content is None:
             try:
                 content = decoder.payload_digest(job.path)

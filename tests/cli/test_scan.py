@@ -241,3 +241,46 @@ def test_a_cache_that_cannot_be_used_is_a_warning(
     result = musictag("scan", library)
     assert result.code == 0
     assert result.stderr.count("going on without the cache") == 1
+
+
+def test_a_scan_of_what_is_selected_says_how_much_was_not(
+    musictag: Run, heard_library: Path
+) -> None:
+    result = musictag("scan", heard_library, "--where", "suffix = mp3", "--format", "jsonl")
+    assert [Path(record["path"]).name for record in result.records] == ["2.mp3"]
+    assert "1 planned, 2 not selected." in result.stderr
+    result = musictag("scan", heard_library, "--newer-than", "2099-01-01")
+    assert (result.code, result.stdout) == (0, "")
+    assert "Nothing to do: 3 tracks not selected." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--where", "genre Rock", "--where: column 7: expected =, !=, ~ or missing, not Rock"),
+        ("--only-missing", "tempo", "--only-missing: expected a list of some of genre, mood"),
+        ("--newer-than", "yesteryear", "newer-than: yesteryear: neither a date"),
+    ],
+)
+def test_a_selection_that_is_not_understood_ends_with_2(
+    option: str, value: str, message: str, musictag: Run, heard_library: Path
+) -> None:
+    result = musictag("scan", heard_library, option, value)
+    assert result.code == 2
+    assert message in result.stderr
+
+
+def test_the_table_of_a_scan_by_album_has_a_line_for_each(
+    musictag: Run, heard_library: Path
+) -> None:
+    result = musictag("scan", heard_library, "--by-album")
+    assert "[Abba, 2 tracks together: Rock]" in result.stdout
+    records = musictag("scan", heard_library, "--by-album", "--format", "jsonl").records
+    assert records[0]["album"] == {
+        "title": "Abba",
+        "artist": None,
+        "tracks": 2,
+        "genre": ["Rock"],
+        "kept": False,
+    }
+    assert "album" not in records[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from outcomes import FAILED, UNCHANGED, Clock, of, tally
+from outcomes import FAILED, PLANNED, UNCHANGED, Clock, of, tally
 
 from musictag.outcome import Change, Outcome
 from musictag.report.tally import INTERRUPTED, Tally
@@ -76,3 +76,14 @@ def test_tracks_of_which_the_model_is_sure_of_nothing_are_counted() -> None:
 def test_a_model_that_is_sure_of_all_is_not_called_unsure() -> None:
     counts = tally((1, heard_as("", "Rock", status="planned")), (1, FAILED))
     assert not any("sure" in line for line in counts.summary())
+
+
+def test_what_was_not_selected_is_counted_and_said() -> None:
+    counts = Tally(clock=lambda: 1.0)
+    for number in range(1200):
+        counts.decoded(Path(f"{number}.flac"), 0.0, whole=True)
+        counts.left_out(Path(f"{number}.flac"))
+    assert counts.n_decoded == 1200
+    assert counts.summary() == ["Nothing to do: 1,200 tracks not selected."]
+    counts.add(PLANNED)
+    assert "1 planned, 1,200 not selected." in counts.summary()
