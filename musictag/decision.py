@@ -85,6 +85,8 @@ def choose(
     for name, probability in merge_synonyms(probabilities, vocabulary).items():
         value = by_name[name]
         if value.threshold is None:
+            if note is not None:
+                note.unsure(value)
             continue
         agreed = probability if value.calibration is None else value.calibration(probability)
         if agreed >= value.threshold:
@@ -209,6 +211,11 @@ class _Notes:
         """A value under its threshold is worth a word if it reaches at least half of it."""
         if self._agreed[value.name] >= (value.threshold or 0.0) / 2:
             self(value, "below")
+
+    def unsure(self, value: Value) -> None:
+        """A value that is never chosen is worth a word where it is likelier right than wrong."""
+        if self._agreed[value.name] >= 0.5:
+            self(value, "unsure")
 
 
 def not_music(probabilities: Mapping[str, float], vocabulary: Vocabulary) -> str | None:

@@ -49,10 +49,11 @@ class Discarded:
     field: str
     value: str
     """The model's name for it."""
-    why: Literal["below", "opposite", "family", "member", "dropped", "unlisted", "over"]
-    """below its threshold (and at least half of it), opposite of a stronger value, the family of a
-    value that is chosen, member of a family that is written instead, dropped, unlisted (not on the
-    user's list), over the most values of its field."""
+    why: Literal["below", "unsure", "opposite", "family", "member", "dropped", "unlisted", "over"]
+    """below its threshold (and at least half of it), unsure (likelier right than wrong, but the
+    model is not precise enough for this value to write it anywhere), opposite of a stronger value,
+    the family of a value that is chosen, member of a family that is written instead, dropped,
+    unlisted (not on the user's list), over the most values of its field."""
     probability: float
     """Share of listeners who would agree, as far as the model is calibrated."""
     threshold: float

@@ -159,6 +159,7 @@ def test_foreign_libraries_have_one_door(module: str) -> None:
         "from musictag.cli.program import app; app(['scan', '--help'], standalone_mode=False)",
         "from musictag.cli.program import app; app(['undo', '--help'], standalone_mode=False)",
         "from musictag.cli.program import app; app(['history', '--help'], standalone_mode=False)",
+        "from musictag.cli.program import app; app(['learn', '--help'], standalone_mode=False)",
         "from musictag.cli.program import app; app(['--version'], standalone_mode=False)",
     ],
 )

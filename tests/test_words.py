@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -280,6 +281,18 @@ def test_so_has_every_value_that_the_user_does_not_want() -> None:
 
 def test_a_reason_comes_with_what_was_heard_and_what_was_needed() -> None:
     assert not_chosen({"latin": 0.3}) == [Discarded("GENRE", "Latin", "below", 0.3, 0.5)]
+
+
+def test_a_value_that_is_never_written_is_suggested_where_it_is_likelier_right_than_wrong() -> None:
+    values = tuple(
+        dataclasses.replace(value, threshold=None) if value.name == "Latin" else value
+        for value in GENRES.values
+    )
+    unsure = dataclasses.replace(GENRES, values=values)
+    found: list[Discarded] = []
+    for heard in (0.49, 0.6):
+        decision.choose({"latin": heard}, unsure, limits={"GENRE": 2}, discarded=found)
+    assert found == [Discarded("GENRE", "Latin", "unsure", 0.6, 0.0)]
 
 
 def test_explaining_changes_nothing() -> None:

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from musictag import __version__
-from musictag.cli import config, evaluate, help, history, model, scan, similar, taggram, train, undo
+from musictag.cli import (
+    config,
+    evaluate,
+    help,
+    history,
+    learn,
+    model,
+    scan,
+    similar,
+    taggram,
+    train,
+    undo,
+)
 
 app = typer.Typer(
     cls=help.Group,
@@ -47,6 +59,7 @@ for name, command, cls, summary in (
     ("model", model.show_model, help.Command, "Describe a model and the values it can give."),
     ("taggram", taggram.show_taggram, help.Command, "Draw what is heard in one track over time."),
     ("similar", similar.similar, help.Command, "List the tracks that sound most like others."),
+    ("learn", learn.learn, help.Command, "Learn your own words from the files that have them."),
     ("train", train.train, help.Command, "Train a model on music and labels."),
     ("evaluate", evaluate.evaluate, help.Command, "Judge a model on labelled music."),
     ("help", help.show_help, help.Command, "Show the help of a command."),

@@ -24,6 +24,7 @@ sure = one_of("careful", "balanced", "bold")
 parents = one_of("add", "only", "none")
 splits = one_of("train", "validation", "test")
 levels = one_of("segment", "track")
+field = one_of("genre", "mood", "instrument", "vocals")
 
 
 def models(incomplete: str) -> list[str]:

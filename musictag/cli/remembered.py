@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musictag.cli import logs
 from musictag.cli.endings import complain
+from musictag.cli.signals import Interruption
 from musictag.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +29,8 @@ class Remembered:
         from musictag.library.collection import Collection  # noqa: PLC0415
 
         self._cache = cache
-        self._model = model
-        self._settings = settings
+        self.model = model
+        self.settings = settings
         base = model.heard_by
         self.collection: Collection = Collection(
             cache, base.digest, base.tags, base.vocabulary, segments=settings.segments
@@ -41,10 +44,10 @@ class Remembered:
         from musictag.library.collection import Missing  # noqa: PLC0415
 
         missing = Missing()
-        paths = files.walk(below, exclude=self._settings.exclude) if below else None
+        paths = files.walk(below, exclude=self.settings.exclude) if below else None
         found = list(self.collection.tracks(paths, summaries=summaries, missing=missing))
         if hear and (wanted := [*missing.unheard, *missing.unsummed]):
-            self._hear_some(wanted)
+            self.hear(wanted)
             found += self.collection.tracks(wanted, summaries=summaries)
             found.sort(key=lambda track: os.fsencode(track.path))
         else:
@@ -72,20 +75,43 @@ class Remembered:
             raise FileError(left, "unheard", "it could not be remembered")
         return found
 
-    def _hear_some(self, paths: Sequence[Path]) -> None:
-        """Hear what can be heard, and say what cannot."""
+    def hear(self, paths: Sequence[Path]) -> int:
+        """Hear these files, say what cannot be heard, and return how many failed.
+
+        KeyboardInterrupt after a request to stop; what was heard until then is remembered.
+        """
+        from musictag.report.progress import Progress  # noqa: PLC0415
         from musictag.report.text import counted  # noqa: PLC0415
 
         complain(f"hearing {counted(len(paths), 'file')}")
-        for outcome in self._outcomes(paths):
-            if outcome.error is not None and not outcome.probabilities:
-                complain(f"{outcome.path}: {outcome.error.message}")
+        n_failed = 0
+        with (
+            Interruption() as stopped,
+            Progress(sys.stderr) as progress,
+            logs.logging_to(progress.say, quiet=False, verbose=False, log_file=None),
+        ):
+            for n, outcome in enumerate(self._outcomes(paths, stopped), 1):
+                if outcome.error is not None and not outcome.probabilities:
+                    progress.say(f"musictag: {outcome.path}: {outcome.error.message}")
+                    n_failed += outcome.status == "failed"
+                progress.step("heard", n, len(paths), "files")
+            stopped.check()
+        return n_failed
 
-    def _outcomes(self, paths: Sequence[Path]) -> Iterator[Outcome]:
+    def _outcomes(
+        self, paths: Sequence[Path], stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[Outcome]:
         from musictag.scan import pipeline  # noqa: PLC0415
 
         with contextlib.closing(
-            pipeline.scan(paths, self._model, self._settings, cache=self._cache, need_summary=True)
+            pipeline.scan(
+                paths,
+                self.model.heard_by,
+                self.settings,
+                cache=self._cache,
+                stopped=stopped,
+                need_summary=True,
+            )
         ) as outcomes:
             yield from outcomes
 

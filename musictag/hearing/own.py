@@ -14,15 +14,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musictag.disk import replacing
-from musictag.errors import CheckpointError
+from musictag.disk import replacing, replacing_folder
+from musictag.errors import CheckpointError, UsageError, system_trouble
 from musictag.hearing.arrays import Real
 from musictag.hearing.ear import Batch, Ear, Hearing, Later
 from musictag.hearing.head import Head
@@ -124,7 +126,7 @@ def save(
     """Write a model of one's own words, in the way of `checkpoint.save`.
 
     The vocabulary's values have one tag each, in the order of the head's rows. `with_base`: whether
-    the base's values of other fields come along.
+    the base's values of other fields come along. What was in the directory is replaced.
     """
     from safetensors.numpy import save as serialise  # noqa: PLC0415
 
@@ -140,16 +142,62 @@ def save(
         "weights_sha256": hashlib.sha256(content).hexdigest(),
         "training": training,
     }
-    directory.mkdir(parents=True, exist_ok=True)
-    if base.name not in checkpoint.packaged() or checkpoint.find(base.name).digest != base.digest:
-        _copy(base, directory / BASE)
-    elif (directory / BASE).is_dir():  # of an earlier model in the same place
-        shutil.rmtree(directory / BASE)
-    with replacing(directory / checkpoint.WEIGHTS) as temporary:
-        temporary.write_bytes(content)
-    with replacing(directory / checkpoint.CONFIG) as temporary:
-        temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    try:
+        with replacing_folder(Path(os.path.realpath(directory))) as fresh:
+            if not _is_packaged(base):
+                _copy(base, fresh / BASE)
+            with replacing(fresh / checkpoint.WEIGHTS) as temporary:
+                temporary.write_bytes(content)
+            with replacing(fresh / checkpoint.CONFIG) as temporary:
+                text = json.dumps(config, indent=1, ensure_ascii=False)
+                temporary.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise UsageError(f"{directory}: {system_trouble(error).reason}") from error
     return checkpoint.read(directory)
+
+
+def check_place(directory: Path, *, overwrite: bool) -> None:
+    """UsageError if a model cannot be saved here, or would take the place of something else.
+
+    With `overwrite` it may take the place of another model of one's own words.
+    """
+    from musictag.hearing import checkpoint  # noqa: PLC0415
+
+    real = Path(os.path.realpath(directory))
+    if os.fspath(directory) in checkpoint.packaged():
+        raise UsageError(f"{directory}: a model of this name comes with musictag: choose another")
+    try:
+        if real.exists() and not (real.is_dir() and not any(real.iterdir())):
+            if not overwrite:
+                raise UsageError(f"{directory}: exists (--overwrite replaces a model)")
+            if not real.is_dir() or not _is_own(real):
+                raise UsageError(
+                    f"{directory}: is not a model that was learned, or not only that; not touching "
+                    "it: choose another name"
+                )
+        real.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{real.name}.", dir=real.parent):
+            pass  # as the model will be: better to fail now than after hours of hearing
+    except OSError as error:
+        raise UsageError(f"{directory}: {system_trouble(error).reason}") from error
+
+
+def _is_own(directory: Path) -> bool:
+    """Whether this is a model of one's own words, with nothing else beside it."""
+    from musictag.hearing import checkpoint  # noqa: PLC0415
+
+    if {path.name for path in directory.iterdir()} - {checkpoint.CONFIG, checkpoint.WEIGHTS, BASE}:
+        return False
+    try:
+        return BASE in json.loads((directory / checkpoint.CONFIG).read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _is_packaged(base: Checkpoint) -> bool:
+    from musictag.hearing import checkpoint  # noqa: PLC0415
+
+    return base.name in checkpoint.packaged() and checkpoint.find(base.name).digest == base.digest
 
 
 def _copy(base: Checkpoint, directory: Path) -> None:

@@ -29,6 +29,10 @@ class Track:
     """Field → values in the file, for our four fields; empty if they are to be read again."""
     about: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The same for TITLE, ARTIST, ALBUM and ALBUMARTIST."""
+    sound: bytes = b""
+    """Digest of its sound."""
+    is_read: bool = True
+    """Whether fields are known; if not, they are to be read again."""
 
     @property
     def album(self) -> tuple[object, ...] | None:
@@ -121,6 +125,8 @@ class Collection:
                 heard.summary,
                 {} if fields is None else fields.values,
                 {} if fields is None else fields.about,
+                known.content,
+                fields is not None,
             )
         return None
 

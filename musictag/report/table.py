@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 WHY_NOT = {
     "below": "{value} ({probability:.0%} sure, {threshold:.0%} needed)",
+    "unsure": "{value} ({probability:.0%} sure, a suggestion)",
     "opposite": "{value} (opposite of {other})",
     "family": "{value} (family of {other})",
     "member": "{value} (is {other})",

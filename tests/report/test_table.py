@@ -52,13 +52,15 @@ def test_what_is_heard_and_not_written_stands_below_the_row(
         Discarded("MOOD", "Fast", "opposite", 0.9, 0.5, "Slow"),
         Discarded("GENRE", "Rock", "family", 0.9, 0.5, "Metal"),
         Discarded("MOOD", "Quiet", "over", 0.9, 0.5),
+        Discarded("GENRE", "Dub", "unsure", 0.6, 0.0),
         Discarded("VOCALS", "Male", "over", 0.9, 0.5),  # a field that is not shown
     ]
     stdout, _ = told([replace(PLANNED, discarded=tuple(whys)), REPLACED])
-    assert stdout.splitlines()[3:6] == [
+    assert stdout.splitlines()[3:7] == [
         "    not: Dance (41% sure, 50% needed), Techno (is Electronic), House",
         "         (not on the list), Choral (dropped), Fast (opposite of Slow),",
-        "         Rock (family of Metal), Quiet (too many)",
+        "         Rock (family of Metal), Quiet (too many), Dub (60% sure, a",
+        "         suggestion)",
     ]
 
 

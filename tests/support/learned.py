@@ -10,6 +10,10 @@ import numpy as np
 from musictag.hearing import checkpoint, own
 from musictag.hearing.checkpoint import Checkpoint
 from musictag.hearing.head import Head
+from musictag.stores import cache as caches
+from musictag.stores import keys, summary
+from musictag.stores.cache import Cache
+from musictag.stores.stored import StoredFields, StoredHearing
 from musictag.training.own.groups import Origin
 from musictag.training.own.learning import Track
 from musictag.vocabulary import Value, Vocabulary
@@ -57,3 +61,30 @@ def own_model(directory: Path, base: Path, *, with_base: bool = True) -> Checkpo
         training={},
         with_base=with_base,
     )
+
+
+def remember(root: Path, model: Path, some: Sequence[Track]) -> list[Path]:
+    """Files that the cache remembers as these tracks, with words, albums and artists as their
+    fields. No sound is in them: nobody who believes the cache opens them."""
+    base = checkpoint.read(model)
+    n = base.sizes().n_summary
+    paths = []
+    with Cache(caches.default_path()) as cache:
+        for number, track in enumerate(some):
+            path = root / track.origin.album / f"{number:03}.flac"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"%d" % number)
+            sound = track.origin.sound or b"sound %d" % number
+            fields = StoredFields(
+                {"GENRE": tuple(track.words)},
+                about={"ALBUM": (track.origin.album,), "ARTIST": track.origin.artists},
+            )
+            cache.remember_content(path, path.stat(), sound, fields, reader=keys.reader())
+            heard = StoredHearing(
+                30.0,
+                (0.5,) * len(base.tags),
+                summary=summary.pack(track.mean[:n], track.spread[:n]),
+            )
+            cache.remember_heard(sound, keys.hearing(base.digest), heard)
+            paths.append(path)
+    return paths

@@ -45,7 +45,7 @@ def test_what_cannot_be_a_word_is_left_out_with_the_reason() -> None:
     rows = [["Rock"], ["Jazz"]] * 3 + [["a/b"], ["this is what I like to hear"], ["Unknown"]] * 3
     found = labels([*rows, ["Zydeco"]], "GENRE", min_count=3)
     assert sorted(found.names) == ["Jazz", "Rock"]
-    assert found.left_out["a/b"].startswith("holds '/': say --split")
+    assert found.left_out["a/b"].startswith("holds '/': say --split-at")
     assert found.left_out["this is what I like to hear"] == "a sentence, not a word"
     assert found.left_out["Unknown"] == "says nothing"
     assert found.left_out["Zydeco"] == "1 track, 3 are needed (--min-count)"

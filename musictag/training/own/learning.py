@@ -90,6 +90,44 @@ class Learned:
         )
 
 
+@dataclass(frozen=True)
+class Learnable:
+    """Which words can be learned, and from which of the tracks."""
+
+    labels: Labels
+    rows: tuple[int, ...]
+    contradictory: tuple[int, ...]
+    """As in Learned."""
+    group: grouping.Numbers
+    album: grouping.Numbers
+    """Of each of the rows."""
+
+
+def learnable(
+    words: Sequence[Sequence[str]],
+    origins: Sequence[Origin],
+    field: str,
+    min_count: int = MIN_COUNT,
+) -> Learnable:
+    """What can be learned from tracks with these words; errors as in `learn`. It needs no
+    summaries, so that it can be asked before anything is heard."""
+    rows, contradictory = _distinct(words, origins)
+    found = labels([words[row] for row in rows], field, min_count=min_count)
+    group, album = (number[rows] for number in grouping.groups(origins))
+    if len(np.unique(group)) == 1:
+        raise DataSetError(
+            f"all {len(rows):,} tagged files belong to one album or one artist: "
+            "nothing tells how a word sounds elsewhere"
+        )
+    found = _in_groups(found, grouping.n_apart(group, found.table))
+    if len(found.names) < 2:
+        raise DataSetError(
+            f"no two {field.lower()}s are in {MIN_GROUPS} groups of files that share no album and "
+            "no artist: tag more albums"
+        )
+    return Learnable(found, tuple(rows), tuple(contradictory), group, album)
+
+
 def learn(
     tracks: Sequence[Track],
     field: str,
@@ -99,21 +137,9 @@ def learn(
 ) -> Learned:
     """Learn the words of tagged tracks. DataSetError, in one sentence, where there is nothing to
     learn; its `args` do not depend on file names."""
-    rows, contradictory = _distinct(tracks)
-    tagged = [tracks[row] for row in rows]
-    found = labels([track.words for track in tagged], field, min_count=min_count)
-    group, album = (number[rows] for number in grouping.groups([t.origin for t in tracks]))
-    if len(np.unique(group)) == 1:
-        raise DataSetError(
-            f"all {len(tagged):,} tagged files belong to one album or one artist: "
-            "nothing tells how a word sounds elsewhere"
-        )
-    found = _in_groups(found, grouping.n_apart(group, found.table))
-    if len(found.names) < 2:
-        raise DataSetError(
-            f"no two {field.lower()}s are in {MIN_GROUPS} groups of files that share no album and "
-            "no artist: tag more albums"
-        )
+    which = learnable([t.words for t in tracks], [t.origin for t in tracks], field, min_count)
+    found, group, album = which.labels, which.group, which.album
+    tagged = [tracks[row] for row in which.rows]
     means = np.stack([track.mean for track in tagged])
     spreads = np.stack([track.spread for track in tagged])
     space = head.Space.of(means, spreads)
@@ -124,26 +150,28 @@ def learn(
     return Learned(
         field,
         found,
-        tuple(rows),
-        tuple(contradictory),
+        which.rows,
+        which.contradictory,
         judgement,
         space.head(weights[audible]),
         _digest(means, spreads, found),
     )
 
 
-def _distinct(tracks: Sequence[Track]) -> tuple[list[int], list[int]]:
+def _distinct(
+    words: Sequence[Sequence[str]], origins: Sequence[Origin]
+) -> tuple[list[int], list[int]]:
     """The tagged tracks, each sound once; and those whose sound has words that contradict."""
     first: dict[bytes, int] = {}
     rows: list[int] = []
     contradictory: set[int] = set()
-    for row, track in enumerate(tracks):
-        if not track.words:
+    for row, (some, origin) in enumerate(zip(words, origins, strict=True)):
+        if not some:
             continue
-        other = first.setdefault(track.origin.sound, row) if track.origin.sound else row
+        other = first.setdefault(origin.sound, row) if origin.sound else row
         if other == row:
             rows.append(row)
-        elif not set(map(key_of, track.words)) & set(map(key_of, tracks[other].words)):
+        elif not set(map(key_of, some)) & set(map(key_of, words[other])):
             contradictory |= {row, other}
     return [row for row in rows if row not in contradictory], sorted(contradictory)
 
@@ -204,16 +232,21 @@ def doubts(learned: Learned) -> list[Doubt]:
 # ---------------------------------------------------------------- saving
 
 
-def save(
-    learned: Learned, directory: Path, *, base: Checkpoint, name: str, with_base: bool = True
-) -> Checkpoint:
-    """Write a model of one's own words. It holds no music, no names of files or people, and no
-    values but its own."""
+def check_audible(learned: Learned) -> None:
+    """DataSetError if there is nothing to save."""
     if not learned.audible:
         raise DataSetError(
             f"none of the {len(learned.labels.names)} {learned.field.lower()}s can be told by ear: "
             "nothing was saved"
         )
+
+
+def save(
+    learned: Learned, directory: Path, *, base: Checkpoint, name: str, with_base: bool = True
+) -> Checkpoint:
+    """Write a model of one's own words. It holds no music, no names of files or people, and no
+    values but its own."""
+    check_audible(learned)
     return own.save(
         directory,
         learned.head,

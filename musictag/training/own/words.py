@@ -117,7 +117,7 @@ def _unfit(key: str, word: str, n: int, min_count: int) -> str:
     if len(word) > LONGEST_NAME or len(word.split()) > MOST_WORDS_IN_VALUE:
         return "a sentence, not a word"
     if held := sorted(set(word) & set(SEPARATORS)):
-        return f"holds {held[0]!r}: say --split {held[0]!r} or --map '{word}=…'"
+        return f"holds {held[0]!r}: say --split-at {held[0]!r} or --map '{word}=…'"
     try:
         parse({"values": {"GENRE": {word: {"tags": [word]}}}})
     except ValueError as error:
