@@ -61,6 +61,11 @@ class Page(NamedTuple):
         checksum = struct.pack("<I", crc([plain, *content]))
         return plain[:22] + checksum + plain[26:]
 
+    def is_sound(self, file: IO[bytes]) -> bool:
+        """Whether the checksum in the file is that of the page."""
+        content = read_at(file, self.start, sum(self.lacing))
+        return read_at(file, self.place, self.start - self.place) == self.header([content])
+
 
 def crc(blocks: Iterable[bytes]) -> int:
     """A page's checksum: CRC-32 with the highest bit first, beginning with 0, not inverted.

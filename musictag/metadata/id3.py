@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,6 +18,11 @@ from musictag.metadata.parsing import DAMAGE
 from musictag.metadata.replacement import Refusal
 
 FFMPEG_COPY = "copy it with ffmpeg -i OLD -c copy NEW"
+
+_HEADER = re.compile(rb"ID3[\x02-\x04].[\0-\xf0][\0-\x7f]{4}[A-Z][A-Z0-9]{2}", re.DOTALL)
+"""A tag with a frame in it."""
+_JUNK = 1 << 20
+"""Bytes in front of the music in which TagLib may find a tag."""
 
 
 class ID3v2AndOthers(Family):
@@ -51,6 +57,11 @@ class ID3(ID3v2AndOthers):
         main = ID3v2()
         if read_at(file, 0, 3) == b"ID3":
             main.loaded(file)
+        elif read_at(file, 0, 1) != b"\xff" and _HEADER.search(read_at(file, 0, _JUNK)):
+            reason = (
+                "an ID3 tag stands behind other bytes at its beginning, which a new one would hide"
+            )
+            raise Refusal("bad_header", reason, f"{FFMPEG_COPY}, and tag the copy")
         return {"ID3v2": main, **tags_at_the_end(file)}
 
     def length_s(self, file: BinaryIO) -> float | None:

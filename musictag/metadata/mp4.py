@@ -93,7 +93,7 @@ class ItunesList(Tag):
         parts = [_part(value) for value in values]
         return [rendered(key.encode("latin-1"), b"".join(head + parts))]
 
-    def changes(self, file: BinaryIO) -> list[Edit]:  # noqa: ARG002
+    def changes(self, file: BinaryIO) -> list[Edit]:
         if not self.exists:
             made = self.around[: self.room or 0]  # no more of them than were missing before
             end = self.padding.end if self.padding else self.end
@@ -106,16 +106,20 @@ class ItunesList(Tag):
             size += 8 + len(handled)
             head = struct.pack(">I4s", size, name) + handled + head
         end = self.padding.end if self.padding else self.end
-        return [Edit(self.start, end, [head, *items, *self._padded(size)])]
+        return [Edit(self.start, end, [head, *items, *self._padded(file, size)])]
 
-    def _padded(self, size: int) -> list[bytes]:
-        """A `free` atom that fills the room of the list and of the one behind it."""
+    def _padded(self, file: BinaryIO, size: int) -> list[bytes]:
+        """A `free` atom that fills the room of the list and of the one behind it, with its bytes.
+
+        mutagen's are ones, other programs' zeros.
+        """
         n = (self.size if self.room is None else self.room) - size
         if self.padding is None and (self.room is None or n < 8):
             return []
         if not 0 <= n <= MOST_PADDING + self.size or 0 < n < 8:
             n = 1024
-        return [rendered(b"free", bytes(n - 8))] if n else []
+        filling = read_at(file, self.padding.start + 8, 1) if self.padding else b""
+        return [rendered(b"free", (filling or b"\0") * (n - 8))] if n else []
 
 
 READERS["MP4"] = ItunesList.texts

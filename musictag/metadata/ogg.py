@@ -126,6 +126,8 @@ class Header:
 
     def with_packet(self, file: BinaryIO, packet: list[Piece]) -> tuple[Edit, int]:
         """The change of the file that makes this the first packet, and how many pages it adds."""
+        if not all(page.is_sound(file) for page in self.pages):
+            raise ValueError("its header is damaged: the checksum is wrong")
         lengths = [sum(map(len, packet)), *self.lengths[1:]]
         lacing = self.lacing if lengths == self.lengths else self._cut(lengths)
         stream = deque(found for piece in [*packet, self.more] for found in self.row.in_file(piece))
@@ -239,10 +241,9 @@ def _count_on(path: Path, place: int, serial: int, n_more: int) -> None:
             if page.is_first:
                 return
             sound = read_at(file, page.start, sum(page.lacing))
-            header = read_at(file, page.place, page.start - page.place)
             moved = page._replace(sequence=(page.sequence + n_more) % _N_SEQUENCES).header([sound])
-            if header != page.header([sound]):
-                moved = moved[:22] + header[22:26] + moved[26:]
+            if not page.is_sound(file):
+                moved = moved[:22] + read_at(file, page.place + 22, 4) + moved[26:]
             file.seek(page.place)
             file.write(moved)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple
@@ -89,12 +90,28 @@ class ID3v2InChunk(InChunk, ID3v2):
         assert self.chunk is not None
         return min(self.chunk.end, self.form.size)
 
+    more: Piece = b""
+    """What follows the tag in its chunk, mostly nothing or a zero."""
+
+    @property
+    def size(self) -> int:
+        """Of a missing tag -1 if the chunk before its place lacks the byte that makes it even."""
+        return self.length if self.chunk else -(self.start % 2)
+
     def _end(self, end: int) -> None:
         assert self.chunk is not None
         self.length = end - self.chunk.start
+        self.more = Span(end, max(end, min(self.chunk.end, self.form.size)))
 
     def wrapped(self, pieces: list[Piece]) -> list[Piece]:
-        return self.in_chunk(pieces)
+        return self.in_chunk([*pieces, self.more])
+
+    def changes(self, file: BinaryIO) -> list[Edit]:
+        edits = super().changes(file)
+        if not self.exists and self.room == -1 and self.start % 2 == 0:
+            pad = Edit(self.start - 1, self.start, [])
+            return [pad, *edits] if read_at(file, pad.start, 1) == b"\0" else edits
+        return edits
 
 
 class Info(InChunk):
@@ -130,7 +147,8 @@ class Info(InChunk):
         for _, entry in self.entries:
             data = read_at(file, *_head(entry)) if isinstance(entry, Span) else entry
             if len(data) > 8 and data[:4] in _FRAMES and (text := _text(data)):
-                found[_FRAMES[data[:4]]] = text
+                key = _FRAMES[data[:4]]
+                found["TXXX:DATE" if key == "TDRC" and not _DATE.fullmatch(text) else key] = text
         return found.items()
 
     @staticmethod
@@ -181,6 +199,9 @@ _FRAMES = {
     b"PRT1": "TSST",
 }
 """Name in INFO → frame that says the same, as taggers pair them."""
+
+_DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d){0,2})?)?)?")
+"""What TDRC can hold (ID3v2.4, 4)."""
 
 READERS["INFO"] = Info.texts
 

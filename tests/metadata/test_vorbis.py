@@ -14,6 +14,17 @@ from tagging import FULL, TITLE
 
 from musictag import metadata
 from musictag.errors import MetadataError
+from musictag.formats import ogg_pages
+
+
+def sum_up(path: Path) -> None:
+    """Give the pages of an Ogg file the checksums of what they hold by now."""
+    content = bytearray(path.read_bytes())
+    with path.open("rb") as file:
+        for page in ogg_pages.pages(file):
+            sound = [bytes(content[page.start : page.end])]
+            content[page.place : page.start] = page.header(sound)
+    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("container", ["flac", "ogg", "opus", "ogg-flac", "speex"])
@@ -25,6 +36,7 @@ def test_comments_that_are_not_utf_8_stay_byte_for_byte(tmp_path: Path, containe
     tags.save()
     odd = path.read_bytes().replace(b"T..tle", b"T\xff\xfetle").replace(b"G..re", b"G\xff\xfere")
     path.write_bytes(odd)
+    sum_up(path)
     before = metadata.snapshot(path)
     assert before.values()["GENRE"] == ("G\ufffd\ufffdre",)
     metadata.write(path, FULL)

@@ -71,7 +71,10 @@ def _ffprobe(path: Path) -> View:
         return {}
     command = ["ffprobe", "-v", "quiet", "-of", "json", "-show_format", "-show_streams"]
     result = subprocess.run([*command, os.fspath(path)], capture_output=True, check=False)
-    found = json.loads(result.stdout or "{}")
+    try:
+        found = json.loads(result.stdout or "{}")
+    except ValueError:  # it died of the file
+        return {}
     sound = [one for one in found.get("streams", ()) if one.get("codec_type") == "audio"]
     parts = [found.get("format", {}), *sound[:1]]
     shown: View = {}
@@ -83,7 +86,7 @@ def _ffprobe(path: Path) -> View:
 def _mutagen(path: Path) -> View:
     try:
         file: Any = mutagen.File(path)
-    except mutagen.MutagenError:
+    except (mutagen.MutagenError, ValueError, LookupError):  # damage that it does not expect
         return {}
     if file is None or file.tags is None:
         return {}
