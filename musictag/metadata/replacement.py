@@ -78,8 +78,7 @@ class Replacement:
     def take_place(self) -> None:
         """The file's name leads to the new version now, or still to the old one."""
         self.refuse_changes()
-        if fcntl is None:
-            self.file.close()  # Windows renames no open file
+        _let_go(self.file)
         os.replace(self.path, self.original)  # noqa: PTH105 — tests make this very call fail
         # From here the new file is whole under its name. Without the folder's fsync a power cut
         # could at worst bring the old one back, also whole; some file systems do not offer it.
@@ -106,6 +105,7 @@ class Replacement:
             self.refuse_changes()
             os.fsync(old.file.fileno())
             safe = self.path.with_name(head + mark + _OLD + token)
+            _let_go(old.file)
             old.path.rename(safe)
             try:
                 _to_disk(safe.parent)
@@ -119,7 +119,8 @@ class Replacement:
                 safe.unlink()
             except BaseException:
                 try:
-                    _overwrite(file.fileno(), old.file.fileno())
+                    with safe.open("rb", buffering=0) as back:
+                        _overwrite(file.fileno(), back.fileno())
                     self._set_old_times()
                 except OSError as error:
                     reason = f"it could neither be written nor put back; {safe.name} is the old one"
@@ -156,10 +157,20 @@ def beside(original: Path) -> Iterator[Replacement]:
             _copy(source.fileno(), file.fileno())
         yield Replacement(path, original, seen, file)
     finally:
+        _let_go(file)
         try:
             path.unlink(missing_ok=True)
         except OSError as error:  # the reason of the failure counts, not this consequence
             log.warning("%s: could not be removed (%s); the next run tries again", path, error)
+        file.close()
+
+
+def _let_go(file: FileIO) -> None:
+    """Close a copy before its name is taken away, where an open file keeps its name: on Windows.
+
+    Elsewhere the lock on it lasts until it is closed.
+    """
+    if fcntl is None:
         file.close()
 
 
@@ -332,10 +343,11 @@ def _clear(copy: Path, match: re.Match[str]) -> None:
     if not stat.S_ISREG(copy.lstat().st_mode):
         return
     try:
-        handle = os.open(copy, os.O_RDWR)
+        file = copy.open("rb+", buffering=0)
     except PermissionError:
-        handle = os.open(copy, os.O_RDONLY)  # it has its original's mode
-    try:
+        file = copy.open("rb", buffering=0)  # it has its original's mode
+    with file:
+        handle = file.fileno()
         locked = _lock(handle) if match["here"] == _HERE else None
         if locked is False or (locked is None and not _aged(handle, copy)):
             return
@@ -347,10 +359,9 @@ def _clear(copy: Path, match: re.Match[str]) -> None:
             _put_back(copy, handle, original, copy.with_name(head + mark + token[len(_OLD) :]))
         elif copy.with_name(head + mark + _OLD + token).exists():
             return  # which could not be cleared, and needs this one to tell how far it got
+        _let_go(file)
         copy.unlink()
         log.info("%s: removed, a copy left by a run that was killed", copy)
-    finally:
-        os.close(handle)
 
 
 def _put_back(copy: Path, old: int, original: Path, new: Path) -> None:

@@ -272,6 +272,65 @@ def test_without_locks_a_copy_lives_for_an_hour(
     assert (names(track), track.read_bytes()) == (["track.mp3"], NEW)
 
 
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No locks, and no open file is renamed or removed."""
+    monkeypatch.setattr(replacement, "fcntl", None)
+
+    def guard(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(path: Any, *args: Any, **options: Any) -> Any:
+            for handle in Path("/proc/self/fd").iterdir():
+                if handle.exists() and handle.resolve() == Path(path).resolve():
+                    raise PermissionError(errno.EACCES, f"{name} of an open file", str(path))
+            return real(path, *args, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in ("rename", "replace", "unlink", "remove"):
+        guard(name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it asks /proc what is open")
+@pytest.mark.parametrize("how", ["complete", "in place", "interrupted", "left over", "put back"])
+def test_no_open_file_is_renamed_or_removed_where_that_cannot_be(
+    track: Path, monkeypatch: pytest.MonkeyPatch, windows: None, how: str
+) -> None:
+    if how == "left over":
+        track.with_name(f".track.musictag-{HERE}abcdefgh.mp3").write_bytes(b"half")
+        monkeypatch.setattr(replacement, "LEFT_OVER_S", -1)
+        replacement.clear_leftovers(track.parent)
+    elif how == "put back":
+        real = replacement._overwrite
+        calls: list[int] = []
+
+        def fails_once(target: int, source: int) -> None:
+            calls.append(1)
+            if len(calls) == 1:
+                os.write(target, b"torn")
+                raise OSError(errno.EIO, "torn")
+            real(target, source)
+
+        monkeypatch.setattr(replacement, "_overwrite", fails_once)
+        with pytest.raises(OSError, match="torn"), replacement.beside(track) as new:
+            change(new)
+            new.take_over(preserve_mtime=False)
+    elif how == "interrupted":
+        with pytest.raises(KeyboardInterrupt), replacement.beside(track):
+            raise KeyboardInterrupt
+    else:
+        with replacement.beside(track) as new:
+            change(new)
+            if how == "in place":
+                new.take_over(preserve_mtime=False)
+            else:
+                new.settle(preserve_mtime=False)
+                new.take_place()
+    assert names(track) == ["track.mp3"]
+    assert track.read_bytes() == (NEW if how in ("complete", "in place") else OLD)
+
+
 ANOTHER_PROCESS = """
 import pathlib, sys
 from musictag.metadata import replacement
