@@ -129,7 +129,9 @@ def _list_files(journal: Journal, wanted: int, *, as_json: bool) -> None:
 
 
 def fields_of(journal: Journal, runs: Iterable[Run]) -> list[str]:
-    """The fields that these runs changed, in the usual order."""
-    from musictag.vocabulary import FIELDS  # noqa: PLC0415
+    """The fields that these runs changed, in the usual order. Where a value came from is left out,
+    because a table has no room for it."""
+    from musictag.metadata.fields import PROVENANCE, WRITABLE  # noqa: PLC0415
 
-    return sorted({field for run in runs for field in journal.fields(run.id)}, key=FIELDS.index)
+    changed = {field for run in runs for field in journal.fields(run.id)}
+    return sorted(changed.difference(PROVENANCE), key=WRITABLE.index)

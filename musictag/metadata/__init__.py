@@ -1,4 +1,4 @@
-"""Reads and writes the four fields in audio files; the one door to mutagen.
+"""Reads and writes our fields in audio files; the one door to mutagen.
 
 `KEYS` is the table of field → key, one column per kind of tag. `formats.table` says which family
 of files a format belongs to, and the family which tags such a file can have.
@@ -23,7 +23,7 @@ from musictag.errors import FileError, MetadataError
 from musictag.metadata import replacement
 from musictag.metadata.containers import open_file
 from musictag.metadata.family import Family
-from musictag.metadata.fields import ABOUT, FIELDS, KEYS, Values, cleaned
+from musictag.metadata.fields import ABOUT, FIELDS, KEYS, TEXTS, WRITABLE, Values, cleaned
 from musictag.metadata.replacement import Refusal
 from musictag.metadata.snapshot import Snapshot
 
@@ -32,6 +32,7 @@ __all__ = [
     "FIELDS",
     "HARDLINKS",
     "KEYS",
+    "WRITABLE",
     "Snapshot",
     "Values",
     "Written",
@@ -51,9 +52,15 @@ def read(path: Path, *, also: Collection[str] = ()) -> dict[str, tuple[str, ...]
     Other fields than the four have the names of Vorbis comments: ALBUM, ALBUMARTIST, STYLE.
     """
     with _explained(path):
-        tagged = open_file(path, named=path)
-        wanted = frozenset(also).difference(FIELDS)
+        fields = _with(also)
+        tagged = open_file(path, named=path, fields=fields)
+        wanted = frozenset(also).difference(fields)
         return {**(tagged.said(wanted) if wanted else {}), **tagged.values()}
+
+
+def _with(names: Collection[str]) -> tuple[str, ...]:
+    """The four fields, and those of the others that are named."""
+    return tuple(field for field in WRITABLE if field in FIELDS or field in names)
 
 
 @dataclass(frozen=True)
@@ -65,10 +72,10 @@ class Written:
     payload: bytes | None
 
 
-def snapshot(path: Path) -> Snapshot:
-    """The file's four fields, to be compared with and put back later."""
+def snapshot(path: Path, fields: tuple[str, ...] = FIELDS) -> Snapshot:
+    """These fields of the file, to be compared with and put back later."""
     with _explained(path):
-        return open_file(path, named=path).snapshot()
+        return open_file(path, named=path, fields=fields).snapshot()
 
 
 HARDLINKS = ("refuse", "replace", "in-place")
@@ -103,6 +110,8 @@ def write(
     or replaced under this name alone, or written in place, under all its names. `about_to` is told
     when the new file is on the disk and not yet under its name: what it raises stops the write.
     On any error, and on Ctrl-C, the file is as it was and nothing is left beside it.
+
+    The snapshots hold the four fields, and those of the others that are named.
     """
     wanted = _as_stored(values, join)
 
@@ -120,6 +129,7 @@ def write(
     return _edited(
         path,
         edit,
+        fields=_with({*wanted, *(expected or ())}),
         preserve_mtime=preserve_mtime,
         payload_digest=payload_digest,
         hardlinks=hardlinks,
@@ -158,6 +168,7 @@ def restore(
     return _edited(
         path,
         edit,
+        fields=snapshot.fields,
         preserve_mtime=preserve_mtime,
         payload_digest=payload_digest,
         hardlinks=hardlinks,
@@ -172,6 +183,7 @@ def _edited(
     path: Path,
     edit: Callable[[Family], Values | None],
     *,
+    fields: tuple[str, ...],
     preserve_mtime: bool,
     payload_digest: Callable[[Path], bytes] | None,
     hardlinks: str,
@@ -187,7 +199,7 @@ def _edited(
         original = Path(os.path.realpath(path))
         replacement.clear_leftovers(original.parent)
         n_names = original.stat().st_nlink
-        opened = open_file(original, named=path)
+        opened = open_file(original, named=path, fields=fields)
         seen = opened.snapshot()
         if edit(opened) is None:
             return None
@@ -201,7 +213,7 @@ def _edited(
                 "--hardlinks replace gives this name a new file, in-place changes all names",
             )
         with replacement.beside(original) as new:
-            tagged = open_file(new.path)
+            tagged = open_file(new.path, fields=fields)
             before = tagged.snapshot()
             _refuse_changes(seen, before)
             goal = edit(tagged)
@@ -231,7 +243,7 @@ def _edited(
 def _refuse_changes(before: Snapshot, now: Snapshot) -> None:
     """Refuse a file whose fields another program changed after we read and before we copied it."""
     then, values = before.values(), now.values()
-    for name in FIELDS:
+    for name in before.fields:
         if values[name] != then[name]:
             raise _changed(name)
 
@@ -239,12 +251,15 @@ def _refuse_changes(before: Snapshot, now: Snapshot) -> None:
 def _as_stored(values: Values, join: str | None) -> dict[str, tuple[str, ...]]:
     for field, entries in values.items():
         for value in entries:
-            if field not in FIELDS or cleaned([value]) != (value,):
+            if field not in WRITABLE or cleaned([value]) != (value,):
                 raise ValueError(f"{value!r} cannot be a value of {field}")
             value.encode()  # no lone surrogates
     if join is None:
         return {field: tuple(dict.fromkeys(entries)) for field, entries in values.items()}
-    return {f: (join.join(entries),) if entries else () for f, entries in values.items()}
+    return {
+        field: (join.join(entries),) if entries and field not in TEXTS else tuple(entries)
+        for field, entries in values.items()
+    }
 
 
 def _check(
@@ -258,10 +273,10 @@ def _check(
 
     Gives the fields and the digest of the sound.
     """
-    after, *others = _seen(copy)
+    after, *others = _seen(copy, intended.fields)
     if after.values() != goal or after != intended:
         raise Refusal("bad_header", "the fields would not read back as they were written")
-    if others != _seen(original)[1:]:
+    if others != _seen(original, intended.fields)[1:]:
         raise Refusal("bad_header", "something else in it would not survive a change of its tags")
     if payload_digest is None:
         return after, None
@@ -278,9 +293,9 @@ def _check(
     return after, payload
 
 
-def _seen(path: Path) -> list[Any]:
+def _seen(path: Path, fields: tuple[str, ...]) -> list[Any]:
     """The fields, the length and everything else of a file, which is not kept open."""
-    tagged = open_file(path)
+    tagged = open_file(path, fields=fields)
     return [tagged.snapshot(), tagged.length, tagged.rest()]
 
 

@@ -20,13 +20,13 @@ class APE(Family):
 
     def find(self, file: BinaryIO) -> dict[str, Tag]:
         v1, end = find_id3v1(file)
-        main = APEv2(start=end, end=end)
+        self.apev2 = main = APEv2(start=end, end=end)
         if has_apev2(file, end):
-            main.loaded(file)
+            main.loaded(file, self.fields)
         tags: dict[str, Tag] = {"APEv2": main}
         self.start = 0
         while read_at(file, self.start, 3) == b"ID3":
-            tag = ID3v2(start=self.start).loaded(file)
+            tag = ID3v2(start=self.start).loaded(file, self.fields)
             tags.setdefault("ID3v2", tag)
             self.start = tag.end
         if v1 is not None:
@@ -42,7 +42,7 @@ class APE(Family):
             return []
         with self.path.open("rb") as file:
             items = [(_KEYS[key], APEv2.item(_KEYS[key], (text,))) for key, text in v1.named(file)]
-        return [("GENRE" if key == "Genre" else None, item) for key, item in items]
+        return [(self.apev2.field(key.encode()), item) for key, item in items]
 
 
 _KEYS = {

@@ -11,7 +11,7 @@ import mutagen.apev2
 from musictag.formats.reading import read_at
 from musictag.metadata.edits import Edit, Piece, Span, content
 from musictag.metadata.family import Tag
-from musictag.metadata.fields import FIELDS, KEYS, LONGEST_OTHER, other_name
+from musictag.metadata.fields import KEYS, LONGEST_OTHER, other_name
 from musictag.metadata.snapshot import READERS, Snapshot
 
 _LONGEST_KEY = 255
@@ -49,8 +49,7 @@ class APEv2(Tag):
         if claimed < len(self.entries):
             raise ValueError("its APEv2 tag holds more than it says")
 
-    @staticmethod
-    def _item(file: BinaryIO, place: int, stop: int) -> tuple[str | None, Piece]:
+    def _item(self, file: BinaryIO, place: int, stop: int) -> tuple[str | None, Piece]:
         """The item here: as bytes if it holds one of our fields."""
         head = read_at(file, place, 8 + _LONGEST_KEY + 1)
         (size,) = struct.unpack_from("<I", head)
@@ -58,10 +57,15 @@ class APEv2(Tag):
         end = place + key_end + 1 + size
         if end > stop:
             raise ValueError("an item ends after its tag")
-        field = _field(head[8:key_end])
+        field = self.field(head[8:key_end])
         if field is None or size > _LONGEST_TEXT:
             return None, Span(place, end)
         return field, read_at(file, place, end - place)
+
+    def field(self, key: bytes) -> str | None:
+        """The field of ours that has this key."""
+        ours = ((field, KEYS["APEv2"][field].encode().upper()) for field in self.fields)
+        return next((field for field, name in ours if name == key.upper()), None)
 
     @staticmethod
     def texts(snapshot: Snapshot, field: str) -> list[str]:
@@ -102,11 +106,6 @@ def _texts(item: bytes) -> list[str]:
     if (flags & 0b110) >> 1 != mutagen.apev2.TEXT:
         return []
     return item[item.index(b"\0", 8) + 1 :].decode("utf-8", "replace").split("\0")
-
-
-def _field(key: bytes) -> str | None:
-    ours = ((field, KEYS["APEv2"][field].encode().upper()) for field in FIELDS)
-    return next((field for field, name in ours if name == key.upper()), None)
 
 
 def has_apev2(file: BinaryIO, end: int) -> bool:

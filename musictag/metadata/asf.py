@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 from uuid import UUID
 
@@ -12,7 +13,8 @@ import mutagen.asf
 from musictag.formats.reading import read_at, size_of
 from musictag.metadata.edits import Edit, Piece, Span, content, digest_of
 from musictag.metadata.family import Family, Tag
-from musictag.metadata.fields import FIELDS, KEYS, LONGEST_OTHER, other_name
+from musictag.metadata.fields import KEYS, LONGEST_OTHER, other_name
+from musictag.metadata.replacement import Refusal
 from musictag.metadata.snapshot import READERS, SAID, Snapshot
 
 _LONGEST = 1 << 20
@@ -40,6 +42,10 @@ _LIBRARY = _guid("44231C94-9498-49D1-A141-1D134E457054")
 _PADDING = _guid("1806D474-CADF-4509-A4BA-9AABCB96AAE8")
 _OBJECTS = (_EXTENDED, _METADATA, _LIBRARY)
 """Those that hold attributes by name; the first is where all of ours are written."""
+_IN_DESCRIPTION = len(_OBJECTS)
+_COMMENT = 3
+"""Place of the comment among the texts of the content description."""
+_LONGEST_COMMENT = 0xFFFE
 
 
 def objects(file: BinaryIO, start: int, end: int) -> Iterator[Object]:
@@ -61,6 +67,9 @@ class Attributes(Tag):
     All that say one of our fields are written, in their order, into the extended content
     description, where every reader looks; they are found in the two other lists as well. An entry
     of ours is a byte that says in which list it stands, and the record as it stands there.
+
+    The comment is one of the five texts of the content description, which has no names: its record
+    is the text.
     """
 
     kind = "ASF"
@@ -76,6 +85,10 @@ class Attributes(Tag):
         for number, guid in enumerate(_OBJECTS):
             if guid in self.lists:
                 self._read_list(file, number, self.lists[guid])
+        if "COMMENT" in self.fields and self.description is not None:
+            comment = described(file, self.description)[_COMMENT]
+            if comment:
+                self.entries.append(("COMMENT", bytes([_IN_DESCRIPTION]) + comment))
 
     def _read_list(self, file: BinaryIO, number: int, found: Object) -> None:
         place = found.start + 26
@@ -83,7 +96,7 @@ class Attributes(Tag):
             size, name = _measured(file, place, number)
             if place + size > found.end:
                 raise ValueError("an attribute ends after its list")
-            field = _field(name)
+            field = self._field(name)
             ours = field is not None and size <= _LONGEST
             piece: Piece = Span(place, place + size)
             if ours:
@@ -91,9 +104,18 @@ class Attributes(Tag):
             self.entries.append((field if ours else None, piece))
             place += size
 
+    def _field(self, name: bytes) -> str | None:
+        key = _as_text(name).upper()
+        former = key.removeprefix("MUSICTAG/")  # what they were called once
+        known = ((f, KEYS["ASF"][f].upper()) for f in self.fields if f != "COMMENT")
+        return next((field for field, name in known if name in (key, former)), None)
+
     @property
     def size(self) -> int:
-        return sum(found.end - found.start for found in self.lists.values())
+        objects = [*self.lists.values()]
+        if "COMMENT" in self.fields and self.description is not None:
+            objects.append(self.description)
+        return sum(found.end - found.start for found in objects)
 
     @staticmethod
     def texts(snapshot: Snapshot, field: str) -> list[str]:
@@ -101,13 +123,10 @@ class Attributes(Tag):
 
     def said(self, file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
         if self.description is not None:
-            place = self.description.start + 24
-            lengths = struct.unpack("<5H", read_at(file, place, 10))
-            place += 10
-            for name, n in zip(("TITLE", "ARTIST"), lengths, strict=False):
+            texts = described(file, self.description)
+            for name, text_of_it in zip(("TITLE", "ARTIST"), texts, strict=False):
                 if name in wanted:
-                    yield name, _as_text(read_at(file, place, n))
-                place += n
+                    yield name, _as_text(text_of_it)
         for number, guid in enumerate(_OBJECTS):
             for field, piece in self.entries if guid in self.lists else ():
                 if field is None and self._is_in(piece, number) and len(piece) <= LONGEST_OTHER:
@@ -117,25 +136,52 @@ class Attributes(Tag):
                         yield name, text
 
     def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
+        if field == "COMMENT":  # there is room for one
+            text = (values[0] + "\0").encode("utf-16-le")
+            if len(text) > _LONGEST_COMMENT:
+                reason = "its comment would be longer than 32,766 letters"
+                raise Refusal("no_tags", reason, "shorten it")
+            return [bytes([_IN_DESCRIPTION]) + text]
         return [b"\0" + _record(KEYS["ASF"][field], value) for value in values]
 
-    def changes(self, file: BinaryIO) -> list[Edit]:  # noqa: ARG002
-        edits = []
+    def changes(self, file: BinaryIO) -> list[Edit]:
+        edits: list[Edit] = []
+        empty: list[Edit] = []
         for number, guid in enumerate(_OBJECTS):
             found = self.lists.get(guid)
             records = [piece for _, piece in self.entries if self._is_in(piece, number)]
             pieces = [p[1:] if isinstance(p, bytes) else p for p in records]
             data = [len(pieces).to_bytes(2, "little"), *pieces]
-            size = (24 + sum(map(len, data))).to_bytes(8, "little")
-            if found is not None:
-                rest = self.size - (found.end - found.start)
-                if not pieces and number == 0 and self.room == rest:  # it came with our fields
-                    edits.append(Edit(found.start, found.end, []))
-                else:
-                    edits.append(Edit(found.start, found.end, [guid, size, *data]))
-            elif pieces:
-                edits.append(Edit(self.start, self.end, [guid, size, *data]))
-        return edits
+            if found is not None or pieces:
+                edits.append(self._edit(guid, found, data))
+            if found is not None and not pieces and number == 0:
+                empty.append(edits[-1])
+        if "COMMENT" in self.fields:
+            texts = described(file, self.description) if self.description else [b""] * 5
+            new = [p[1:] for of, p in self.entries if of == "COMMENT" and isinstance(p, bytes)]
+            texts[_COMMENT] = new[0] if new else b""
+            if any(texts) or self.description:
+                lengths = struct.pack("<5H", *map(len, texts))
+                edits.append(self._edit(_DESCRIPTION, self.description, [lengths, *texts]))
+            if self.description and not any(texts):
+                empty.append(edits[-1])
+        came = self._came_with_our_fields(edits, empty)
+        return [Edit(e.start, e.end, []) if e in came else e for e in edits]
+
+    def _edit(self, guid: bytes, found: Object | None, data: Sequence[Piece]) -> Edit:
+        """An object with this in it, in the place of the old one or at the header's end."""
+        size = (24 + sum(map(len, data))).to_bytes(8, "little")
+        start, end = (found.start, found.end) if found else (self.start, self.end)
+        return Edit(start, end, [guid, size, *data])
+
+    def _came_with_our_fields(self, edits: Sequence[Edit], empty: Sequence[Edit]) -> Sequence[Edit]:
+        """The empty objects without which all have the length again that they once had."""
+        for n in range(1, len(empty) + 1):
+            for some in itertools.combinations(empty, n):
+                rest = [edit for edit in edits if edit not in some]
+                if sum(len(piece) for edit in rest for piece in edit.pieces) == self.room:
+                    return some
+        return ()
 
     def _is_in(self, piece: Piece, number: int) -> bool:
         if isinstance(piece, bytes):
@@ -158,15 +204,23 @@ def _measured(file: BinaryIO, place: int, number: int) -> tuple[int, bytes]:
     return 12 + n + size, read_at(file, place + 12, n)
 
 
-def _field(name: bytes) -> str | None:
-    key = _as_text(name).upper()
-    former = key.removeprefix("MUSICTAG/")  # what they were called once
-    return next((field for field in FIELDS if KEYS["ASF"][field].upper() in (key, former)), None)
+def described(file: BinaryIO, description: Object) -> list[bytes]:
+    """The five texts of a content description: title, author, copyright, comment, rating."""
+    place = description.start + 34
+    found = []
+    for n in struct.unpack("<5H", read_at(file, place - 10, 10)):
+        found.append(read_at(file, place, n))
+        place += n
+    if place > description.end:
+        raise ValueError("a text ends after the object that it is in")
+    return found
 
 
 def _parts(raw: bytes) -> tuple[bytes, int, bytes]:
     """Name, type and value of one of our entries."""
     number, record = raw[0], raw[1:]
+    if number == _IN_DESCRIPTION:
+        return KEYS["ASF"]["COMMENT"].encode("utf-16-le"), int(mutagen.asf.UNICODE), record
     if number == 0:
         (n,) = struct.unpack_from("<H", record)
         kind, _ = struct.unpack_from("<HH", record, 2 + n)
@@ -215,7 +269,7 @@ class ASF(Family):
             if found.guid in _OBJECTS:
                 lists.setdefault(found.guid, found)
         described = (found for found in self.objects if found.guid == _DESCRIPTION)
-        main = Attributes(lists, self.header_end, next(described, None)).loaded(file)
+        main = Attributes(lists, self.header_end, next(described, None)).loaded(file, self.fields)
         main.exists = True
         return {"ASF": main}
 
@@ -237,12 +291,25 @@ class ASF(Family):
         return [*edits, _number(16, self.header_end + growth, 8), _number(24, count, 4)]
 
     def compared(self, file: BinaryIO) -> Any:
+        ours = [*_OBJECTS, _EXTENSION, _PADDING]
+        texts: list[bytes] = []
+        if "COMMENT" in self.fields:
+            ours.append(_DESCRIPTION)
+            for found in self.objects:
+                if found.guid == _DESCRIPTION:
+                    texts += described(file, found)
+                    texts[-5 + _COMMENT] = b""
         others = sorted(
             (found.guid, digest_of(file, found.start + 24, found.end))
             for found in self.objects
-            if found.guid not in (*_OBJECTS, _EXTENSION, _PADDING)
+            if found.guid not in ours
         )
-        return self.tag_digests(file), others, digest_of(file, self.header_end, size_of(file))
+        return (
+            self.tag_digests(file),
+            others,
+            texts if any(texts) else [],
+            digest_of(file, self.header_end, size_of(file)),
+        )
 
 
 def _number(place: int, value: int, size: int) -> Edit:

@@ -12,6 +12,7 @@ from musictag.formats.table import FORMATS, MPEG, Format, recognised
 from musictag.metadata.ape import APE
 from musictag.metadata.asf import ASF
 from musictag.metadata.family import Family
+from musictag.metadata.fields import FIELDS
 from musictag.metadata.id3 import ID3, ID3AtPointer, TrueAudio
 from musictag.metadata.mp4 import MP4
 from musictag.metadata.ogg import Ogg
@@ -20,7 +21,7 @@ from musictag.metadata.replacement import Refusal
 from musictag.metadata.riff import Chunked
 from musictag.metadata.vorbis import FLAC
 
-FAMILIES: dict[str, Callable[[Path, Any], Family]] = {
+FAMILIES: dict[str, Callable[[Path, Any, tuple[str, ...]], Family]] = {
     "APEv2": APE,
     "ASF": ASF,
     "FLAC": FLAC,
@@ -34,8 +35,9 @@ FAMILIES: dict[str, Callable[[Path, Any], Family]] = {
 """`Format.family` → what opens a file of it."""
 
 
-def open_file(path: Path, *, named: Path | None = None) -> Family:
-    """The file's tags, its format told by its content; `named` must not claim another one."""
+def open_file(path: Path, *, named: Path | None = None, fields: tuple[str, ...] = FIELDS) -> Family:
+    """The file's tags, its format told by its content; `named` must not claim another one. `fields`
+    are ours in it, all others other people's."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise Refusal("not_a_file", "not a regular file")
@@ -53,7 +55,7 @@ def open_file(path: Path, *, named: Path | None = None) -> Family:
     if found.family is None:
         raise Refusal("no_tags", f"musictag cannot write tags into {found.name}")
     with parsing():
-        return FAMILIES[found.family](path, _kind(found))
+        return FAMILIES[found.family](path, _kind(found), fields)
 
 
 def _kind(row: Format) -> Any:

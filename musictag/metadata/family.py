@@ -13,10 +13,18 @@ from typing import Any, BinaryIO, ClassVar, TypeVar
 from musictag.formats.reading import size_of
 from musictag.metadata import edits
 from musictag.metadata.edits import Edit, Piece, blocks_of
-from musictag.metadata.fields import FIELDS, ID3_NAMES, Values, cleaned, other_name
+from musictag.metadata.fields import (
+    FIELDS,
+    ID3_NAMES,
+    TEXTS,
+    WRITABLE,
+    Values,
+    cleaned,
+    other_name,
+)
 from musictag.metadata.parsing import DAMAGE, parsing
 from musictag.metadata.replacement import Refusal
-from musictag.metadata.snapshot import Snapshot
+from musictag.metadata.snapshot import READERS, Snapshot
 
 MOST_PADDING = 1 << 20
 """Bytes of padding that may come back when another program has changed the tag's length too."""
@@ -40,6 +48,8 @@ class Tag(ABC):
     """Whether the file has this tag, or will when it is saved."""
     start = end = 0
     """Where it stands in the file."""
+    fields: tuple[str, ...] = FIELDS
+    """The fields that are ours here; entries of all others are other people's."""
 
     def __init__(self, *, start: int = 0, end: int = 0) -> None:
         self.start, self.end = start, end
@@ -52,8 +62,9 @@ class Tag(ABC):
     def read(self, file: BinaryIO) -> None:
         """Parse what stands at `start`."""
 
-    def loaded(self: _T, file: BinaryIO) -> _T:
-        """The tag, parsed."""
+    def loaded(self: _T, file: BinaryIO, fields: tuple[str, ...] = FIELDS) -> _T:
+        """The tag, parsed; these fields are ours in it."""
+        self.fields = fields
         self.read(file)
         self.exists = True
         self._loaded = True, list(self.entries)
@@ -73,6 +84,10 @@ class Tag(ABC):
     def holds(self, field: str) -> bool:
         return any(name == field for name, _ in self.entries)
 
+    def says(self, field: str) -> tuple[str, ...]:
+        """The values of one of our fields in this tag alone."""
+        return cleaned(READERS[self.kind](self.snapshot(), field))
+
     def set(self, field: str, values: tuple[str, ...]) -> None:
         """These values and no others under the field's key, where the old ones stood."""
         kept = [(name, entry) for name, entry in self.entries if name != field]
@@ -87,7 +102,7 @@ class Tag(ABC):
             for place, (name, entry) in enumerate(self.entries if self.exists else ())
             if name is not None and isinstance(entry, bytes)
         ]
-        ours.sort(key=lambda entry: FIELDS.index(entry[1]))
+        ours.sort(key=lambda entry: WRITABLE.index(entry[1]))
         return Snapshot(
             self.kind,
             tuple((name, entry) for _, name, entry in ours),
@@ -96,6 +111,7 @@ class Tag(ABC):
             places=tuple(place for place, _, _ in ours),
             size=self.size,
             n_entries=len(self.entries) if self.exists else 0,
+            fields=self.fields,
         )
 
     @property
@@ -156,13 +172,16 @@ class Family(ABC):
     """For each of the readers we know, the places of tags in the order in which it looks for one:
     it shows the first that is not empty, and no other."""
 
-    def __init__(self, path: Path, kind: Any) -> None:
+    def __init__(self, path: Path, kind: Any, fields: tuple[str, ...] = FIELDS) -> None:
         self.path = path
         self.kind = kind
+        self.fields = fields
         with path.open("rb") as file:
             self.file_size = size_of(file)
             self.tags: dict[str, Tag] = self.find(file)
             self.main = next(iter(self.tags.values()))
+            for tag in self.tags.values():  # a new one, too
+                tag.fields = fields
             self.length = self.length_s(file)
         self._look()
 
@@ -192,8 +211,11 @@ class Family(ABC):
 
     def snapshot(self) -> Snapshot:
         others = tuple(tag.snapshot() for place, tag in self._others() if tag is not self.v1)
-        v1_genre = None if self.v1 is None else self.v1.genre
-        return dataclasses.replace(self.main.snapshot(), v1_genre=v1_genre, others=others)
+        found = dataclasses.replace(self.main.snapshot(), others=others)
+        if self.v1 is None:
+            return found
+        comment = self.v1.comment if "COMMENT" in self.fields else ""
+        return dataclasses.replace(found, v1_genre=self.v1.genre, v1_comment=comment)
 
     @property
     def v1(self) -> Any:
@@ -232,10 +254,12 @@ class Family(ABC):
             self.main.entries += self.brought_along()
         filled = bool(self.main.entries) or not enough
         for field, entries in values.items():
+            texts = self.values()[field] if field in TEXTS else ()
             if self.main.exists and filled:
                 self.main.set(field, entries)
             for place, tag in self._others():
-                if tag.holds(field) or place in self.firsts:
+                own_text = field in TEXTS and tag.says(field) not in ((), texts)
+                if (tag.holds(field) or place in self.firsts) and not own_text:
                     tag.set(field, entries)
 
     def brought_along(self) -> list[tuple[str | None, Piece]]:

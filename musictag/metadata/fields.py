@@ -1,6 +1,7 @@
-"""The four fields, the key that each has in every kind of tag, and what a value is.
+"""The fields, the key that each has in every kind of tag, and what a value is.
 
-Other fields are only read: their names are those of Vorbis comments.
+Four hold what was heard. MORE are written where they are asked for, and till then are other
+people's. All others are only read: their names are those of Vorbis comments.
 """
 
 from __future__ import annotations
@@ -9,23 +10,54 @@ from collections.abc import Iterable, Mapping
 
 FIELDS = ("GENRE", "MOOD", "INSTRUMENT", "VOCALS")
 
+PROVENANCE = ("MUSICTAG_MODEL", "MUSICTAG_DATE", "MUSICTAG_PROBABILITIES")
+TEXTS = ("COMMENT", "GROUPING")
+"""Fields whose text is somebody else's, too. Where two tags of a file differ in one, only the one
+that is read is changed; the other is no second opinion, but another text."""
+
+MORE = ("STYLE", *TEXTS, *PROVENANCE)
+"""Fields that are written on request."""
+
+WRITABLE = (*FIELDS, *MORE)
+
 Values = Mapping[str, tuple[str, ...]]
 """Field → values, one per entry."""
 
 _ITUNES = "----:com.apple.iTunes:"
 KEYS: dict[str, dict[str, str]] = {
-    kind: dict(zip(FIELDS, keys, strict=True))
+    kind: dict(zip(WRITABLE, keys, strict=True))
     for kind, keys in {
-        "ID3v2.4": ("TCON", "TMOO", "TXXX:INSTRUMENT", "TXXX:VOCALS"),
-        "ID3v2.3": ("TCON", "TXXX:MOOD", "TXXX:INSTRUMENT", "TXXX:VOCALS"),
-        "ID3v2.2": ("TCO", "TXX:MOOD", "TXX:INSTRUMENT", "TXX:VOCALS"),
-        "Vorbis": FIELDS,
-        "MP4": ("\xa9gen", *(_ITUNES + field for field in FIELDS[1:])),
-        "ASF": ("WM/Genre", "WM/Mood", "INSTRUMENT", "VOCALS"),
-        "APEv2": ("Genre", "Mood", "INSTRUMENT", "VOCALS"),
+        "ID3v2.4": (
+            *("TCON", "TMOO", "TXXX:INSTRUMENT", "TXXX:VOCALS", "TXXX:STYLE", "COMM", "TIT1"),
+            *("TXXX:" + field for field in PROVENANCE),
+        ),
+        "ID3v2.3": (
+            *("TCON", "TXXX:MOOD", "TXXX:INSTRUMENT", "TXXX:VOCALS", "TXXX:STYLE", "COMM", "TIT1"),
+            *("TXXX:" + field for field in PROVENANCE),
+        ),
+        "ID3v2.2": (
+            *("TCO", "TXX:MOOD", "TXX:INSTRUMENT", "TXX:VOCALS", "TXX:STYLE", "COM", "TT1"),
+            *("TXX:" + field for field in PROVENANCE),
+        ),
+        "Vorbis": WRITABLE,
+        "MP4": (
+            *("\xa9gen", *(_ITUNES + field for field in (*FIELDS[1:], "STYLE"))),
+            *("\xa9cmt", "\xa9grp", *(_ITUNES + field for field in PROVENANCE)),
+        ),
+        "ASF": (
+            *("WM/Genre", "WM/Mood", "INSTRUMENT", "VOCALS", "STYLE"),
+            *("Description", "WM/ContentGroupDescription", *PROVENANCE),
+        ),
+        "APEv2": (
+            *("Genre", "Mood", "INSTRUMENT", "VOCALS", "Style", "Comment", "Grouping"),
+            *PROVENANCE,
+        ),
     }.items()
 }
 """Kind of tag → field → key.
+
+A comment in ID3 is one without a description, and GROUPING is in GRP1 where a tag has that (iTunes
+then has something else in TIT1). ASF's Description stands in an object of its own.
 
 Windows Media defines no attribute for instruments or vocals, and TagLib's property map and Picard
 show only names from a list of theirs, which has none either. In ASF these two fields therefore

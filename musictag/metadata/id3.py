@@ -37,6 +37,7 @@ class ID3v2AndOthers(Family):
                 for key, text in tag.named(file):
                     texts.setdefault(key, []).append(text)
         new = ID3v2()  # whatever the tag is by now, it was one of the newest version
+        new.fields = self.fields
         frames = [new.frame(key, values) for key, values in texts.items()]
         return [(new.field(frame), frame) for frame in frames]
 
@@ -56,13 +57,13 @@ class ID3(ID3v2AndOthers):
     def find(self, file: BinaryIO) -> dict[str, Tag]:
         main = ID3v2()
         if read_at(file, 0, 3) == b"ID3":
-            main.loaded(file)
+            main.loaded(file, self.fields)
         elif read_at(file, 0, 1) != b"\xff" and _HEADER.search(read_at(file, 0, _JUNK)):
             reason = (
                 "an ID3 tag stands behind other bytes at its beginning, which a new one would hide"
             )
             raise Refusal("bad_header", reason, f"{FFMPEG_COPY}, and tag the copy")
-        return {"ID3v2": main, **tags_at_the_end(file)}
+        return {"ID3v2": main, **tags_at_the_end(file, self.fields)}
 
     def length_s(self, file: BinaryIO) -> float | None:
         info = self.kind(music(file, self.tags, 0))
@@ -83,13 +84,13 @@ class TrueAudio(ID3):
         return float(self.kind(music(file, self.tags, self.main.end), 0).length)
 
 
-def tags_at_the_end(file: BinaryIO) -> dict[str, Tag]:
+def tags_at_the_end(file: BinaryIO, fields: tuple[str, ...]) -> dict[str, Tag]:
     """APEv2 and ID3v1; damage in an APEv2 that is not the main tag is no reason to refuse."""
     tags: dict[str, Tag] = {}
     v1, end = find_id3v1(file)
     if has_apev2(file, end):
         with suppress(*DAMAGE):
-            tags["APEv2"] = APEv2(end=end).loaded(file)
+            tags["APEv2"] = APEv2(end=end).loaded(file, fields)
     if v1 is not None:
         tags["ID3v1"] = v1
     return tags
@@ -113,7 +114,7 @@ class ID3AtPointer(ID3v2AndOthers):
             return {"ID3v2": ID3v2(start=size_of(file), end=size_of(file))}
         if read_at(file, place, 3) != b"ID3":
             raise Refusal("bad_header", "its ID3 tag is not where its header says")
-        return {"ID3v2": ID3v2(start=place).loaded(file)}
+        return {"ID3v2": ID3v2(start=place).loaded(file, self.fields)}
 
     def length_s(self, file: BinaryIO) -> float | None:
         self.kind(View(file, 0, size_of(file)))

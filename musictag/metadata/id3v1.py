@@ -53,8 +53,16 @@ class ID3v1(Tag):
     def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         raise NotImplementedError
 
+    @property
+    def comment(self) -> str:
+        """Its comment, where the alphabet is known."""
+        stored = self.content[97:125] if not self.content[125] else self.content[97:127]
+        return known_text(stored.partition(b"\0")[0].rstrip()) or ""
+
     @staticmethod
     def texts(snapshot: Snapshot, field: str) -> list[str]:
+        if field == "COMMENT":
+            return [snapshot.v1_comment]
         number = snapshot.v1_genre
         known = field == "GENRE" and number is not None and number < len(GENRES)
         return [GENRES[number]] if known and number is not None else []

@@ -14,13 +14,25 @@ from musictag.formats.id3v2 import synchsafe
 from musictag.formats.reading import read_at, size_of
 from musictag.metadata.edits import Edit, Piece, Span, as_synchsafe, content, digest_of_piece
 from musictag.metadata.family import MOST_PADDING, Tag
-from musictag.metadata.fields import FIELDS, ID3_NAMES, KEYS, LONGEST_OTHER, other_name
+from musictag.metadata.fields import (
+    ID3_NAMES,
+    KEYS,
+    LONGEST_OTHER,
+    TEXTS,
+    cleaned,
+    other_name,
+)
 from musictag.metadata.replacement import Refusal
 from musictag.metadata.snapshot import READERS, Snapshot
 
 _id3: Any = mutagen.id3  # mutagen's types are half written; mypy takes the other half for untyped
 
 _OURS = (b"TCON", b"TMOO", b"TXXX", b"TCO", b"TXX")
+_COMMENTS = (b"COMM", b"COM")
+_GROUPINGS = (b"GRP1", b"GP1")
+_TITLES = (b"TIT1", b"TT1")
+"""Frames of groupings, in a tag that has none of iTunes' own."""
+_TEXTS = (*_COMMENTS, *_GROUPINGS, *_TITLES)
 _OTHERS = (
     *(b"TXXX", b"TXX", b"TT1", b"TT2", b"TP1", b"TP2", b"TAL", b"TCM", b"TLA"),
     *(name.encode() for name in ID3_NAMES),
@@ -75,7 +87,11 @@ class ID3v2(Tag):
             frames = self._frames(body, place)
         if frames is None:
             raise Refusal("bad_header", "its ID3 tag holds bytes that are no frames")
-        self.entries = [self._entry(body, *frame) for frame in frames]
+        ours: tuple[bytes, ...] = _OURS
+        if not set(TEXTS).isdisjoint(self.fields):
+            names = {body.read(start, 4 if self.version > 2 else 3) for start, _ in frames}
+            ours += _COMMENTS + (_TITLES if names.isdisjoint(_GROUPINGS) else _GROUPINGS)
+        self.entries = [self._entry(body, *frame, ours) for frame in frames]
         self._end(end)
 
     lead = 0
@@ -134,9 +150,11 @@ class ID3v2(Tag):
             return int.from_bytes(head[4:8], "big")
         return None if any(byte & 0x80 for byte in head[4:8]) else synchsafe(head[4:8])
 
-    def _entry(self, body: _Body, start: int, end: int) -> tuple[str | None, Piece]:
+    def _entry(
+        self, body: _Body, start: int, end: int, ours: tuple[bytes, ...]
+    ) -> tuple[str | None, Piece]:
         name = body.read(start, 4 if self.version > 2 else 3)
-        if name in _OURS and end - start <= _LONGEST_TEXT:
+        if name in ours and end - start <= _LONGEST_TEXT:
             frame = self._with_synchsafe_size(body.read(start, end - start))
             if field := self.field(frame):
                 return field, frame
@@ -154,9 +172,12 @@ class ID3v2(Tag):
         parsed = parsed_frame(self.version, frame)
         if parsed is None:
             return None
-        key = parsed.FrameID + (f":{parsed.desc.upper()}" if parsed.FrameID == "TXXX" else "")
+        description = parsed.desc.upper() if parsed.FrameID in ("TXXX", "COMM") else ""
+        key = parsed.FrameID + (f":{description}" if description else "")
+        if key == "GRP1":
+            key = KEYS["ID3v2.4"]["GROUPING"]
         columns = KEYS["ID3v2.3"], KEYS["ID3v2.4"]
-        return next((f for f in FIELDS if key in (column[f] for column in columns)), None)
+        return next((f for f in self.fields if key in (column[f] for column in columns)), None)
 
     @staticmethod
     def texts(snapshot: Snapshot, field: str) -> list[str]:
@@ -185,15 +206,53 @@ class ID3v2(Tag):
 
     def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         key = KEYS[f"ID3v2.{max(3, self.version)}"][field]
-        frame = self.frame(key, list(values))
-        return [self._with_synchsafe_size(frame) if not self._plain_sizes else frame]
+        if any(of == "GROUPING" == field and e[:3] in (b"GRP", b"GP1") for of, e in self._ours):
+            key = "GRP1"
+        if field == "COMMENT":  # a frame for each, in the language that most players look for
+            return [self._sized(self.frame(key, [value], language="eng")) for value in values]
+        return [self._sized(self.frame(key, list(values)))]
 
-    def frame(self, key: str, values: list[str]) -> bytes:
+    def _sized(self, frame: bytes) -> bytes:
+        return self._with_synchsafe_size(frame) if not self._plain_sizes else frame
+
+    @property
+    def _ours(self) -> list[tuple[str, bytes]]:
+        return [(of, e) for of, e in self.entries if of is not None and isinstance(e, bytes)]
+
+    def set(self, field: str, values: tuple[str, ...]) -> None:
+        """Of comments those that stay keep their frames, and those that change their languages."""
+        if field != "COMMENT":
+            super().set(field, values)
+            return
+        new = dict(zip(self.says(field), values, strict=False))
+        entries: list[tuple[str | None, Piece]] = []
+        for of, entry in self.entries:
+            if of == field and isinstance(entry, bytes):
+                entries += [(of, frame) for frame in self._reworded(entry, new)]
+            else:
+                entries.append((of, entry))
+        more = self.rendered(field, values[len(new) :])
+        self.entries = [*entries, *((field, frame) for frame in more)]
+
+    def _reworded(self, comment: bytes, new: dict[str, str]) -> list[bytes]:
+        """The frame of a comment, its texts replaced by others, and without those that have none;
+        itself if it says the same, or nothing."""
+        parsed = parsed_frame(self.version, comment)
+        old = list(cleaned(map(str, parsed.text)))
+        texts = [new[text] for text in old if text in new]
+        if texts == old:
+            return [comment]
+        frame = self.frame("COMM", texts, language=parsed.lang) if texts else b""
+        return [self._sized(frame)] if frame else []
+
+    def frame(self, key: str, values: list[str], *, language: str = "") -> bytes:
         """A text frame in this tag's version; `key` is a name of 4 letters, or TXXX:description."""
         name, _, description = key.partition(":")
         frame = getattr(_id3, name)(encoding=self._encoding(description, *values), text=values)
         if description:
             frame.desc = description
+        if language:
+            frame.lang = language
         buffer = BytesIO()
         tags: Any = _id3.ID3()
         tags.add(frame)
@@ -257,7 +316,13 @@ def _big(size: bytes) -> int:
     return int.from_bytes(size, "big")
 
 
-_NAMES_OF_2 = {"TCON": b"TCO", "TXXX": b"TXX"}
+_NAMES_OF_2 = {
+    "COMM": b"COM",
+    "GRP1": b"GP1",
+    "TCON": b"TCO",
+    "TIT1": b"TT1",
+    "TXXX": b"TXX",
+}
 
 
 class _Body:
@@ -318,7 +383,7 @@ def _genres(frame: Any) -> list[str]:
 
 def parsed_frame(version: int, frame: bytes) -> Any:
     """The frame if it is of a kind that our fields use, else None."""
-    return _parsed(version, frame) if frame.startswith(_OURS) else None
+    return _parsed(version, frame) if frame.startswith((*_OURS, *_TEXTS)) else None
 
 
 def _parsed(version: int, frame: bytes) -> Any:

@@ -17,7 +17,7 @@ from musictag.metadata import atoms
 from musictag.metadata.atoms import children, handler, rendered
 from musictag.metadata.edits import Edit, Span, content, digest_of
 from musictag.metadata.family import MOST_PADDING, Family, Tag
-from musictag.metadata.fields import FIELDS, KEYS, LONGEST_OTHER, MP4_NAMES, other_name
+from musictag.metadata.fields import KEYS, LONGEST_OTHER, MP4_NAMES, other_name
 from musictag.metadata.id3 import FFMPEG_COPY
 from musictag.metadata.id3v1 import GENRES
 from musictag.metadata.replacement import Refusal
@@ -51,10 +51,17 @@ class ItunesList(Tag):
                 raise ValueError("an atom ends after the list that it is in")
             size = atom.end - atom.start
             head = read_at(file, atom.start, min(size, 256))
-            field = _field(head[4:8], head[8:])
+            field = self._field(head[4:8], head[8:])
             ours = field is not None and size <= _LONGEST
             piece = read_at(file, atom.start, size) if ours else Span(atom.start, atom.end)
             self.entries.append((field if ours else None, piece))
+
+    def _field(self, name: bytes, data: bytes) -> str | None:
+        """The field that an atom holds."""
+        if name == b"gnre":
+            return "GENRE"
+        key = _key(name, data).upper()
+        return next((field for field in self.fields if KEYS["MP4"][field].upper() == key), None)
 
     @property
     def size(self) -> int:
@@ -143,14 +150,6 @@ def _decoded(part: tuple[int, bytes]) -> str:
     return text.decode("utf-16-be" if kind == _UTF16 else "utf-8", "replace")
 
 
-def _field(name: bytes, data: bytes) -> str | None:
-    """The field that an atom of the iTunes list holds."""
-    if name == b"gnre":
-        return "GENRE"
-    key = _key(name, data).upper()
-    return next((field for field in FIELDS if KEYS["MP4"][field].upper() == key), None)
-
-
 def _key(name: bytes, data: bytes) -> str:
     """The key of an atom of the iTunes list; of a free-form one its parts, joined by colons."""
     key = name
@@ -187,7 +186,7 @@ class KeyedList(_OneValue):
     def read(self, file: BinaryIO) -> None:
         for atom in formats.atoms(file, self.start, self.end):
             key = self._name(atom.name)
-            ours = key in FIELDS and atom.end - atom.start <= _LONGEST and atom.end <= self.end
+            ours = key in self.fields and atom.end - atom.start <= _LONGEST and atom.end <= self.end
             size = atom.end - atom.start
             piece = read_at(file, atom.start, size) if ours else Span(atom.start, atom.end)
             self.entries.append((key if ours else None, piece))
@@ -271,7 +270,9 @@ class MP4(Family):
                 tags[name if name not in tags else f"{name} {len(tags)}"] = tag
         for atom in inside:
             if atom.name in (b"\xa9gen", b"gnre") and 14 < atom.end - atom.start <= _LONGEST:
-                tags[f"udta {atom.start}"] = UserData(start=atom.start, end=atom.end).loaded(file)
+                tags[f"udta {atom.start}"] = UserData(start=atom.start, end=atom.end).loaded(
+                    file, self.fields
+                )
         for number, meta in enumerate(children(file, moov)):
             if meta.name == b"meta":
                 for tag in self._lists(file, meta, [], None):
@@ -291,11 +292,11 @@ class MP4(Family):
         if kind == b"mdta":
             keys = atoms.child(file, meta, b"keys")
             names = _keys(read_at(file, keys.inside, keys.end - keys.inside)) if keys else []
-            yield KeyedList(names, start=ilst.inside, end=ilst.end).loaded(file)
+            yield KeyedList(names, start=ilst.inside, end=ilst.end).loaded(file, self.fields)
             return
         if kind != b"mdir":
             return
-        tag = ItunesList(start=ilst.start, end=ilst.end).loaded(file)
+        tag = ItunesList(start=ilst.start, end=ilst.end).loaded(file, self.fields)
         place = inside.index(ilst)
         tag.padding = next((a for a in inside[place + 1 : place + 2] if a.name == b"free"), None)
         rest = [atom for atom in inside if atom.name not in (b"ilst", b"free")]

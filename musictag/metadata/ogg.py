@@ -190,7 +190,7 @@ class Ogg(Family):
         self.info = self.kind._Info(file)  # all of mutagen's file would hold a cover several times
         self.info._post_tags(file)
         self.header = Header(file, self.info.serial)
-        return {"Vorbis": PacketComments(self.header, self.kind).loaded(file)}
+        return {"Vorbis": PacketComments(self.header, self.kind).loaded(file, self.fields)}
 
     def length_s(self, file: BinaryIO) -> float | None:  # noqa: ARG002
         return float(self.info.length)

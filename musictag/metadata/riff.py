@@ -115,7 +115,8 @@ class ID3v2InChunk(InChunk, ID3v2):
 
 
 class Info(InChunk):
-    """The texts of a WAV file's LIST INFO, of which it knows one field: the genre, one value."""
+    """The texts of a WAV file's LIST INFO, of which two can hold a field: genre and comment, one
+    value each."""
 
     kind = "INFO"
     broken = False
@@ -136,9 +137,10 @@ class Info(InChunk):
                 end = min(place + 8 + size + size % 2, stop)
             else:
                 self.broken = True
-            ours = head.startswith(b"IGNR") and 8 <= end - place <= 1 << 20
+            field = _INFO_FIELDS.get(head[:4])
+            ours = field in self.fields and 8 <= end - place <= 1 << 20
             piece = read_at(file, place, end - place) if ours else Span(place, end)
-            self.entries.append(("GENRE" if ours else None, piece))
+            self.entries.append((field if ours else None, piece))
             place = end
 
     def named(self, file: BinaryIO) -> Iterable[tuple[str, str]]:
@@ -156,22 +158,24 @@ class Info(InChunk):
         return [_text(item) for item in snapshot.raw(field) if len(item) > 8]
 
     def can_hold(self, field: str, values: tuple[str, ...]) -> bool:
-        writable = not self.broken or self.holds("GENRE")
-        return not values or (field == "GENRE" and len(values) == 1 and writable)
+        writable = not self.broken or self.holds(field)
+        return not values or (field in _INFO_FIELDS.values() and len(values) == 1 and writable)
 
     def set(self, field: str, values: tuple[str, ...]) -> None:
-        if field == "GENRE" and (self.holds(field) or not self.broken):
+        if field in _INFO_FIELDS.values() and (self.holds(field) or not self.broken):
             super().set(field, values[:1])
 
-    def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:  # noqa: ARG002
+    def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         text = values[0].encode() + b"\0"
-        return [b"IGNR" + u32(len(text), "<") + text + bytes(len(text) % 2)]
+        name = next(name for name, of in _INFO_FIELDS.items() if of == field)
+        return [name + u32(len(text), "<") + text + bytes(len(text) % 2)]
 
     def changes(self, file: BinaryIO) -> list[Edit]:  # noqa: ARG002
         pieces = [b"INFO", *(entry for _, entry in self.entries)]
         return [Edit(self.start, self.end, self.in_chunk(pieces))]
 
 
+_INFO_FIELDS = {b"IGNR": "GENRE", b"ICMT": "COMMENT"}
 _FRAMES = {
     b"IART": "TPE1",
     b"IBPM": "TBPM",
@@ -234,11 +238,11 @@ class Chunked(ID3v2AndOthers):
                 tag = ID3v2InChunk(form, chunk.name, chunk)
                 if read_at(file, chunk.start, 3) != b"ID3":
                     raise Refusal("bad_header", "its ID3 chunk holds something else")
-                self.add(tags, "ID3v2", tag.loaded(file))
+                self.add(tags, "ID3v2", tag.loaded(file, self.fields))
             elif chunk.name == b"LIST" and read_at(file, chunk.start, 4) == b"INFO":
-                self.add(tags, "INFO", Info(form, chunk).loaded(file))
+                self.add(tags, "INFO", Info(form, chunk).loaded(file, self.fields))
             elif chunk.name == b"DIIN":
-                tags["DIIN"] = Names(form, chunk).loaded(file)
+                tags["DIIN"] = Names(form, chunk).loaded(file, self.fields)
         main = tags.pop("ID3v2", None) or ID3v2InChunk(form, default)
         return {"ID3v2": main, **tags}
 

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from musictag.metadata.fields import FIELDS, cleaned
+from musictag.metadata.fields import FIELDS, WRITABLE, cleaned
 from musictag.metadata.parsing import DAMAGE
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """The four fields in one tag as raw entries, and in the file's other tags.
+    """Some fields in one tag as raw entries, and in the file's other tags.
 
     Put back, a value has its old encoding, its key's spelling and its number for a genre. Two
-    snapshots are equal when the fields are, wherever among other entries they stand.
+    snapshots are equal when the fields are that both hold, wherever among other entries they stand.
     """
 
     family: str
@@ -38,21 +38,29 @@ class Snapshot:
     """How many entries the tag had, those of others included; -1 if that is not known."""
     others: tuple[Snapshot, ...] = ()
     """The file's other tags that can hold a field, in the order in which they are looked at."""
+    fields: tuple[str, ...] = FIELDS
+    """The fields that it holds, whether or not the file has them; others are none of its business:
+    whoever sets them changes nothing here."""
+    v1_comment: str = ""
+    """The comment in ID3v1, which is only read."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Snapshot) and self._compared() == other._compared()
+        if not isinstance(other, Snapshot):
+            return False
+        fields = set(self.fields) & set(other.fields)
+        return self._compared(fields) == other._compared(fields)
 
     def __hash__(self) -> int:
-        return hash(self._compared())
+        return hash((self.family, self.v1_genre))
 
-    def _compared(self) -> object:
+    def _compared(self, fields: set[str]) -> object:
         said = SAID.get(self.family, bytes)
-        entries = tuple((of, said(entry)) for of, entry in self.entries)
+        entries = tuple((of, said(entry)) for of, entry in self.entries if of in fields)
         return self.family, entries, self.v1_genre, self.others
 
     def values(self) -> dict[str, tuple[str, ...]]:
         """What people read: from the first tag that has the field."""
-        return {name: self._values(name) for name in FIELDS}
+        return {name: self._values(name) for name in self.fields}
 
     def _values(self, name: str) -> tuple[str, ...]:
         if own := cleaned(READERS[self.family](self, name)):
@@ -86,7 +94,9 @@ class Snapshot:
         stored["entries"] = tuple((of, b64decode(entry)) for of, entry in stored["entries"])
         stored["places"] = tuple(stored["places"])
         stored["others"] = tuple(map(cls._from_dict, stored.get("others", ())))
-        if not {of for of, _ in stored["entries"]} <= {*FIELDS}:
+        stored["fields"] = tuple(stored.get("fields", FIELDS))
+        held = {of for of, _ in stored["entries"]}
+        if not held <= set(stored["fields"]) <= set(WRITABLE):
             raise ValueError("it has other fields")
         return cls(**stored)
 

@@ -20,13 +20,13 @@ from musictag.metadata.edits import (
     u32,
 )
 from musictag.metadata.family import MOST_PADDING, Family, Tag
-from musictag.metadata.fields import FIELDS, KEYS, LONGEST_OTHER, other_name
+from musictag.metadata.fields import KEYS, LONGEST_OTHER, WRITABLE, other_name
 from musictag.metadata.id3v1 import find_id3v1
 from musictag.metadata.id3v2 import ID3v2
 from musictag.metadata.snapshot import READERS, Snapshot
 
 _VENDOR = b"musictag"
-_LONGEST_KEY = max(map(len, FIELDS)) + 1
+_LONGEST_KEY = max(map(len, WRITABLE)) + 1
 _LONGEST_TEXT = 1 << 20
 """Bytes of the longest comment that is looked into."""
 
@@ -58,10 +58,9 @@ class Comments(Tag):
             self.entries.append((field, read_at(file, *_sized(span))) if ours else (None, span))
         return place
 
-    @staticmethod
-    def field(comment: bytes) -> str | None:
+    def field(self, comment: bytes) -> str | None:
         key, equals, _ = comment.partition(b"=")
-        known = (field for field in FIELDS if KEYS["Vorbis"][field].encode() == key.upper())
+        known = (field for field in self.fields if KEYS["Vorbis"][field].encode() == key.upper())
         return next(known, None) if equals else None
 
     @staticmethod
@@ -190,13 +189,13 @@ class FLAC(Family):
         tags: dict[str, Tag] = {}
         self.start = 0
         while read_at(file, self.start, 3) == b"ID3":
-            tag = ID3v2(start=self.start).loaded(file)
+            tag = ID3v2(start=self.start).loaded(file, self.fields)
             tags.setdefault("ID3v2", tag)
             self.start = tag.end
         self.blocks = list(self._walk(file))
         code = mutagen.flac.VCFLACDict.code
         found = [
-            CommentBlock(self.blocks, block).loaded(file)
+            CommentBlock(self.blocks, block).loaded(file, self.fields)
             for block in self.blocks
             if block.kind == code
         ]
@@ -206,7 +205,8 @@ class FLAC(Family):
         v1, _ = find_id3v1(file)
         if v1 is not None:
             tags["ID3v1"] = v1
-        return {"Vorbis": found[0] if found else CommentBlock(self.blocks, None), **tags}
+        self.comments = found[0] if found else CommentBlock(self.blocks, None)
+        return {"Vorbis": self.comments, **tags}
 
     def _walk(self, file: BinaryIO) -> Iterator[Block]:
         place, last, end = self.start + 4, False, size_of(file)
@@ -232,7 +232,7 @@ class FLAC(Family):
             return []
         with self.path.open("rb") as file:
             comments = [f"{_KEYS[key]}={text}".encode() for key, text in v1.named(file)]
-        return [(Comments.field(comment), comment) for comment in comments]
+        return [(self.comments.field(comment), comment) for comment in comments]
 
     def compared(self, file: BinaryIO) -> Any:
         left_out = {mutagen.flac.VCFLACDict.code, mutagen.flac.Padding.code}

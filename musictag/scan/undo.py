@@ -101,7 +101,8 @@ def changes(entry: Entry) -> dict[str, Change]:
 
 def _between(before: Snapshot, after: Snapshot) -> dict[str, Change]:
     old, new = before.values(), after.values()
-    return {field: Change(old[field], new[field]) for field in old if old[field] != new[field]}
+    both = [field for field in old if field in new]
+    return {field: Change(old[field], new[field]) for field in both if old[field] != new[field]}
 
 
 def undo(  # noqa: PLR0913  # what a run has, by name
@@ -164,7 +165,7 @@ class _Undoing:
         outcome = Outcome(entry.path, "failed")
         try:
             before = writing.snapshot(entry.before)
-            now = self._planned.get(entry.path) or metadata.snapshot(entry.path)
+            now = self._planned.get(entry.path) or metadata.snapshot(entry.path, before.fields)
             if not self._force:
                 self._check_music(entry)
             outcome = replace(outcome, fields=_between(now, before))

@@ -118,7 +118,7 @@ def others(
     return {
         field: theirs
         for field, theirs in last[1].items()
-        if field in wanted and written[field] == values.get(field, ())
+        if field in wanted and written.get(field) == values.get(field, ())
     }
 
 
@@ -139,12 +139,17 @@ def settle(journal: Journal) -> None:
         try:
             since = journal.later(entry)
             metadata.clear_leftovers(entry.path)  # a file half written in place is mended first
-            now = snapshot(since[-1].before) if since else metadata.snapshot(entry.path)
+            before = snapshot(entry.before)
+            now = (
+                snapshot(since[-1].before)
+                if since
+                else metadata.snapshot(entry.path, before.fields)
+            )
         except FileError as error:
             log.info("%s: whether run %d wrote it is not known yet", error, entry.run)
             continue
         # If it is neither as before nor as after, somebody changed it since: undo will ask first.
-        done = now != snapshot(entry.before)
+        done = now != before
         if done or since or time.time() - entry.time_s > UNSURE_S:
             journal.settle(entry.id, done=done)
             what = "was written" if done else "was not written"
