@@ -74,6 +74,22 @@ def excluded(path: Path, exclude: Sequence[str]) -> bool:
     return any(_matches(name, "/".join(names[: i + 1]), exclude) for i, name in enumerate(names))
 
 
+def belongs(path: Path, root: Path, *, exclude: Sequence[str] = ()) -> bool:
+    """Whether a walk of `root` would come to this file, which need not exist, by the names of the
+    file and of the folders above it. For a file that is heard of in another way."""
+    if not path.is_relative_to(root):
+        return False
+    names = path.relative_to(root).parts
+    walk = _Walk(exclude)
+    for i, name in enumerate(names):
+        is_folder = i < len(names) - 1
+        if not walk._wants(name, "/".join(names[: i + 1]), is_folder=is_folder):
+            return False
+        if os.path.exists(root.joinpath(*names[:i], MARKER)):  # noqa: PTH110
+            return False
+    return bool(names)
+
+
 def _matches(name: str, relative: str, exclude: Sequence[str]) -> bool:
     patterns = (pattern.strip("/") for pattern in exclude)
     return any(fnmatchcase(relative if "/" in p else name, p) for p in patterns)

@@ -66,6 +66,16 @@ def limit_torch(n_threads: int) -> None:
         torch.set_num_threads(n_threads)
 
 
+def give_back_freed() -> None:
+    """Give memory that is not in use back to the system, before a long wait; elsewhere than on
+    glibc without effect. The next work pays for it once."""
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 def keep_freed() -> None:
     """Make glibc keep large blocks that are freed; without effect elsewhere.
 

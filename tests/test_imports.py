@@ -48,13 +48,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors", "outcome", "vocabulary", "words", "decision", "selection"},
     "library": {*GROUND, "stores", "decision", "outcome"},
     "scan": {*GROUND, *STAGES, *DECIDING},
+    "watching": {*GROUND, "files", "outcome"},
     "cluster": {*GROUND, "audio", "hearing", "config"},
     "training": {*GROUND, "audio", "hearing", "decision"},
     "report": {"errors", "outcome", "vocabulary", "stores", "scan"},
     "tagger": {*GROUND, *STAGES, *DECIDING, "scan"},
     "cli": {
         *(*GROUND, *STAGES, *DECIDING),
-        *("library", "scan", "cluster", "training", "report", "tagger"),
+        *("library", "scan", "watching", "cluster", "training", "report", "tagger"),
     },
 }
 """Room → the rooms it may import. A room is a module or a package at the top of `musictag`."""
@@ -74,6 +75,7 @@ DOORS = {
     "soxr": {"audio"},
     "sqlite3": {"stores"},
     "typer": {"cli"},
+    "watchdog": {"watching/system"},
 }
 """Foreign library → the rooms or modules that may import it."""
 
@@ -81,7 +83,7 @@ HEAVY = {
     *("audioread", "av", "kymatio", "librosa", "mutagen", "numpy", "safetensors", "scipy"),
     *("soundfile", "soxr", "torch"),
     # light, and still not needed to print a help text
-    *("msgspec", "platformdirs", "ray", "rich", "sqlite3"),
+    *("msgspec", "platformdirs", "ray", "rich", "sqlite3", "watchdog"),
 }
 
 

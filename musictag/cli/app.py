@@ -19,6 +19,7 @@ from musictag.cli import (
     taggram,
     train,
     undo,
+    watch,
 )
 
 app = typer.Typer(
@@ -54,6 +55,7 @@ def _options(
 
 for name, command, cls, summary in (
     ("scan", scan.scan, scan.Command, scan.SUMMARY),
+    ("watch", watch.watch, help.Command, "Scan folders, then whatever comes into them."),
     ("undo", undo.undo, help.Command, "Give files back what they had before a run."),
     ("history", history.history, help.Command, "List the runs that wrote files."),
     ("model", model.show_model, help.Command, "Describe a model and the values it can give."),

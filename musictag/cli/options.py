@@ -11,6 +11,7 @@ from musictag.cli import completion
 from musictag.report import FORMATS
 
 TO_SCAN = "What to scan"
+TO_WATCH = "When to scan"
 TO_WRITE = "What to write"
 TO_SAY = "Which words to write"
 TO_HEAR = "How to hear"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from musictag import config
 from musictag.cli import completion, options
-from musictag.cli.options import TO_HEAR, TO_SAY, TO_SCAN, TO_WRITE
+from musictag.cli.options import TO_HEAR, TO_SAY, TO_SCAN, TO_WATCH, TO_WRITE
 
 DEFAULTS = config.Settings()
 
@@ -18,6 +19,29 @@ def given(arguments: Mapping[str, Any]) -> dict[str, object]:
     """The arguments of a command that are settings. An empty list counts as not given."""
     names = DEFAULTS.__dataclass_fields__.keys() & arguments.keys()
     return {name: arguments[name] for name in names if arguments[name] != []}
+
+
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def like(other: Callable[..., None]) -> Callable[[_Command], _Command]:
+    """Give a command that takes `**arguments` the options of another one that are settings, behind
+    its first two."""
+
+    def with_options(command: _Command) -> _Command:
+        own = inspect.signature(command, eval_str=True)
+        first, second, *rest = (p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD)
+        settings = [
+            parameter
+            for name, parameter in inspect.signature(other, eval_str=True).parameters.items()
+            if name in DEFAULTS.__dataclass_fields__
+        ]
+        parameters = [first, second, *settings, *rest]
+        command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        return command
+
+    return with_options
 
 
 Exclude = Annotated[
@@ -209,5 +233,23 @@ Cache = Annotated[
         "--cache/--no-cache",
         help="Remember what was heard for later scans. [default: yes]",
         rich_help_panel=TO_HEAR,
+    ),
+]
+Settle = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Take a file for whole when it has not changed for so long. "
+        f"[default: {DEFAULTS.settle:g}]",
+        rich_help_panel=TO_WATCH,
+    ),
+]
+Poll = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Look at everything every so often, for network shares, whose changes the system does "
+        "not report. [default: when the system reports a change]",
+        rich_help_panel=TO_WATCH,
     ),
 ]

@@ -45,6 +45,7 @@ def declared() -> Mapping[str, Any]:
     segments = of(int, whole, ge=1, le=MOST_AT_ONCE)
     switch = of(bool, "true or false")
     word: Any = of(str, "a word", min_length=1)
+    seconds: Any = of(float, "a number of seconds, at least 0.1", ge=0.1, le=86_400)
     share: Any = of(float, "a share", ge=0, le=1)
     a_share = "a number from 0 to 1 (the share of listeners who would agree)"
     return {
@@ -82,6 +83,8 @@ def declared() -> Mapping[str, Any]:
         "preserve_mtime": switch,
         "hardlinks": of(Literal[HARDLINKS], "refuse, replace or in-place"),
         "cache": switch,
+        "settle": seconds,
+        "poll": of(seconds | None, get_args(seconds)[1].description),
     }
 
 
@@ -207,6 +210,8 @@ _READ: Mapping[str, Callable[[object], object]] = {
     "only_missing": _read_fields,
     "existing": _read_existing,
     "sure": _read_number,
+    "settle": _read_number,
+    "poll": _read_number,
     "thresholds": _read_numbers,
     "rename": _read_table,
     "drop": _read_words,

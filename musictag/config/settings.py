@@ -18,7 +18,7 @@ MOST_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class Settings:
-    """What a scan does."""
+    """What a scan does, and when a watch begins one."""
 
     fields: tuple[str, ...] = ("GENRE", "MOOD")
     """Fields that may be written."""
@@ -70,6 +70,10 @@ class Settings:
     """How to write files that have other names (hard links): refuse, replace or in-place."""
     cache: bool = True
     """Whether what was heard is remembered, so that unchanged files are not decoded again."""
+    settle: float = 5.0
+    """Seconds for which a file must not change before a watch takes it for whole."""
+    poll: float | None = None
+    """Seconds between two looks of a watch at everything; None: the system says what changes."""
 
     @property
     def policies(self) -> dict[str, str]:

@@ -68,6 +68,16 @@ ABOUT: Mapping[str, Mapping[str, tuple[str, str]]] = {
         ),
         "where": ("Only files for which this holds.", "where = 'not artist ~ \"Bach\"'"),
     },
+    "When to scan what is watched": {
+        "settle": (
+            "Seconds for which a file must not change before it counts as whole.",
+            "settle = 5.0",
+        ),
+        "poll": (
+            "Look every so many seconds. Without it: when the system says that something changed.",
+            "poll = 60",
+        ),
+    },
     "How to hear": {
         "model": (
             "Name of a model, or the directory of one. Without it: the bundled model.",

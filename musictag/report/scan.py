@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Report:
     """Tells of a scan while it runs: `add` every Outcome, inside a `with` block.
 
+    `form` is one of FORMATS, or `line`: a line for each file that is written, and otherwise little.
     `summary` gives the closing lines. `quiet` leaves only failures on standard error, `verbose`
     shows unchanged tracks in the table. `count` returns the number of tracks to come; it is called
     in a thread of its own, and only if there is a progress bar.
@@ -45,6 +46,7 @@ class Report:
         self._stdout = stdout
         self._summary = Tally.summary if summary is None else summary
         self._quiet = quiet
+        self._is_terse = quiet or form == "line"
         self._tally = Tally()
         self._lines = _lines_of(form, fields, stdout, verbose=verbose)
         self._repeats = _Repeats(shown=verbose)
@@ -76,7 +78,7 @@ class Report:
             with self._bar.above():
                 self._stdout.write("".join(line + "\n" for line in lines))
                 self._stdout.flush()
-        error, unwanted = outcome.error, self._quiet and outcome.status == "skipped"
+        error, unwanted = outcome.error, self._is_terse and outcome.status == "skipped"
         if error is not None and not unwanted and self._repeats.is_new(error):
             self.say(f"musictag: {outcome.path}: {error.message}")
         self._bar.step()
@@ -121,6 +123,19 @@ class _Repeats:
         ]
 
 
+def _short_lines(outcome: Outcome) -> list[str]:
+    """A file that is written, or would be, and its new values in one line."""
+    if outcome.status not in ("written", "planned"):
+        return []
+    new = [
+        f"{field.lower()} {', '.join(change.new) or '-'}"
+        for field, change in outcome.fields.items()
+        if change.changed
+    ]
+    would = "would get " if outcome.status == "planned" else ""
+    return [visible(f"{outcome.path}: {would}{'; '.join(new)}")]
+
+
 def _lines_of(
     form: str, fields: Sequence[str], stdout: TextIO, *, verbose: bool
 ) -> Callable[[Outcome], list[str]]:
@@ -129,6 +144,8 @@ def _lines_of(
         return Table(fields, stdout, verbose=verbose).lines
     if form == "jsonl":
         return lambda outcome: [json_line(outcome)]
+    if form == "line":
+        return _short_lines
     line_of = {"csv": csv_line, "tsv": tsv_line}[form]
     show = visible if stdout.isatty() else str
     heading = [line_of(COLUMNS)]

@@ -62,6 +62,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     workers: Workers | None = None,
     load: Callable[[], Ear] | None = None,
     need_summary: bool = False,
+    keep_undone: bool = False,
     decoder: Callable[[], AnyDecoder] = Decoder,
     metadata: AnyMetadata = music_metadata,
 ) -> Generator[Outcome, None, None]:
@@ -75,7 +76,8 @@ def scan(  # noqa: PLR0913  # what a run has, by name
     `stopped` says so. `progress` is told of music as soon as it is decoded. With `workers` a
     cluster decodes and hears the files, and everything else is done here. `load` gives the ear of
     `checkpoint.heard_by` if it is in memory already. With `need_summary` a track whose summary is
-    not remembered is heard again. `decoder` and `metadata` open the files.
+    not remembered is heard again. With `keep_undone` what an undo took back is not written anew.
+    `decoder` and `metadata` open the files.
 
     The paths are taken as they come, by another thread. The model is loaded when the first segment
     is there, so a library of which everything is remembered needs no torch; only a device that was
@@ -118,6 +120,7 @@ def scan(  # noqa: PLR0913  # what a run has, by name
             journal=journal,
             run=run,
             explain=explain,
+            keep_undone=keep_undone,
         )
         jobs = _selected(in_order(listening.jobs(readers)), readers, stopped, left_out)
         if settings.by_album:

@@ -34,11 +34,13 @@ Fields = Mapping[str, tuple[str, ...]]
 _Outcome = Callable[..., Outcome]
 """An Outcome of which some is known already."""
 
+UNDONE = Problem("undone", "its tags were taken back; musictag scan --write writes them anew")
+
 
 class Settling:
     """Plans what becomes of each file, and does it if there is a run to write in."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a scan has, by name
         self,
         checkpoint: Checkpoint,
         settings: Settings,
@@ -49,9 +51,11 @@ class Settling:
         journal: Journal | None = None,
         run: Writing | None = None,
         explain: bool = False,
+        keep_undone: bool = False,
     ) -> None:
         self._vocabulary = settings.worded(checkpoint.vocabulary)
         self._explain = explain
+        self._keep_undone = keep_undone
         self._checkpoint = checkpoint
         self._own_words = checkpoint.own_words()
         self._settings = settings
@@ -217,6 +221,8 @@ class Settling:
         status: Status = "unchanged"
         try:
             if any(change.changed for change in fields.values()):
+                if self._is_undone(job.path, file):
+                    return outcome(status="skipped", error=UNDONE)
                 status = "planned"
                 if self._run is not None:
                     status = self._write(self._run, job, fields, others)
@@ -240,6 +246,12 @@ class Settling:
         if any(old.get(name) for name in undecided):
             return writing.others(self._journal, path, file.content, old, undecided)
         return {}
+
+    def _is_undone(self, path: Path, file: File) -> bool:
+        """Whether an undo took this music's tags back, and that is to stay so."""
+        if not self._keep_undone or self._journal is None or file.content is None:
+            return False
+        return self._journal.was_undone(path, file.content)
 
     # -- writing
 

@@ -258,6 +258,15 @@ class Journal:
             return _entry(row[:-1]), {field: tuple(values) for field, values in others.items()}
         return None
 
+    def was_undone(self, path: Path, payload: bytes) -> bool:
+        """Whether the last change that a scan made to this file, with this sound, was undone."""
+        rows = self._rows(
+            "SELECT stands, payload FROM entry WHERE path = ? AND state = 'done' "
+            "AND others IS NOT NULL ORDER BY id DESC LIMIT 1",
+            (database.named(path),),
+        )
+        return any(not stands and sound == payload for stands, sound in rows)
+
     # -- the file
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
