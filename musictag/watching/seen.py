@@ -23,7 +23,7 @@ def state_of(path: Path) -> int:
 
 
 class Seen:
-    """Remembers states of files, about 110 bytes each, until the program ends.
+    """Remembers states of files, about 130 bytes each, until the program ends.
 
     Names are kept as numbers of 64 bits. What is gone is forgotten by `begin`, a look at everything
     and `end`.
@@ -33,6 +33,9 @@ class Seen:
         self._before: dict[int, int] = {}
         """States from before the look at everything that is under way."""
         self._states: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._before) + len(self._states)
 
     def has(self, path: Path, state: int) -> bool:
         """Whether this file was dealt with when it was in this state."""

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +108,19 @@ def test_a_look_at_everything_forgets_what_is_gone(tmp_path: Path) -> None:
     seen.end()
     assert seen.has(stays, 1)
     assert not seen.has(goes, 1)
+
+
+def test_a_file_is_remembered_in_some_130_bytes() -> None:
+    """docs/watch.md says so."""
+    seen, n = Seen(), 50_000
+    tracemalloc.start()
+    try:
+        for number in range(n):
+            seen.note(Path(f"/music/{number}.mp3"), hash((number, "state")))
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert taken / n < 140
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from watched import Hearing, Script, watched
+from watched import LONG_AGO, Hearing, Script, watched
 
 from musictag.watching import still
 from musictag.watching.source import Told
-from musictag.watching.watch import AGAIN_S, LOOK_S
+from musictag.watching.watch import AGAIN_S, LOOK_S, Watch
 
 
 @pytest.fixture
@@ -67,6 +67,14 @@ def test_a_file_that_grows_without_events_is_waited_for(root: Path) -> None:
     script = Script(at_10=put(song), at_14=grow, at_40=nothing)
     hearing, _ = watched(root, script=script)
     assert hearing.batches[1:] == [(20, ["new.mp3"])], "seen at 15, still until 20"
+
+
+def test_events_of_a_file_that_does_not_change_do_not_delay_it(root: Path) -> None:
+    touched = Told(files={root / "new.mp3"})
+    steps = {f"at_{n}": lambda: touched for n in (12, 14, 14.5)}
+    script = Script(at_10=put(root / "new.mp3"), **steps, at_40=nothing)
+    hearing, _ = watched(root, script=script)
+    assert hearing.batches[1:] == [(15, ["new.mp3"])]
 
 
 def test_files_that_come_together_are_one_batch(root: Path) -> None:
@@ -153,6 +161,26 @@ def test_a_file_that_is_deleted_before_it_is_heard_is_nobodys_business(root: Pat
     hearing, said = watched(root, script=script)
     assert heard(hearing) == [["old.mp3"]]
     assert len(said) == 1
+
+
+def test_what_came_and_went_leaves_nothing_behind(root: Path) -> None:
+    def gone(path: Path) -> Callable[[], Told]:
+        return lambda: (path.unlink(), Told(files={path}))[1]
+
+    steps = {}
+    for n in range(20):
+        steps[f"at_{20 * n + 10}"] = put(root / f"{n}.mp3")
+        steps[f"at_{20 * n + 20}"] = gone(root / f"{n}.mp3")
+    script = Script(**steps)
+    hearing = Hearing(script)
+    hearing.failures = {"7.mp3": "io"}
+    watch = Watch([root], script, hearing, settle_s=5, clock=script.clock, time=lambda: LONG_AGO)
+    with pytest.raises(KeyboardInterrupt):
+        watch.run()
+    assert len(hearing.batches) == 21
+    assert len(watch._seen) == 1
+    assert len(watch._changing) == 0
+    assert len(watch._failing) <= 1
 
 
 # ---------------------------------------------------------------- failures
