@@ -56,7 +56,8 @@ class Hearing:
         """Names and statuses of the outcomes that were reported."""
         self.failures: Mapping[str, str] = {}
         """Name → code of what goes wrong with it."""
-        self.meanwhile: Callable[[Path], None] = lambda path: None
+        self.meanwhile: Callable[[Path], object] = lambda path: None
+        self.afterwards: Callable[[], object] = lambda: None
         self.writes = False
 
     def __call__(self, batch: Batch) -> None:
@@ -64,6 +65,7 @@ class Hearing:
         self.batches.append((self._script.now_s, names))
         for outcome in batch.passed(self._outcomes(batch.paths(), names, batch.is_over)):
             self.told.append((outcome.path.name, outcome.status))
+        self.afterwards()
 
     def _outcomes(
         self, paths: Iterable[Path | FileError], names: list[str], stopped: Callable[[], bool]

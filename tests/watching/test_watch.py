@@ -183,6 +183,16 @@ def test_what_came_and_went_leaves_nothing_behind(root: Path) -> None:
     assert len(watch._failing) <= 1
 
 
+def test_a_file_that_is_gone_when_its_turn_comes_is_no_failure(root: Path) -> None:
+    for n in range(3):
+        (root / f"{n}.mp3").write_bytes(b"music")
+    script = Script(at_30=nothing)
+    hearing = Hearing(script)
+    hearing.meanwhile = lambda path: path.name == "1.mp3" and path.unlink()
+    watched(root, script=script, hearing=hearing)
+    assert [name for name, _ in hearing.told] == ["0.mp3", "2.mp3", "old.mp3"]
+
+
 # ---------------------------------------------------------------- failures
 
 
@@ -298,6 +308,16 @@ def test_a_share_that_goes_away_in_the_middle_of_a_batch_makes_no_failures(root:
     assert hearing.told[:2] == [("0.mp3", "unchanged"), ("1.mp3", "unchanged")]
     assert heard(hearing)[0] == names[:3]
     assert not [name for name, status in hearing.told if status == "failed"]
+
+
+def test_a_share_that_is_back_at_once_loses_nothing(root: Path) -> None:
+    """It went in the middle of a batch, and nobody looked at the folder before it was back."""
+    script = Script(at_30=nothing)
+    hearing = Hearing(script)
+    hearing.meanwhile = lambda _: len(hearing.batches) == 1 and gone(root)
+    hearing.afterwards = lambda: root.exists() or back(root)
+    watched(root, script=script, hearing=hearing)
+    assert hearing.told == [("old.mp3", "unchanged")]
 
 
 def test_files_that_were_changing_on_a_share_that_went_away_are_looked_at_again(
