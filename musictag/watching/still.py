@@ -59,11 +59,10 @@ class Changing:
             now_s = self._clock()
             self._files[path] = _Changing(state, now_s, now_s + self._still_s)
 
-    def drop(self, wanted: Callable[[Path], bool] = lambda _: True) -> None:
-        """Forget these files."""
-        for table in (self._files, self._ready):
-            for path in [path for path in list(table) if wanted(path)]:
-                del table[path]
+    def clear(self) -> None:
+        """Forget all files."""
+        self._files.clear()
+        self._ready.clear()
 
     def look(self) -> None:
         """Look at the files whose time has come."""

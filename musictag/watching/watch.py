@@ -9,7 +9,6 @@ to stop. Each batch is one run of the journal.
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import math
 import os
@@ -104,7 +103,6 @@ class Watch:
             elif not root.is_there and not said:
                 self._source.end(root.path)
                 self._to_look_at.discard(root.path)
-                self._changing.drop(functools.partial(_is_below, root.path))
                 self._say(f"{root.path}: {root.away}; waiting for it")
         self._looked_s = self._clock()
 
@@ -156,7 +154,7 @@ class Watch:
     def _note(self, told: Told) -> None:
         """Take down what may have changed."""
         if told.everything or len(self._changing) > MOST:
-            self._changing.drop()
+            self._changing.clear()
             self._to_look_at |= {root.path for root in self._roots if root.is_there}
             return
         for folder in told.folders:
@@ -238,10 +236,6 @@ class Watch:
 
     def _root_of(self, path: Path) -> Root | None:
         return next((root for root in self._roots if path.is_relative_to(root.path)), None)
-
-
-def _is_below(folder: Path, path: Path) -> bool:
-    return path.is_relative_to(folder)
 
 
 class Batch:

@@ -22,7 +22,7 @@ def test_the_version_is_ours(musictag: Run) -> None:
 
 
 def test_help_names_every_setting(musictag: Run) -> None:
-    text = musictag("scan", "--help").stdout
+    text = musictag("scan", "--help").stdout + musictag("watch", "--help").stdout
     for field in dataclasses.fields(config.Settings):
         assert "--" + field.name.replace("_", "-") in text
 

@@ -98,15 +98,17 @@ def test_a_time_that_is_put_back_does_not_hide_a_change(song: Path) -> None:
 
 def test_a_look_at_everything_forgets_what_is_gone(tmp_path: Path) -> None:
     seen = Seen()
-    stays, goes = tmp_path / "stays", tmp_path / "goes"
-    for path in (stays, goes):
+    stays, late, goes = (tmp_path / name for name in ("stays", "late", "goes"))
+    for path in (stays, late, goes):
         seen.note(path, 1)
     seen.begin()
     assert seen.has(stays, 1)
     seen.begin()  # the first look did not end
     assert seen.has(stays, 1)
+    assert seen.has(late, 1)
     seen.end()
     assert seen.has(stays, 1)
+    assert seen.has(late, 1)
     assert not seen.has(goes, 1)
 
 
