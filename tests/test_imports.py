@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "selection": {"errors"},
     "decision": {"errors", "outcome", "vocabulary"},
     "config": {"errors", "outcome", "vocabulary", "words", "decision", "selection"},
-    "library": {*GROUND, "stores", "decision", "outcome"},
+    "library": {*GROUND, "stores", "decision", "outcome", "words"},
     "scan": {*GROUND, *STAGES, *DECIDING},
     "watching": {*GROUND, "files", "outcome"},
     "cluster": {*GROUND, "audio", "hearing", "config"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from musictag.config import Settings
     from musictag.hearing.checkpoint import Checkpoint
     from musictag.library.collection import Collection, Missing, Track
+    from musictag.library.opinion import Opinion
     from musictag.outcome import Outcome
     from musictag.stores.cache import Cache
 
@@ -33,28 +35,49 @@ class Remembered:
         self.settings = settings
         base = model.heard_by
         self.collection: Collection = Collection(
-            cache, base.digest, base.tags, base.vocabulary, segments=settings.segments
+            cache, base.digest, base.tags, segments=settings.segments
         )
+
+    @functools.cached_property
+    def opinion(self) -> Opinion:
+        """What the model says of tracks, in the user's words."""
+        from musictag.library.opinion import Opinion  # noqa: PLC0415
+
+        model = self.model
+        worded = self.settings.worded(model.vocabulary)
+        return Opinion(model.tags, model.vocabulary, worded=worded, own_words=model.own_words())
 
     def tracks(
         self, below: Sequence[Path], *, summaries: bool = False, hear: bool = False
     ) -> list[Track]:
         """The remembered tracks below these folders, or all; what is missing is said, or heard."""
+        found = list(self.each(below, summaries=summaries, hear=hear))
+        found.sort(key=lambda track: os.fsencode(track.path))
+        return found
+
+    def each(
+        self, below: Sequence[Path], *, summaries: bool = False, hear: bool = False
+    ) -> Iterator[Track]:
+        """The same tracks one by one, those that had to be heard last."""
         from musictag import files  # noqa: PLC0415
         from musictag.library.collection import Missing  # noqa: PLC0415
 
         missing = Missing()
         paths = files.walk(below, exclude=self.settings.exclude) if below else None
-        found = list(self.collection.tracks(paths, summaries=summaries, missing=missing))
+        n_found = 0
+        for n_found, track in enumerate(  # noqa: B007  # counted
+            self.collection.tracks(paths, summaries=summaries, missing=missing), 1
+        ):
+            yield track
         if hear and (wanted := [*missing.unheard, *missing.unsummed]):
             self.hear(wanted)
-            found += self.collection.tracks(wanted, summaries=summaries)
-            found.sort(key=lambda track: os.fsencode(track.path))
+            for track in self.collection.tracks(wanted, summaries=summaries):
+                n_found += 1
+                yield track
         else:
             _say(missing)
-        if not found:
+        if not n_found:
             raise UsageError("nothing is remembered here: musictag scan hears it first")
-        return found
 
     def heard(self, paths: Sequence[Path]) -> list[Track]:
         """These files with their summaries. What is not remembered is heard now, and remembered.

@@ -1,5 +1,6 @@
 """A collection of music as it is remembered: similar tracks, playlists, tables. Nothing is decoded.
 
-`collection` looks tracks up, `similar` compares them, `choosing` picks some by what was heard,
-`playlists` writes their names down, and `export` everything that is known.
+`collection` looks tracks up, `opinion` says what a model makes of them, `similar` compares them,
+`choosing` picks some by what was heard, `playlists` writes their names down, and `export`
+everything that is known.
 """

@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from musictag import decision
 from musictag.errors import FileError
 from musictag.stores import keys
 from musictag.stores.cache import Cache
 from musictag.stores.stored import StoredFile, StoredHearing
-from musictag.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,6 @@ class Collection:
         cache: Cache,
         digest: str,
         tags: Sequence[str],
-        vocabulary: Vocabulary,
         *,
         segments: int | None = None,
     ) -> None:
@@ -79,7 +76,6 @@ class Collection:
         self._keys = (self._key, keys.damage(self._key))
         self._reader = keys.reader()
         self.tags = tuple(tags)
-        self.vocabulary = vocabulary
 
     def tracks(
         self,
@@ -138,14 +134,3 @@ class Collection:
             ):
                 return heard
         return None
-
-    def agreement(self, track: Track) -> dict[str, float]:
-        """Value → share of listeners who would agree with it."""
-        return decision.agreement(self._by_tag(track), self.vocabulary)
-
-    def chosen(self, track: Track, limits: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
-        """Field → the values that a scan would give the track."""
-        return decision.choose(self._by_tag(track), self.vocabulary, limits=limits)
-
-    def _by_tag(self, track: Track) -> dict[str, float]:
-        return dict(zip(self.tags, track.probabilities, strict=True))

@@ -14,7 +14,18 @@ from waits import WAIT_S
 from musictag import __version__, config
 from musictag.vocabulary import FIELDS
 
-COMMANDS = ("scan", "undo", "history", "model", "taggram", "train", "evaluate", "config", "help")
+COMMANDS = (
+    "scan",
+    "playlist",
+    "undo",
+    "history",
+    "model",
+    "taggram",
+    "train",
+    "evaluate",
+    "config",
+    "help",
+)
 
 
 def test_the_version_is_ours(musictag: Run) -> None:
