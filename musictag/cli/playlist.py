@@ -64,8 +64,6 @@ def playlist(  # noqa: PLR0913  # one argument per option
         typer.Option(
             "--min",
             metavar="P",
-            min=0,
-            max=1,
             help="Share of listeners who would agree with each of these words (or, of --not, that "
             "it does not fit), at least. [default: what a scan asks of each value]",
             rich_help_panel=TO_CHOOSE,
@@ -188,6 +186,8 @@ def playlist(  # noqa: PLR0913  # one argument per option
     """
     with endings():
         shape = _form(form, output)
+        if least is not None and not 0 <= least <= 1:
+            raise UsageError(f"--min {least:g}: a share of listeners is from 0 to 1")
         if (not_same_album or not_same_artist) and not like:
             raise UsageError("--not-same-album and --not-same-artist go by --like FILE")
         if seed is not None and not shuffle:

@@ -44,6 +44,8 @@ def test_what_fits_is_printed_the_best_first(musictag: Run, heard_library: Path)
         (["--genre", "slow"], "--genre: Slow is no genre: --mood Slow"),
         (["--mood", "slow,"], "--mood: the word is empty"),
         (["--genre", "rock", "--min", "1"], "no track fits: ask for less, or for a lower --min"),
+        (["--min", "60"], "--min 60: a share of listeners is from 0 to 1"),
+        (["--min", "nan"], "--min nan: a share"),
         (["--not", "rock"], "no track fits"),
         (["--seed", "3"], "--seed says how to shuffle: it needs --shuffle"),
         (["--not-same-album"], "go by --like FILE"),
