@@ -12,17 +12,23 @@ from pathlib import Path
 import against
 import album
 import commands
+import learning
 import numpy as np
+import people_library
 import precision
 import pytest
 import scan
 import training
+from shared import sounds
 from waits import WAIT_S  # type: ignore[import-not-found]
 
+from musictag import metadata
 from musictag.audio.digest import payload_digest
 from musictag.audio.samples import RATE_HZ
 from musictag.audio.track import Track
 from musictag.hearing import checkpoint
+from musictag.library.collection import Track as Remembered
+from musictag.stores import summary
 from musictag.training.dataset import DataSet, Example
 
 
@@ -147,3 +153,54 @@ def test_what_people_said_is_scored_by_track_and_alternatives_are_left_out() -> 
     assert found["energetic"] == pytest.approx(0.75)
     assert found["sad"] == 0.5
     assert math.isnan(found["voice"])
+
+
+# ---------------------------------------------------------------- learning
+
+
+def remembered(name: str, mean: float, genre: str, artist: str = "") -> Remembered:
+    packed = summary.pack(np.array([mean, 1.0]), np.zeros(2))
+    about = {"ARTIST": (artist,)} if artist else {}
+    return Remembered(Path(name), 29.0, (), packed, {"GENRE": (genre,)}, about)
+
+
+def test_neighbours_are_right_that_share_a_genre_and_not_the_artist() -> None:
+    tracks = [
+        remembered("a", 1.0, "Jazz", "Ella"),
+        remembered("b", 1.1, "Jazz", "Ella"),
+        remembered("c", 1.2, "Jazz"),
+        remembered("d", -3.0, "Rock"),
+    ]
+    assert learning.right_neighbours(tracks, most=1) == [1, 1, 1, 0]
+    assert learning.right_neighbours(tracks, most=4) == [1 / 2, 1 / 2, 2 / 3, 0]
+
+
+def test_so_many_examples_of_each_genre_are_drawn_or_all_that_there_are() -> None:
+    words = [("Jazz",), ("Rock",), ("Jazz", "Rock"), ("Jazz",), ("Dub",)]
+    for seed in range(5):
+        some = learning.drawn(words, ["Jazz", "Rock", "Dub"], 2, seed)
+        assert len(set(some)) == len(some)
+        counts = [sum(name in words[row] for row in some) for name in ("Jazz", "Rock", "Dub")]
+        assert counts[0] >= 2
+        assert counts[1:] == [2, 1]
+
+
+def test_people_s_genres_become_files_of_several_containers(tmp_path: Path) -> None:
+    sounds.make(tmp_path, "opus", name="one.opus", rate_hz=16_000)
+    header = "track,file,artist,split,people\n"
+    rows = (
+        "r1,one.opus,Ella,test,jazz;r&b",
+        "r2,one.opus,,train,pop|rock",
+        "r3,one.opus,,train,80s",
+    )
+    (tmp_path / "clips.csv").write_text(header + "\n".join(rows))
+    found = people_library.recordings(tmp_path)
+    assert [(one.name, one.genres, one.is_fresh) for one in found] == [
+        ("r1", ("Jazz", "R&B"), True),
+        ("r3", ("80s",), False),
+    ]
+    assert list(people_library.make(found, tmp_path / "library")) == [1, 2]
+    flac, mp3 = tmp_path / "library/fresh/Ella/r1.flac", tmp_path / "library/trained/r3/r3.mp3"
+    read = metadata.read(flac, also=("ARTIST",))
+    assert (read["GENRE"], read["ARTIST"]) == (("Jazz", "R&B"), ("Ella",))
+    assert metadata.read(mp3)["GENRE"] == ("80s",)

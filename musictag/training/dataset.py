@@ -73,6 +73,26 @@ class DataSet:
             shares={tag: self.shares[tag] for tag in tags},
         )
 
+    def called(self, names: Mapping[str, str]) -> DataSet:
+        """The same with other names for some of its tags."""
+
+        def name(tag: str) -> str:
+            return names.get(tag, tag)
+
+        return replace(
+            self,
+            tags=tuple(map(name, self.tags)),
+            shares={name(tag): share for tag, share in self.shares.items()},
+            examples=tuple(
+                replace(
+                    example,
+                    genre=name(example.genre),
+                    people=tuple(frozenset(map(name, said)) for said in example.people),
+                )
+                for example in self.examples
+            ),
+        )
+
     def digest(self) -> str:
         """Identity of what can be learned here: examples, splits and labels, not the audio."""
         state = hashlib.sha256(json.dumps(self.tags).encode())

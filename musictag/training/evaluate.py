@@ -23,6 +23,7 @@ examples, for probabilities and labels alike).
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
     from musictag.hearing.checkpoint import Checkpoint
     from musictag.hearing.ear import Ear
     from musictag.training.dataset import DataSet, Example
+
+log = logging.getLogger(__name__)
 
 LEVELS = ("segment", "track")
 N_RESAMPLES = 400
@@ -123,12 +126,14 @@ def evaluate(
     """Hear the examples of one split as a scan would hear them, and judge what was heard.
 
     The model's tags and the data set's are matched by name, whatever their
-    order; the data set may have more, and need not have what the base of a
-    model of one's own words says beside them. Examples whose audio cannot be read are left
-    out: look at `left_out` before comparing scores. `tell` is called with how
-    many examples are done and how many there are.
+    order; the data set may have more. For one's own words capitals make no
+    difference, and those that the data set lacks are not judged. Examples
+    whose audio cannot be read are left out: look at `left_out` before
+    comparing scores. `tell` is called with how many examples are done and how
+    many there are.
     """
     _check_level(level)
+    dataset = _in_own_words(dataset, checkpoint.own_tags)
     _check_tags(checkpoint, dataset)
     dataset = dataset.only([tag for tag in dataset.tags if tag in checkpoint.tags])
     rows = dataset.rows(split)
@@ -229,17 +234,35 @@ def _check_level(level: str) -> None:
         raise UsageError(f"level is {level!r}, must be {' or '.join(LEVELS)}")
 
 
+def _in_own_words(dataset: DataSet, own_tags: Sequence[str]) -> DataSet:
+    """The data set with the names that one's own words have: Jazz for jazz."""
+    names = {tag.casefold(): tag for tag in own_tags}
+    taken = set(dataset.tags)
+    return dataset.called(
+        {
+            tag: names[tag.casefold()]
+            for tag in dataset.tags
+            if tag.casefold() in names and names[tag.casefold()] not in taken
+        }
+    )
+
+
 def _check_tags(checkpoint: Checkpoint, dataset: DataSet) -> None:
     model, data = set(checkpoint.own_tags or checkpoint.tags), set(dataset.tags)
-    if model - data:
-        differences = [
-            f"{', '.join(sorted(tags)[:5])}{' …' if len(tags) > 5 else ''} only in {where}"
-            for tags, where in ((model - data, "the model"), (data - model, "the data set"))
-            if tags
-        ]
+    only_here, only_there = _some(model - data), _some(data - model)
+    if checkpoint.own_tags and only_here and model & data:
+        log.warning("not judged, because the data set has no such tags: %s", only_here)
+    elif only_here:
+        differences = [f"{only_here} only in the model"]
+        differences += [f"{only_there} only in the data set"] if only_there else []
         raise UsageError(
             f"{checkpoint.name} and the data set have different tags: {'; '.join(differences)}"
         )
+
+
+def _some(tags: set[str]) -> str:
+    """The first five of some tags."""
+    return ", ".join(sorted(tags)[:5]) + (" …" if len(tags) > 5 else "")
 
 
 def _score_tags(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import errno
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import journalled
 import numpy as np
@@ -95,7 +98,13 @@ def test_the_table_fits(
     musictag: Run, music: Path, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    for arguments in ((), ("--doubt",)):
+    long = (
+        "--map",
+        "Rock=Extraordinarily longwinded genre",
+        "--map",
+        "Zydeco=seven words are far too many",
+    )
+    for arguments in (long, ("--doubt", *long)):
         lines = musictag("learn", music, *arguments).stdout.splitlines()
         assert max(map(len, lines)) <= width
         assert len(lines) > 5
@@ -170,6 +179,18 @@ def test_a_place_that_cannot_be_written_is_said_before_anything_is_read(
     assert result.code == 2
     assert result.stderr.startswith(f"musictag: {tmp_path}/file/mine: ")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_so_is_a_disk_that_is_read_only(
+    musictag: Run, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refused)
+    result = musictag("learn", music, "-o", tmp_path / "mine")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr == f"musictag: {tmp_path}/mine: its disk is read-only\n"
 
 
 # ---------------------------------------------------------------- wrong tags
@@ -383,7 +404,10 @@ def test_what_can_be_learned_is_known_without_summaries(some: list[Track]) -> No
     )
 
 
-def test_jsonl_is_json(musictag: Run, music: Path) -> None:
-    for line in musictag("learn", music, "--format", "jsonl").stdout.splitlines():
-        assert "NaN" not in line
-        json.loads(line)
+def test_a_share_that_cannot_be_told_is_null(
+    musictag: Run, tmp_path: Path, tiny: Path, use_tiny: None
+) -> None:
+    remember(tmp_path / "Music", tiny, library_of([("Rock",), ("Jazz",)] * 20))
+    result = musictag("learn", tmp_path / "Music", "--format", "jsonl")
+    assert "NaN" not in result.stdout
+    assert [record["precision"] for record in result.records] == [None, None]

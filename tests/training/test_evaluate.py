@@ -289,6 +289,32 @@ def test_other_tags_are_named(two_clips: Path) -> None:
         evaluate(checkpoint_of(("polka", "classical", "no vocals")), read_folder(two_clips))
 
 
+def test_one_s_own_words_are_judged_as_far_as_the_data_set_has_them(
+    two_clips: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = dataclasses.replace(
+        checkpoint_of(("Polka", "Rock", "no vocals")), own_tags=("Polka", "Rock")
+    )
+    found = evaluate(own, read_folder(two_clips), n_resamples=0)
+    assert found.tags["Rock"]["brier_soft"].value == pytest.approx(0)
+    assert sorted(found.tags) == ["Rock", "no vocals"]
+    assert caplog.messages == ["not judged, because the data set has no such tags: Polka"]
+    nothing = dataclasses.replace(own, own_tags=("Polka",))
+    with pytest.raises(UsageError, match=r"Polka only in the model"):
+        evaluate(nothing, read_folder(two_clips))
+
+
+def test_what_people_said_is_called_by_one_s_own_words() -> None:
+    example = Example("a", Path(), 0, 29, "a", "test", "jazz", (frozenset({"jazz", "dub"}),))
+    labels = np.zeros((1, 2), np.float32)
+    data = DataSet(Path(), ("jazz", "dub"), (example,), labels, {"jazz": 0.1, "dub": 0.2})
+    found = data.called({"jazz": "Jazz"})
+    assert found.tags == ("Jazz", "dub")
+    assert found.shares == {"Jazz": 0.1, "dub": 0.2}
+    assert found.examples[0].people == (frozenset({"Jazz", "dub"}),)
+    assert found.examples[0].genre == "Jazz"
+
+
 # -- for people ------------------------------------------------------------------------------------
 
 
