@@ -133,7 +133,7 @@ def _musictag(*arguments: str | Path) -> commands.Run:
 
 def _tracks(cache: Cache, folder: Path) -> list[Track]:
     base = checkpoint.find()
-    collection = Collection(cache, base.digest, base.tags, base.vocabulary)
+    collection = Collection(cache, base.digest, base.tags)
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return list(collection.tracks(paths, summaries=True))
 
