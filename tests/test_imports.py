@@ -64,7 +64,7 @@ DOORS = {
     "audioread": {"audio"},
     "av": {"audio"},
     "kymatio": {"hearing/scattering/kymatio"},
-    "msgspec": {"config"},
+    "msgspec": {"config", "training"},
     "mutagen": {"metadata"},
     "ray": {"cluster/ray_library"},
     "platformdirs": {"stores", "config", "training/magnatagatune"},

@@ -6,6 +6,7 @@ Typer calls these functions with what has been typed of the word. They load noth
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from musictag.report import FORMATS
 
@@ -32,6 +33,12 @@ def models(incomplete: str) -> list[str]:
     from musictag.hearing import checkpoint  # noqa: PLC0415
 
     return [name for name in checkpoint.packaged() if name.startswith(incomplete)]
+
+
+def recipes(incomplete: str) -> list[str]:
+    """Complete the name of a bundled recipe; a file is left to the shell."""
+    folder = Path(__file__).parents[1] / "training" / "recipes"
+    return sorted(path.stem for path in folder.glob(f"{incomplete}*.toml"))
 
 
 def fields(incomplete: str) -> list[str]:

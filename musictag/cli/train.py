@@ -26,6 +26,17 @@ LABELS = "What to teach"
 MACHINE = "What to run on"
 
 
+def _list_recipes(wanted: bool) -> None:
+    if not wanted:
+        return
+    with endings():
+        from musictag.training import recipes  # noqa: PLC0415
+
+        for line in recipes.listed():
+            typer.echo(line)
+    raise typer.Exit
+
+
 def train(  # noqa: PLR0913  # one argument per option
     *,
     dataset: Annotated[
@@ -52,6 +63,28 @@ def train(  # noqa: PLR0913  # one argument per option
             rich_help_panel=DATA,
         ),
     ],
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Front end, network and settings: a name from --list-recipes, or a TOML file "
+            "(docs/training.md). Other options overrule it. [default: scat-5l-512h-gru]",
+            autocompletion=completion.recipes,
+            parser=options.name,
+            show_default=False,
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    list_recipes: Annotated[  # noqa: ARG001  # its callback acts
+        bool,
+        typer.Option(
+            "--list-recipes",
+            help="List the recipes, and exit.",
+            callback=_list_recipes,
+            is_eager=True,
+            rich_help_panel=DATA,
+        ),
+    ] = False,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Name of the model.", rich_help_panel=DATA)
     ] = "my-model",
@@ -85,59 +118,69 @@ def train(  # noqa: PLR0913  # one argument per option
         ),
     ] = False,
     epochs: Annotated[
-        int,
+        int | None,
         typer.Option(
             metavar="N",
             help="Epochs to train; 0 keeps the weights of --start-from and learns only how sure "
-            "it has to be before it says something.",
+            "it has to be before it says something. [default: 60]",
             rich_help_panel=HOW,
         ),
-    ] = 60,
+    ] = None,
     batch_size: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="N", help="Examples per step, over all processes.", rich_help_panel=HOW
+            metavar="N",
+            help="Examples per step, over all processes. [default: 64]",
+            rich_help_panel=HOW,
         ),
-    ] = 64,
+    ] = None,
     learning_rate: Annotated[
-        float, typer.Option(metavar="X", help="Highest learning rate.", rich_help_panel=HOW)
-    ] = 1e-3,
+        float | None,
+        typer.Option(
+            metavar="X", help="Highest learning rate. [default: 0.001]", rich_help_panel=HOW
+        ),
+    ] = None,
     seed: Annotated[
-        int, typer.Option(metavar="N", help="Seed of everything random.", rich_help_panel=HOW)
-    ] = 0,
+        int | None,
+        typer.Option(
+            metavar="N", help="Seed of everything random. [default: 0]", rich_help_panel=HOW
+        ),
+    ] = None,
     variants: Annotated[
-        int,
+        int | None,
         typer.Option(
             metavar="N",
             help="Versions of each example's sound: the original and N-1 with other speed, "
-            "equaliser, noise and bandwidth.",
+            "equaliser, noise and bandwidth. [default: 3]",
             rich_help_panel=HOW,
         ),
-    ] = 3,
+    ] = None,
     wide: Annotated[
-        int,
+        int | None,
         typer.Option(
             metavar="N",
-            help="Further versions, up to two semitones faster or slower.",
+            help="Further versions, up to two semitones faster or slower. [default: 0]",
             rich_help_panel=HOW,
         ),
-    ] = 0,
+    ] = None,
     mixed: Annotated[
-        int,
+        int | None,
         typer.Option(
             metavar="N",
-            help="Further versions, mixed with another example whose labels they share.",
+            help="Further versions, mixed with another example whose labels they share. "
+            "[default: 0]",
             rich_help_panel=HOW,
         ),
-    ] = 0,
+    ] = None,
     crop: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="X",
-            help="Share of each example that one step hears; half of it takes half the time.",
+            help="Share of each example that one step hears; half of it takes half the time. "
+            "[default: 1]",
             rich_help_panel=HOW,
         ),
-    ] = 1.0,
+    ] = None,
     freeze: Annotated[
         str | None,
         typer.Option(
@@ -148,19 +191,20 @@ def train(  # noqa: PLR0913  # one argument per option
         ),
     ] = None,
     augment: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            help="Vary coefficients in every epoch and mix examples.", rich_help_panel=HOW
-        ),
-    ] = True,
-    patience: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Stop after N epochs without a better score; 0: never.",
+            help="Vary coefficients in every epoch and mix examples. [default: augment]",
             rich_help_panel=HOW,
         ),
-    ] = 0,
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Stop after N epochs without a better score; 0: never. [default: 0]",
+            rich_help_panel=HOW,
+        ),
+    ] = None,
     tags: Annotated[
         str,
         typer.Option(
@@ -171,14 +215,14 @@ def train(  # noqa: PLR0913  # one argument per option
         ),
     ] = "all",
     people: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="X",
             help="How far tags given by people (column people or genre of clips.csv) raise labels, "
-            "from 0 to 1.",
+            "from 0 to 1. [default: 0.6]",
             rich_help_panel=LABELS,
         ),
-    ] = 0.6,
+    ] = None,
     absence: Annotated[
         float | None,
         typer.Option(
@@ -190,30 +234,30 @@ def train(  # noqa: PLR0913  # one argument per option
         ),
     ] = None,
     moods: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="X",
-            help="How far the columns quadrant and moods move labels, from 0 to 1.",
+            help="How far the columns quadrant and moods move labels, from 0 to 1. [default: 0.5]",
             rich_help_panel=LABELS,
         ),
-    ] = 0.5,
+    ] = None,
     voice: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="X",
-            help="How far the column voice moves labels, from 0 to 1.",
+            help="How far the column voice moves labels, from 0 to 1. [default: 0.5]",
             rich_help_panel=LABELS,
         ),
-    ] = 0.5,
+    ] = None,
     balance: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="X",
             help="How much more rare tags count: each tag's loss is weighed by its share of all "
-            "music to the power of -X.",
+            "music to the power of -X. [default: 0]",
             rich_help_panel=LABELS,
         ),
-    ] = 0.0,
+    ] = None,
     device: Annotated[
         str,
         typer.Option(
@@ -230,12 +274,13 @@ def train(  # noqa: PLR0913  # one argument per option
         ),
     ] = None,
     bfloat16: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            help="Multiply in half precision: faster on GPUs and on CPUs with AMX or AVX-512 BF16.",
+            help="Multiply in half precision: faster on GPUs and on CPUs with AMX or AVX-512 BF16. "
+            "[default: no-bfloat16]",
             rich_help_panel=MACHINE,
         ),
-    ] = False,
+    ] = None,
 ) -> None:
     """Train a model on music and labels, and print the directory of the model.
 
@@ -248,36 +293,39 @@ def train(  # noqa: PLR0913  # one argument per option
         from musictag.hearing.devices import find_device  # noqa: PLC0415
 
         found = find_device(config.override(config.load(), {"device": device}).device)
-        from musictag.training import datasets, magnatagatune, ranks  # noqa: PLC0415
+        from musictag.training import datasets, magnatagatune, ranks, recipes  # noqa: PLC0415
         from musictag.training import settings as asked  # noqa: PLC0415
 
-        settings = asked.TrainSettings(
+        given = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "seed": seed,
+            "n_variants": variants,
+            "n_wide": wide,
+            "n_mixed": mixed,
+            "crop": crop,
+            "freeze": None if freeze is None else asked.layers_of(freeze),
+            "people": people,
+            "absence": absence,
+            "moods": moods,
+            "voice": voice,
+            "balance": balance,
+            "augmentations": {None: None, True: asked.AUGMENTATIONS, False: ()}[augment],
+            "patience": patience,
+            "bfloat16": bfloat16,
+        }
+        settings = recipes.read(recipe or recipes.DEFAULT).settings(
             dataset=magnatagatune.directory_of(dataset) or Path(dataset),
             output=output,
             name=name,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            seed=seed,
             start=checkpoint.find(start_from).directory if start_from else None,
-            n_variants=variants,
-            n_wide=wide,
-            n_mixed=mixed,
-            crop=crop,
-            freeze=asked.layers_of(freeze) if freeze else (),
             tags=datasets.tags_of(tags),
-            people=people,
-            absence=absence,
-            moods=moods,
-            voice=voice,
-            balance=balance,
-            augmentations=asked.AUGMENTATIONS if augment else (),
-            patience=patience,
-            bfloat16=bfloat16,
             features=features,
             device=ranks.own_device(found),
             workers=workers,
             resume=resume,
+            **{name: value for name, value in given.items() if value is not None},
         )
         _train(dataset, settings)
 

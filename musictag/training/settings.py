@@ -29,6 +29,7 @@ class TrainSettings:
     output: Path
     features: Path | None = None  # where features are kept; by default in `output`
     name: str = "my-model"  # of the checkpoint
+    recipe: str = ""  # what front end, network and other settings come from, for the record
     tags: tuple[str, ...] = ()  # label columns to learn, in this order; by default all
     epochs: int = 60  # 0 keeps the weights of `start`: thresholds and calibration alone are learned
     batch_size: int = 64  # examples per step, of all ranks together

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,13 @@ import torch
 
 from musictag.errors import UsageError
 from musictag.training.record import EpochResult
+from musictag.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from musictag.training.run import Run
 
 STATE = "state.pt"
-PLACES = ("dataset", "output", "features", "name", "half", "start", "teachers")
+PLACES = ("dataset", "output", "features", "name", "recipe", "half", "start", "teachers")
 """Settings that say where things are, and may be others when a run is resumed."""
 MEANS = ("device", "workers", "resume", "save_every_s")
 """Settings that say by what means it runs, and may be others as well."""
@@ -59,12 +60,18 @@ def restore(run: Run, state: Mapping[str, Any]) -> None:
 def check(run: Run, state: Mapping[str, Any], path: Path) -> None:
     """UsageError where the state in `path` is from a run with other settings."""
     before, now = state["settings"], _identity(run)
-    different = [name for name in now if before.get(name) != now[name]]
+    # a run that began when there was no such setting went by its default
+    different = [name for name in now if before.get(name, _DEFAULTS.get(name)) != now[name]]
     if different:
         raise UsageError(
             f"{path} is from a run with another {', '.join(different)}: "
             "use the same settings, or begin anew without resume"
         )
+
+
+_DEFAULTS = {
+    field.name: field.default for field in fields(TrainSettings) if field.default is not MISSING
+}
 
 
 def _identity(run: Run) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ import sounds
 from program import TAGS, Run
 
 from musictag.cli import train as train_command
-from musictag.hearing.network.architecture import Architecture
-from musictag.training.datasets import tags_of
-from musictag.training.settings import TrainSettings, layers_of
+from musictag.training import recipes
+from musictag.training.settings import AUGMENTATIONS, TrainSettings
 
 
 @pytest.fixture(scope="session")
@@ -38,16 +37,12 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_model_is_trained_judged_and_used(
-    musictag: Run,
-    data_set: Path,
-    tmp_path: Path,
-    few_noises: None,
-    monkeypatch: pytest.MonkeyPatch,
+    musictag: Run, data_set: Path, tmp_path: Path, few_noises: None
 ) -> None:
-    small = functools.partial(TrainSettings, architecture=Architecture(n_units=8, n_layers=1))
-    monkeypatch.setattr("musictag.training.settings.TrainSettings", small)
+    small = tmp_path / "small.toml"
+    small.write_text("[network]\nn_units = 8\nn_layers = 1\n[training]\nepochs = 9\n")
     training = ("train", "--dataset", data_set, "-o", tmp_path / "run", "--epochs", "2")
-    trained = musictag(*training, "--variants", "1", "--name", "ours")
+    trained = musictag(*training, "--variants", "1", "--name", "ours", "--recipe", small)
     assert trained.code == 0, trained.stderr
     assert "features: 6 of 6 examples" in trained.stderr
     assert "epoch   2 of 2" in trained.stderr
@@ -66,16 +61,28 @@ def test_a_model_is_trained_judged_and_used(
     assert (record["model"], set(record["probabilities"])) == ("ours", {"rock", "slow"})
 
 
-def test_options_of_training_have_the_defaults_of_its_settings() -> None:
+def test_options_of_training_say_the_defaults_of_its_settings() -> None:
     """The command cannot ask for them: the help would load torch."""
-    options = inspect.signature(train_command.train).parameters
-    spelled = {"tags": tags_of, "freeze": lambda text: layers_of(text) if text else ()}
-    for field in dataclasses.fields(TrainSettings):
-        option = options.get(field.name.removeprefix("n_"))
-        if option is not None and field.name != "device":  # there, a name is found for it
-            default = inspect.Parameter.empty
-            expected = default if field.default is dataclasses.MISSING else field.default
-            assert spelled.get(field.name, lambda x: x)(option.default) == expected, field.name
+    options = inspect.signature(train_command.train, eval_str=True).parameters
+    said = {}
+    for name, option in options.items():
+        (text,) = [part.help or "" for part in option.annotation.__metadata__]
+        if found := re.search(r"\[default: ([^\]]+)\]", text):
+            said[name] = found[1]
+    settings = {field.name.removeprefix("n_"): field for field in dataclasses.fields(TrainSettings)}
+    numbers = {name: words for name, words in said.items() if re.fullmatch(r"[\d.]+", words)}
+    assert len(numbers) == 13
+    for name, words in numbers.items():
+        assert float(words) == settings[name].default, name
+    assert said["augment"] == "augment"
+    assert TrainSettings.augmentations == AUGMENTATIONS
+    assert said["bfloat16"] == "no-bfloat16"
+    assert TrainSettings.bfloat16 is False
+    assert said["recipe"] == recipes.DEFAULT
+    default = recipes.read(recipes.DEFAULT)
+    plain = TrainSettings(Path(), Path())
+    assert (default.network, default.front_end) == (plain.architecture, plain.front_end)
+    assert not default.training
 
 
 def test_an_example_that_cannot_be_read_is_left_out_and_said(
