@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from musictag.hearing.checkpoint import Checkpoint
     from musictag.library.collection import Collection, Missing, Track
     from musictag.library.opinion import Opinion
+    from musictag.library.overview import Row, Trouble
     from musictag.outcome import Outcome
     from musictag.stores.cache import Cache
+    from musictag.vocabulary import Vocabulary
 
 
 class Remembered:
@@ -46,6 +48,11 @@ class Remembered:
         model = self.model
         worded = self.settings.worded(model.vocabulary)
         return Opinion(model.tags, model.vocabulary, worded=worded, own_words=model.own_words())
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's, in the user's words."""
+        return self.settings.worded(self.model.vocabulary)
 
     def tracks(
         self, below: Sequence[Path], *, summaries: bool = False, hear: bool = False
@@ -78,6 +85,37 @@ class Remembered:
             _say(missing)
         if not n_found:
             raise UsageError("nothing is remembered here: musictag scan hears it first")
+
+    def rows(self, below: Sequence[Path], *, missing: Missing) -> Iterator[Row | Trouble]:
+        """All that is known of the files below these folders, or of all; nothing is decoded.
+
+        A file may be a track and have trouble, too. What has no row is noted in `missing`.
+        """
+        from musictag import files  # noqa: PLC0415
+        from musictag.cli.session import opened_journal  # noqa: PLC0415
+        from musictag.library import overview  # noqa: PLC0415
+        from musictag.scan import pipeline  # noqa: PLC0415
+
+        settings, model = self.settings, self.model
+        paths = files.walk(below, exclude=settings.exclude) if below else None
+        needs_summary = model.base is not None
+        passing = overview.Passing(
+            self.collection.tracks(paths, summaries=needs_summary, missing=missing)
+        )
+        known = overview.Overview(self.vocabulary)
+        with opened_journal(write=False) as journal:
+            outcomes = pipeline.scan(
+                passing.paths(), model, settings, cache=self._cache, journal=journal, explain=True
+            )
+            with contextlib.closing(outcomes):
+                for track, outcome in passing.pairs(outcomes):
+                    yield from known.said(track, outcome)
+        for outcome in self._outcomes(missing.without_music):
+            yield from known.said(None, outcome)
+        for path in (*missing.unheard, *missing.unsummed):
+            yield overview.unheard(path)
+        for error in missing.unlisted:
+            yield overview.Trouble(error.path, error.code, error.message)
 
     def heard(self, paths: Sequence[Path]) -> list[Track]:
         """These files with their summaries. What is not remembered is heard now, and remembered.

@@ -55,9 +55,11 @@ class Missing:
     """Never heard by this model, or changed since."""
     unsummed: list[Path] = field(default_factory=list)
     """Heard when summaries were not yet remembered."""
-    n_gone: int = 0
-    n_without_music: int = 0
+    without_music: list[Path] = field(default_factory=list)
     """Silent, too short or damaged."""
+    unlisted: list[FileError] = field(default_factory=list)
+    """Folders that cannot be listed."""
+    n_gone: int = 0
 
 
 class Collection:
@@ -91,6 +93,7 @@ class Collection:
         missing = Missing() if missing is None else missing
         for path in self._cache.paths() if paths is None else paths:
             if isinstance(path, FileError):
+                missing.unlisted.append(path)
                 continue
             track = self._track(path, summaries=summaries, missing=missing)
             if track is not None:
@@ -109,7 +112,7 @@ class Collection:
         if known is None or heard is None:
             missing.unheard.append(path)
         elif heard.code:
-            missing.n_without_music += 1
+            missing.without_music.append(path)
         elif summaries and heard.summary is None:
             missing.unsummed.append(path)
         else:

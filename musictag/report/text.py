@@ -57,6 +57,13 @@ def music_text(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} hours"
 
 
+def size_text(n_bytes: int) -> str:
+    """The length of a file: 61 kB, 1.2 MB."""
+    if n_bytes < 1_000_000:
+        return f"{max(1, n_bytes // 1000)} kB"
+    return f"{n_bytes / 1e6:,.1f} MB"
+
+
 def clock_text(seconds: float) -> str:
     """A place in a track: 3:05, 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
