@@ -1,4 +1,4 @@
-"""A made-up collection for pages: tracks that sound like their genres, with tags that mostly fit."""
+"""A made-up collection for pages: tracks sound like their genres, and tags mostly fit."""
 
 from __future__ import annotations
 

@@ -22,11 +22,9 @@ def first_axes(vocabulary: Vocabulary) -> tuple[Axis, ...]:
     Fewer for a model with fewer values.
     """
     place = vocabulary.place
-    opposites = sorted(
-        (tuple(sorted(pair, key=place.__getitem__)) for pair in vocabulary.opposites),
-        key=lambda pair: [place[name] for name in pair],
-    )
-    single = [(None, value.name) for value in vocabulary.values]
+    pairs = [sorted(pair, key=place.__getitem__) for pair in vocabulary.opposites]
+    opposites: list[Axis] = [(low, high) for low, high in sorted(pairs, key=lambda p: place[p[0]])]
+    single: list[Axis] = [(None, value.name) for value in vocabulary.values]
     found: list[Axis] = []
     for first in (ACROSS, UP):
         taken = {name for axis in found for name in axis if name}
