@@ -73,6 +73,10 @@ class Album:
     """Number of tracks that were heard, of whose probabilities the mean was taken."""
     genres: tuple[str, ...]
     """The album's genre."""
+    styles: tuple[str, ...] = ()
+    """Its specific genres, if they have a field of their own."""
+    probabilities: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """Tag → mean over the tracks."""
     is_kept: bool = False
     """Whether its other tracks have this genre already, and it was not heard."""
     discarded: tuple[Discarded, ...] = ()

@@ -19,7 +19,10 @@ from typing import Protocol
 
 from musictag.errors import UsageError, system_trouble
 
-FIELDS = ("genre", "mood", "instrument", "vocals", "title", "artist", "album", "albumartist")
+FIELDS = (
+    *("genre", "style", "mood", "instrument", "vocals", "title", "artist", "album", "albumartist"),
+    *("comment", "grouping"),
+)
 """Fields of a file that can be compared."""
 NAMES = (*FIELDS, "path", "suffix")
 

@@ -63,7 +63,7 @@ def test_an_expression_holds_or_does_not(text: str, expected: bool) -> None:
     ("text", "message"),
     [
         ("gender = Rock", "column 1: no such field: gender (did you mean genre?)"),
-        ("mood = Sad and bpm = 120", "column 16: no such field: bpm (there are genre, mood, "),
+        ("mood = Sad and bpm = 120", "column 16: no such field: bpm (there are genre, style, "),
         ("genre Rock", "column 7: expected =, !=, ~ or missing, not Rock"),
         ("genre =", "column 8: expected a value, not the end"),
         ("genre = = Rock", "column 9: expected a value, not ="),

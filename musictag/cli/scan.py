@@ -100,6 +100,10 @@ def scan(  # noqa: PLR0913  # one argument per option
     max_instruments: settings.MaxInstruments = None,
     max_vocals: settings.MaxVocals = None,
     join: settings.Join = None,
+    style: settings.Style = None,
+    comment: settings.Comment = None,
+    grouping: settings.Grouping = None,
+    provenance: settings.Provenance = None,
     preserve_mtime: options.PreserveMtime = None,
     hardlinks: options.Hardlinks = None,
     sure: settings.Sure = None,
@@ -174,7 +178,7 @@ def _scan(
     model = checkpoint.find(settings.model)
     output.prepare()
     report = session.report(
-        settings.fields,
+        settings.shown_fields,
         summary=functools.partial(Tally.summary, write=write, verbose=output.verbose),
         count=count,
     )

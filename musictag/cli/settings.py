@@ -138,6 +138,41 @@ Join = Annotated[
         rich_help_panel=TO_WRITE,
     ),
 ]
+Style = Annotated[
+    bool | None,
+    typer.Option(
+        "--style/--no-style",
+        help="Write specific genres (Techno) into STYLE and their families (Electronic) into "
+        "GENRE. [default: no]",
+        rich_help_panel=TO_WRITE,
+    ),
+]
+Comment = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEMPLATE",
+        help="Write a part of the comment: '[{mood}; {genre}; {vocals}]'. The rest of the comment "
+        "stays.",
+        rich_help_panel=TO_WRITE,
+    ),
+]
+Grouping = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEMPLATE",
+        help="The same for the grouping.",
+        rich_help_panel=TO_WRITE,
+    ),
+]
+Provenance = Annotated[
+    bool | None,
+    typer.Option(
+        "--provenance/--no-provenance",
+        help="Write MUSICTAG_MODEL, MUSICTAG_DATE and MUSICTAG_PROBABILITIES as well. "
+        "[default: no]",
+        rich_help_panel=TO_WRITE,
+    ),
+]
 Sure = Annotated[
     str | None,
     typer.Option(

@@ -79,6 +79,10 @@ def declared() -> Mapping[str, Any]:
         "newer_than": of(str, "a date, an age or a file", min_length=1),
         "only_missing": of(tuple[fields, ...], f"a list of some of {', '.join(FIELDS).lower()}"),
         "where": of(str, "a condition", min_length=1),
+        "style": switch,
+        "comment": of(str, "a template", min_length=1),
+        "grouping": of(str, "a template", min_length=1),
+        "provenance": switch,
         "join": of(str, "at least one character between the values", min_length=1),
         "preserve_mtime": switch,
         "hardlinks": of(Literal[HARDLINKS], "refuse, replace or in-place"),
@@ -108,6 +112,8 @@ def checked(name: str, value: object) -> Any:
         _check_separator(found)
     if name == "where":
         _check_condition(found)
+    if name in ("comment", "grouping"):
+        _check_template(found)
     if name == "rename":
         _check_words(found)
     return found
@@ -229,6 +235,15 @@ def _check_condition(where: str) -> None:
         parsed(where)
     except ExpressionError as mistake:
         raise SettingError(str(mistake)) from None
+
+
+def _check_template(text: str) -> None:
+    from musictag.template import Template, TemplateError  # noqa: PLC0415
+
+    try:
+        Template.parsed(text)
+    except TemplateError as error:
+        raise SettingError(str(error)) from None
 
 
 def _check_words(rename: Mapping[str, str]) -> None:

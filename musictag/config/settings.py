@@ -62,6 +62,14 @@ class Settings:
     """Only files that lack at least one of these fields are scanned."""
     where: str | None = None
     """Only files for which this holds are scanned; see `selection`."""
+    style: bool = False
+    """Whether specific genres go into STYLE, and their families into GENRE."""
+    comment: str | None = None
+    """A template for a part of the comment; see `template`."""
+    grouping: str | None = None
+    """The same of the grouping."""
+    provenance: bool = False
+    """Whether model, date and probabilities are written, too."""
     join: str | None = None
     """Text between values that are written as one; None: one entry per value."""
     preserve_mtime: bool = False
@@ -77,8 +85,18 @@ class Settings:
 
     @property
     def policies(self) -> dict[str, str]:
-        """Field → keep, merge or replace, for the fields that may be written."""
-        return {field: self.existing.get(field, "keep") for field in self.fields}
+        """Field → keep, merge or replace, for the fields that may be written. STYLE has that of
+        GENRE."""
+        policies = {field: self.existing.get(field, "keep") for field in self.fields}
+        if self.style and "GENRE" in policies:
+            policies["STYLE"] = policies["GENRE"]
+        return policies
+
+    @property
+    def shown_fields(self) -> tuple[str, ...]:
+        """The fields that may be written and that a table shows."""
+        texts = {"COMMENT": self.comment, "GROUPING": self.grouping}
+        return (*self.policies, *(name for name, text in texts.items() if text is not None))
 
     @property
     def limits(self) -> dict[str, int]:

@@ -25,6 +25,18 @@ ABOUT: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "max_vocals": ("", "max_vocals = 2"),
         "join": ("Write several values as one, separated by this text.", 'join = "; "'),
     },
+    "What to write beside them": {
+        "style": ("Specific genres into STYLE, their families into GENRE.", "style = false"),
+        "comment": (
+            "A part of the comment, for DJ programs; the rest of the comment stays.",
+            'comment = "[{mood}; {genre}; {vocals}]"',
+        ),
+        "grouping": ("The same of the grouping.", 'grouping = "[{mood}; {genre}]"'),
+        "provenance": (
+            "MUSICTAG_MODEL, MUSICTAG_DATE and MUSICTAG_PROBABILITIES.",
+            "provenance = false",
+        ),
+    },
     "Which words": {
         "sure": (
             "How sure to be: careful, balanced, bold, or the share of listeners who would agree.",

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from musictag.errors import FileError
 from musictag.files import EXTENSIONS
-from musictag.outcome import Album, Outcome
+from musictag.outcome import Album, Discarded, Outcome
 from musictag.scan.job import File, Job
 from musictag.scan.reading import read_fields
 
@@ -150,13 +150,23 @@ class Albums:
         if len(heard) < 2:
             return None
         mean = {tag: sum(track[tag] for track in heard) / len(heard) for tag in heard[0]}
-        genres, discarded = self._settling.genres(mean)
+        discarded: list[Discarded] = []
+        chosen = self._settling.chosen(mean, discarded)
         kept = _kept(members)
         first = members[0]
         title = _DISC_IN_TITLE.sub("", first.says("ALBUM")) or first.path.parent.name
         artists = Counter(artist for track in members if (artist := _artist(track)))
         artist = first.says("ALBUMARTIST") or next(iter(artists.most_common(1)), ("", 0))[0]
-        return Album(title, artist, len(heard), kept or genres, bool(kept), discarded)
+        return Album(
+            title,
+            artist,
+            len(heard),
+            kept or chosen["GENRE"],
+            styles=chosen.get("STYLE", ()),
+            probabilities=mean,
+            is_kept=bool(kept),
+            discarded=tuple(found for found in discarded if found.field == "GENRE"),
+        )
 
 
 def place_of(path: Path) -> Path:

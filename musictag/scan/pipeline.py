@@ -26,7 +26,7 @@ from musictag.audio.samples import SEGMENT_LENGTH
 from musictag.errors import CheckpointError, FileError
 from musictag.hearing.devices import find_device
 from musictag.outcome import Outcome
-from musictag.scan import writing
+from musictag.scan import additions, writing
 from musictag.scan.albums import Albums
 from musictag.scan.known import Known
 from musictag.scan.listening import Listening, Progress, in_order
@@ -155,6 +155,7 @@ def _check(checkpoint: Checkpoint, settings: Settings, *, hears_here: bool) -> N
     vocabulary = settings.worded(checkpoint.vocabulary)
     for doubt in settings.doubts(checkpoint.vocabulary):
         log.warning("%s", doubt)
+    additions.check(settings, vocabulary)
     if settings.join is not None:
         decision.check_join(settings.join, vocabulary)
     if hears_here and settings.device not in ("auto", "cpu"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from musictag.audio.decoder import FATAL
 from musictag.audio.digest import file_digest
 from musictag.errors import FileError
-from musictag.metadata.fields import ABOUT, FIELDS
+from musictag.metadata.fields import ABOUT, FIELDS, MORE
 from musictag.scan.known import DAMAGES, SILENCES, Known
 from musictag.stores.stored import StoredFields, StoredHearing
 
@@ -139,13 +139,15 @@ class Reading:
 def read_fields(metadata: AnyMetadata, path: Path) -> StoredFields:
     """The fields of a file; FileError for metadata that cannot be parsed."""
     try:
-        values = metadata.read(path, also=ABOUT)
+        values = metadata.read(path, also=(*ABOUT, *MORE))
     except FileError as error:
         if error.code != "no_tags":
             raise
         return StoredFields({}, error.code, error.message)
     about = {name: values[name] for name in ABOUT if values.get(name)}
-    return StoredFields({name: values.get(name, ()) for name in FIELDS}, about=about)
+    more = {name: values[name] for name in MORE if values.get(name)}
+    four = {name: values.get(name, ()) for name in FIELDS}
+    return StoredFields({**four, **more}, about=about)
 
 
 def _note_fatal(job: Job, error: FileError) -> None:

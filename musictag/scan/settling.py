@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from musictag import decision
 from musictag.errors import FileError
+from musictag.metadata.fields import PROVENANCE, TEXTS
 from musictag.outcome import Album, Change, Discarded, Outcome, Problem, Status
 from musictag.scan import writing
+from musictag.scan.additions import Additions
 from musictag.scan.job import File, Job
 from musictag.scan.known import DAMAGES, Known, stat_of
 from musictag.scan.reading import read_fields
@@ -28,9 +30,12 @@ if TYPE_CHECKING:
     from musictag.metadata import Written
     from musictag.scan.ports import AnyMetadata
     from musictag.stores.journal import Journal, Others, Writing
+    from musictag.vocabulary import Vocabulary
 
 Fields = Mapping[str, tuple[str, ...]]
 """Field → values."""
+_Adding = Callable[..., Mapping[str, Change]]
+"""Plans what is written beside: `Additions.changes`, of which some is known already."""
 _Outcome = Callable[..., Outcome]
 """An Outcome of which some is known already."""
 
@@ -53,7 +58,13 @@ class Settling:
         explain: bool = False,
         keep_undone: bool = False,
     ) -> None:
-        self._vocabulary = settings.worded(checkpoint.vocabulary)
+        vocabulary = settings.worded(checkpoint.vocabulary)
+        self._specific: Vocabulary | None = None
+        if settings.style:
+            self._specific = replace(vocabulary, parents="none")
+            vocabulary = replace(vocabulary, parents="only")
+        self._vocabulary = vocabulary
+        self._additions = Additions(settings, checkpoint, vocabulary)
         self._explain = explain
         self._keep_undone = keep_undone
         self._checkpoint = checkpoint
@@ -110,15 +121,18 @@ class Settling:
         is_music = decision.not_music(probabilities, self._checkpoint.vocabulary) is None
         return probabilities if is_music else None
 
-    def genres(
-        self, probabilities: Mapping[str, float]
-    ) -> tuple[tuple[str, ...], tuple[Discarded, ...]]:
-        """The genres of an album in which this was heard, and what of it was not chosen."""
-        discarded: list[Discarded] | None = [] if self._explain else None
-        chosen = decision.choose(
-            probabilities, self._vocabulary, limits=self._settings.limits, discarded=discarded
-        )
-        return chosen["GENRE"], tuple(d for d in discarded or () if d.field == "GENRE")
+    def chosen(
+        self, probabilities: Mapping[str, float], discarded: list[Discarded]
+    ) -> dict[str, tuple[str, ...]]:
+        """The values for what was heard. What was not chosen is added to `discarded`, if the scan
+        was asked for it."""
+        notes = discarded if self._explain else None
+        limits = self._settings.limits
+        found = decision.choose(probabilities, self._vocabulary, limits=limits, discarded=notes)
+        if self._specific is not None:
+            words = decision.choose(probabilities, self._specific, limits=limits)["GENRE"]
+            found["STYLE"] = tuple(word for word in words if word not in found["GENRE"])
+        return found
 
     def genres_to_keep(self, path: Path, file: File) -> tuple[str, ...]:
         """The genres in a file that are not ours, where the policy is to keep them."""
@@ -162,31 +176,34 @@ class Settling:
         code = decision.not_music(probabilities, self._checkpoint.vocabulary)
         if code is not None:
             return outcome(status="skipped", error=Problem(code, NOT_MUSIC[code]))
-        discarded: list[Discarded] | None = [] if self._explain else None
-        chosen = decision.choose(
-            probabilities, self._vocabulary, limits=self._settings.limits, discarded=discarded
-        )
+        discarded: list[Discarded] = []
+        chosen = self.chosen(probabilities, discarded)
+        heard = dict.fromkeys(chosen, probabilities)
         if album is not None:
             chosen["GENRE"] = album.genres
-            of_track = [found for found in discarded or () if found.field != "GENRE"]
+            if "STYLE" in chosen:
+                chosen["STYLE"] = album.styles
+            heard |= dict.fromkeys(("GENRE", "STYLE"), album.probabilities)
+            of_track = [found for found in discarded if found.field != "GENRE"]
             discarded = [*album.discarded, *of_track]
             outcome = functools.partial(outcome, album=album)
-        outcome = functools.partial(outcome, chosen=chosen, discarded=tuple(discarded or ()))
+        outcome = functools.partial(outcome, chosen=chosen, discarded=tuple(discarded))
+        add = functools.partial(self._additions.changes, chosen=chosen, heard=heard)
         try:
-            return self._settled(job, chosen, outcome)
+            return self._settled(job, chosen, add, outcome)
         except FileError as error:
             return outcome(status="failed", error=Problem.of(error))
 
-    def _settled(self, job: Job, chosen: Fields, outcome: _Outcome) -> Outcome:
+    def _settled(self, job: Job, chosen: Fields, add: _Adding, outcome: _Outcome) -> Outcome:
         """Chosen values → fields; planned again, once, if somebody set a field just before us."""
         fields = _file(job).fields
         assert fields is not None  # or the track would not have been heard
         if fields.code:
             return outcome(status="skipped", error=Problem(fields.code, fields.message))
-        settled = self._planned_and_written(job, chosen, outcome)
+        settled = self._planned_and_written(job, chosen, add, outcome)
         if settled.error is not None and settled.error.code == "changed":
             self._read_again(job, stat_of(job.path))
-            settled = self._planned_and_written(job, chosen, outcome)
+            settled = self._planned_and_written(job, chosen, add, outcome)
         return settled
 
     # -- files that change meanwhile
@@ -211,13 +228,16 @@ class Settling:
 
     # -- planning
 
-    def _planned_and_written(self, job: Job, chosen: Fields, outcome: _Outcome) -> Outcome:
+    def _planned_and_written(
+        self, job: Job, chosen: Fields, add: _Adding, outcome: _Outcome
+    ) -> Outcome:
         file = _file(job)
         assert file.fields is not None
         old = file.fields.values
         others = self._others(job.path, file, chosen)
         settings = self._settings
         fields = decision.plan(old, chosen, settings.policies, others=others, join=settings.join)
+        fields |= add(old, planned=fields)
         status: Status = "unchanged"
         try:
             if any(change.changed for change in fields.values()):
@@ -237,7 +257,7 @@ class Settling:
         old = file.fields.values
         undecided = [
             name
-            for name in self._settings.fields
+            for name in self._settings.policies
             if chosen.get(name) and old.get(name, ()) != chosen[name]
         ]
         if self._settings.join is not None or (undecided and self._run is not None):
@@ -272,7 +292,12 @@ class Settling:
             name: tuple(value for value in others.get(name, change.old) if value in change.new)
             for name, change in changes.items()
         }
-        with writing.written_down(run, job.path, others={**others, **still}) as about_to:
+        ours = {  # of the rest of a comment nobody asks whose it is
+            name: values
+            for name, values in {**others, **still}.items()
+            if name not in (*TEXTS, *PROVENANCE)
+        }
+        with writing.written_down(run, job.path, others=ours) as about_to:
             written = self._metadata.write(
                 job.path,
                 {name: change.new for name, change in changes.items()},

@@ -8,7 +8,7 @@ HEARING = 1
 """Version of how audio is decoded and cut into segments. Raise it when the same audio and
 checkpoint come to be heard differently: files are then heard again."""
 
-READING = 3
+READING = 4
 """Version of how metadata is read. Raise it when the same metadata comes to be read differently."""
 
 

@@ -198,7 +198,8 @@ def test_the_users_words_are_written(musictag: Run, heard_library: Path, tmp_pat
     words = ("--whitelist", tmp_path / "genres.txt", "--drop", "Slow", "-v", "--format", "jsonl")
     (record,) = musictag("scan", song, *words).records
     assert (record["chosen"]["GENRE"], record["chosen"]["MOOD"]) == ([], [])
-    assert [(d["value"], d["why"]) for d in record["discarded"]] == [
+    others = [d for d in record["discarded"] if d["why"] != "unsure"]
+    assert [(d["value"], d["why"]) for d in others] == [
         ("Rock", "unlisted"),
         ("Slow", "dropped"),
     ]
@@ -284,3 +285,31 @@ def test_the_table_of_a_scan_by_album_has_a_line_for_each(
         "kept": False,
     }
     assert "album" not in records[2]
+
+
+def test_what_is_written_beside_the_fields_is_taken_back_to_the_byte(
+    musictag: Run, tmp_path: Path
+) -> None:
+    paths = {name: sounds.make(tmp_path, name) for name in sounds.CONTAINERS}
+    taggable = [path for name, path in paths.items() if sounds.CONTAINERS[name].taggable]
+    for path in taggable:
+        metadata.write(path, {"COMMENT": ("Ripped by me",)})
+    before = {path: path.read_bytes() for path in taggable}
+    asked = ("--comment", "[{mood}; {genre}]", "--grouping", "({genre})", "--provenance", "--style")
+    written = musictag("scan", tmp_path, *asked, "--write", "--format", "jsonl")
+    assert written.code == 0, written.stderr
+    for path in taggable:
+        found = metadata.read(path, also=metadata.WRITABLE)
+        assert found["COMMENT"] == ("Ripped by me [Slow; Rock]",)
+        assert found["GROUPING"] == ("(Rock)",)
+        assert found["MUSICTAG_PROBABILITIES"][0].startswith("Rock 0.")
+    again = musictag("scan", tmp_path, *asked, "--write", "--format", "jsonl")
+    assert {record["status"] for record in again.records} == {"unchanged", "skipped"}
+    assert musictag("undo").code == 0
+    assert {path: path.read_bytes() for path in taggable} == before
+
+
+def test_the_table_has_a_column_for_the_comment(musictag: Run, heard_library: Path) -> None:
+    result = musictag("scan", heard_library, "--fields", "genre", "--comment", "[{genre}]")
+    assert "Comment" in result.stdout.splitlines()[0]
+    assert "→ [Rock]" in result.stdout

@@ -22,7 +22,7 @@ from ears import FakeEar
 from musictag import metadata
 from musictag.config import Settings
 from musictag.errors import AudioError, MetadataError
-from musictag.metadata import FIELDS, Snapshot, Written
+from musictag.metadata import WRITABLE, Snapshot, Written
 from musictag.outcome import Outcome
 from musictag.scan import pipeline
 from musictag.stores import journal
@@ -100,7 +100,8 @@ class Listening(FakeEar):
 
 def snapshot(metadata: dict[str, list[str]]) -> Snapshot:
     entries = [(n, f"{n}={value}".encode()) for n, values in metadata.items() for value in values]
-    return Snapshot("Vorbis", tuple(entry for entry in entries if entry[0] in FIELDS))
+    held = tuple(entry for entry in entries if entry[0] in WRITABLE)
+    return Snapshot("Vorbis", held, fields=WRITABLE)
 
 
 class FakeTrack:
