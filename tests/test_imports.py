@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "watching": {*GROUND, "files", "outcome"},
     "cluster": {*GROUND, "audio", "hearing", "config"},
     "training": {*GROUND, "audio", "hearing", "decision"},
-    "report": {"errors", "outcome", "vocabulary", "stores", "scan"},
+    "report": {"errors", "disk", "outcome", "vocabulary", "stores", "scan", "library"},
     "tagger": {*GROUND, *STAGES, *DECIDING, "scan"},
     "cli": {
         *(*GROUND, *STAGES, *DECIDING),
