@@ -90,13 +90,20 @@ def settings(plugin: Any) -> Iterator[Callable[..., None]]:
     plugin.config.root().sources[:] = before
 
 
+@pytest.fixture(scope="module")
+def library(plugin: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from beets.library import Library  # noqa: PLC0415  # needs beets
+
+    folder = tmp_path_factory.mktemp("library")
+    return Library(os.fspath(folder / "library.db"), os.fspath(folder))
+
+
 @pytest.fixture
-def item(tmp_path: Path) -> Any:
-    from beets.library import Item, Library  # noqa: PLC0415  # needs beets
+def item(library: Any, tmp_path: Path) -> Any:
+    from beets.library import Item  # noqa: PLC0415  # needs beets
 
     song = tmp_path / "song.mp3"
     song.write_bytes(b"music")
-    library = Library(":memory:", os.fspath(tmp_path))
     made = Item(path=os.fsencode(song), title="Song")
     library.add(made)
     return made
@@ -279,16 +286,10 @@ def test_new_music_is_heard_when_it_is_imported_and_a_query_hears_the_rest(
     before = song.read_bytes()
     beet("import", "--quiet", "--noautotag", tmp_path / "new")
     assert song.read_bytes() == before
-    shown = "$mood|$vocals"
-    assert beet("list", "--format", shown).strip() == "Slow|Female"
+    assert beet("list", "--format", "$mood|$vocals").strip() == "Slow|Female"
     (copy,) = (tmp_path / "Library").rglob("*.flac")
-    assert beet("musictag", "title:Song") == "", "there is nothing to change"
-    beet("write")
-    assert metadata.read(copy)["MOOD"] == ("Slow",)
     beet("modify", "--yes", "mood=Sad")
-    pretended = beet("musictag", "--pretend", "--force")
-    assert "Slow" in pretended
-    assert beet("list", "--format", shown).strip() == "Sad|Female"
+    assert "Slow" in beet("musictag", "--pretend", "--force")
     assert metadata.read(copy)["MOOD"] == ("Sad",)
-    beet("musictag", "--force")
+    assert "Slow" in beet("musictag", "--force", "mood:Sad")
     assert metadata.read(copy)["MOOD"] == ("Slow",)
