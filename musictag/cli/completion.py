@@ -28,6 +28,14 @@ levels = one_of("segment", "track")
 field = one_of("genre", "mood", "instrument", "vocals")
 
 
+def commands(incomplete: str) -> list[str]:
+    """Complete the name of a command."""
+    from musictag.cli.commands import PANELS  # noqa: PLC0415
+
+    names = [name for panel in PANELS.values() for name in panel]
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def models(incomplete: str) -> list[str]:
     """Complete the name of a packaged model; a directory is left to the shell."""
     from musictag.hearing import checkpoint  # noqa: PLC0415

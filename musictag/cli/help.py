@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from musictag.cli import completion
+
 WIDEST_NAME = 22
 """Columns of option names; the help of a longer one begins on the next line."""
 LEAST_HELP = 24
@@ -34,7 +36,7 @@ class Group(typer.core.TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         rows = [(name, self.commands[name].short_help or "") for name in self.list_commands(ctx)]
-        _write_panel("Commands", rows, formatter, max(len(name) for name, _ in rows))
+        write_panel("Commands", rows, formatter, max(len(name) for name, _ in rows))
 
 
 def _write_panels(command: Any, ctx: Any, formatter: Any) -> None:
@@ -54,10 +56,10 @@ def _write_panels(command: Any, ctx: Any, formatter: Any) -> None:
     if options is not None:
         panels["Options" if not panels or list(panels) == ["Arguments"] else "Other"] = options
     for panel, rows in panels.items():
-        _write_panel(panel, rows, formatter)
+        write_panel(panel, rows, formatter)
 
 
-def _write_panel(
+def write_panel(
     title: str, rows: list[tuple[str, str]], formatter: Any, widest_name: int = WIDEST_NAME
 ) -> None:
     with formatter.section(title):
@@ -83,11 +85,17 @@ def _laid_out(rows: list[tuple[str, str]], width: int, widest_name: int) -> list
 def show_help(
     ctx: typer.Context,
     command: Annotated[
-        str | None, typer.Argument(metavar="COMMAND", help="The command.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="COMMAND",
+            help="The command, such as scan or config show. [default: list all commands]",
+            autocompletion=completion.commands,
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Show what a command does and its options."""
     assert ctx.parent is not None
     program: Any = ctx.parent.command
-    arguments = ["--help"] if command is None else [command, "--help"]
+    arguments = [*(command or ()), "--help"]
     program.main(arguments, prog_name=ctx.parent.info_name, standalone_mode=False)

@@ -18,8 +18,6 @@ from musictag.errors import UsageError
 if TYPE_CHECKING:
     from musictag.cli.remembered import Remembered
 
-SUMMARY = "Make a page of a collection: map, counts, changes, doubtful tags."
-
 
 def report(
     below: Annotated[

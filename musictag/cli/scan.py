@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from musictag.hearing.checkpoint import Checkpoint
     from musictag.scan.ports import Workers
 
-SUMMARY = "Hear music and show what would be written; with --write, write it."
-
 
 class Command(help.Command):
     """`scan`, whose option --ray may stand without a value."""

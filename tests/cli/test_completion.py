@@ -37,6 +37,7 @@ def complete(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     [
         ("musictag sc", ["scan"]),
         ("musictag h", ["history", "help"]),
+        ("musictag help ev", ["evaluate"]),
         (
             "musictag scan --max-",
             ["--max-genres", "--max-moods", "--max-instruments", "--max-vocals"],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sounds
@@ -14,6 +17,7 @@ from program import Run
 
 from musictag import config
 from musictag.cli import endings
+from musictag.cli.commands import Lazily
 from musictag.errors import (
     AudioError,
     CheckpointError,
@@ -25,6 +29,50 @@ from musictag.errors import (
 )
 from musictag.hearing import checkpoint
 from musictag.metadata.family import Family
+
+
+def leaves() -> dict[str, Any]:
+    """Every command by its whole name, those in groups too."""
+    found = {}
+    for name, command in Lazily().items():
+        inner = getattr(command, "commands", None)
+        found |= {name: command} if inner is None else {f"{name} {n}": c for n, c in inner.items()}
+    return found
+
+
+LEAVES = leaves()
+
+
+@pytest.mark.parametrize("command", LEAVES)
+def test_every_command_knows_its_help_and_refuses_an_option_that_does_not_exist(
+    musictag: Run, command: str
+) -> None:
+    assert musictag(*command.split(), "--help").code == 0
+    refused = musictag(*command.split(), "--no-such-option")
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "--no-such-option" in refused.stderr
+
+
+@pytest.mark.parametrize("command", LEAVES.keys() - {"help"})
+def test_every_command_ends_in_the_common_way(command: str) -> None:
+    """With the exit codes of docs/scripting.md, which `endings` gives."""
+    assert "    with endings():\n" in inspect.getsource(inspect.unwrap(LEAVES[command].callback))
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (BrokenPipeError(), 141)])
+def test_who_interrupts_a_command_or_stops_reading_gets_no_traceback(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings.streams, "give_up_stdout", lambda: None)
+    with pytest.raises(typer.Exit) as ended, endings.endings():
+        raise error
+    assert ended.value.exit_code == code
+
+
+def test_the_exit_codes_are_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scripting.md").read_text(encoding="utf-8")
+    table = text.split("## Exit codes")[1].split("\n## ")[0]
+    assert re.findall(r"^\| (\d+) \|", table, re.MULTILINE) == ["0", "1", "2", "130", "141"]
 
 
 def test_a_broken_file_is_one_line_and_exit_code_1(musictag: Run, library: Path) -> None:

@@ -3,33 +3,81 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
+import platform
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from program import Run
 from waits import WAIT_S
 
 from musictag import __version__, config
+from musictag.cli import version
+from musictag.cli.commands import PANELS, Lazily
+from musictag.hearing import checkpoint
 from musictag.vocabulary import FIELDS
 
-COMMANDS = (
-    "scan",
-    "playlist",
-    "undo",
-    "history",
-    "model",
-    "taggram",
-    "train",
-    "evaluate",
-    "config",
-    "help",
-)
+COMMANDS = tuple(Lazily())
 
 
 def test_the_version_is_ours(musictag: Run) -> None:
     assert musictag("--version").stdout == f"musictag {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", ["--version --json", "--json --version"])
+def test_the_version_as_json_names_python_libraries_and_model(
+    musictag: Run, arguments: str
+) -> None:
+    (found,) = musictag(*arguments.split()).records
+    assert (found["musictag"], found["python"]) == (__version__, platform.python_version())
+    assert found["libraries"]["mutagen"] == importlib.metadata.version("mutagen")
+    model = checkpoint.find()
+    assert found["model"] == {"name": model.name, "digest": model.digest}
+
+
+def test_every_library_that_is_needed_is_named_with_its_version() -> None:
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    needed = text.split("\ndependencies = [")[1].split("\n]")[0]
+    names = set(re.findall(r'^ +"([a-z]+)', needed, re.MULTILINE)) - {"tomli"}  # Python 3.10 only
+    assert set(version.LIBRARIES) == names
+
+
+def test_json_without_version_is_wrong_usage(musictag: Run) -> None:
+    result = musictag("--json")
+    assert (result.code, result.stdout) == (2, "")
+    assert "belongs to --version" in result.stderr
+
+
+def test_every_command_stands_in_a_panel_with_its_summary(
+    musictag: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = musictag("--help").stdout
+    assert re.findall(r"^(\S.*):$", text, re.MULTILINE) == ["Options", *PANELS]
+    for panel, rows in PANELS.items():
+        shown = text.split(f"\n{panel}:\n")[1].split("\n\n")[0]
+        assert [line.split()[0] for line in shown.splitlines()] == list(rows), "each on one line"
+
+
+def test_every_command_names_a_function_that_there_is() -> None:
+    for name, command in Lazily().items():
+        assert command.name == name
+        assert command.short_help
+
+
+def test_listing_the_commands_imports_none_of_them() -> None:
+    script = (
+        "from musictag.cli.program import app; app(['--help'], standalone_mode=False)\n"
+        "import sys; print(*sys.modules, file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, timeout=WAIT_S, text=True
+    )
+    modules = {f"musictag.cli.{row.module}" for rows in PANELS.values() for row in rows.values()}
+    assert {*result.stderr.split()} & modules == {"musictag.cli.help"}
 
 
 def test_help_names_every_setting(musictag: Run) -> None:
@@ -49,7 +97,7 @@ def test_the_list_of_commands_is_cut_nowhere(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     lines = musictag("--help").stdout.splitlines()
-    assert "evaluate  Judge a model on labelled music." in "\n".join(lines)
+    assert re.search("evaluate +Judge a model on labelled music.", "\n".join(lines))
     assert not [line for line in lines[1:] if line.endswith("...")]
 
 
@@ -68,7 +116,7 @@ def test_the_help_of_the_program_comes_in_three_ways(musictag: Run, arguments: l
     result = musictag(*arguments)
     assert (result.code, result.stderr) == (0, "")
     assert result.stdout.startswith("Usage: ")
-    assert "  scan      Hear music" in result.stdout
+    assert re.search("^  scan +Hear music", result.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -79,11 +127,12 @@ def test_the_help_of_a_command_comes_in_three_ways(musictag: Run, command: str, 
     assert f" {command} [OPTIONS]" in result.stdout.splitlines()[0]
 
 
-@pytest.mark.parametrize("command", ["show", "init", "path"])
-def test_so_does_the_help_of_a_command_of_config(musictag: Run, command: str) -> None:
-    result = musictag("config", command, "-h")
+@pytest.mark.parametrize("command", ["config show", "config init", "config path"])
+@pytest.mark.parametrize("form", ["{} --help", "{} -h", "help {}"])
+def test_so_does_the_help_of_a_command_in_a_group(musictag: Run, command: str, form: str) -> None:
+    result = musictag(*form.format(command).split())
     assert (result.code, result.stderr) == (0, "")
-    assert f" config {command} [OPTIONS]" in result.stdout.splitlines()[0]
+    assert f" {command} [OPTIONS]" in result.stdout.splitlines()[0]
 
 
 def test_help_of_a_command_that_does_not_exist_is_wrong_usage(musictag: Run) -> None:
