@@ -67,6 +67,7 @@ DOORS = {
     "kymatio": {"hearing/scattering/kymatio"},
     "msgspec": {"config", "training"},
     "mutagen": {"metadata"},
+    "pyarrow": {"report/export"},
     "ray": {"cluster/ray_library"},
     "platformdirs": {"stores", "config", "training/magnatagatune"},
     "rich": {"report"},
@@ -74,7 +75,7 @@ DOORS = {
     "scipy": {"hearing/kernels/portable", "training/own/head"},
     "soundfile": {"audio"},
     "soxr": {"audio"},
-    "sqlite3": {"stores"},
+    "sqlite3": {"stores", "report/export"},
     "typer": {"cli"},
     "watchdog": {"watching/system"},
 }
@@ -84,7 +85,7 @@ HEAVY = {
     *("audioread", "av", "kymatio", "librosa", "mutagen", "numpy", "safetensors", "scipy"),
     *("soundfile", "soxr", "torch"),
     # light, and still not needed to print a help text
-    *("msgspec", "platformdirs", "ray", "rich", "sqlite3", "watchdog"),
+    *("msgspec", "platformdirs", "pyarrow", "ray", "rich", "sqlite3", "watchdog"),
 }
 
 

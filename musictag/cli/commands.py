@@ -47,6 +47,7 @@ PANELS: dict[str, dict[str, Command]] = {
         "taggram": Command("taggram", "show_taggram", "Draw what is heard in a track over time."),
         "similar": Command("similar", "similar", "List the tracks that sound most like others."),
         "playlist": Command("playlist", "playlist", "Make a playlist of what was heard."),
+        "export": Command("export", "export", "Write what is known of tracks into a table."),
         "report": Command(
             "report", "report", "Make a page of a collection: map, counts, changes, doubtful tags."
         ),

@@ -7,7 +7,7 @@ import functools
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -84,9 +84,18 @@ def csv_line(cells: Sequence[str]) -> str:
     Titles and tags come from anywhere, and `=HYPERLINK(…)` in a genre must not run on somebody's
     desk. JSON lines and TSV give every character as it is.
     """
-    guarded = ["'" + cell if cell[:1] in tuple("=+-@\t\r") else cell for cell in cells]
+    return plain_csv_line(map(guarded, cells))
+
+
+def guarded(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return "'" + cell if cell[:1] in tuple("=+-@\t\r") else cell
+
+
+def plain_csv_line(cells: Iterable[str]) -> str:
+    """Cells as they are: numbers below zero, and texts that are `guarded`."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(guarded)  # so that both get quotes in a cell
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that both get quotes in a cell
     return line.getvalue().removesuffix("\r\n")
 
 
