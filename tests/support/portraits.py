@@ -90,7 +90,7 @@ def rows(n: int, vocabulary: Vocabulary, *, root: str = "/music") -> Iterator[Ro
         )
         album_number = number // 11
         artist = f"{_FIRST[album_number % 12]} {_SECOND[album_number // 3 % 11]}"
-        album = f"{_THINGS[album_number * 5 % 12]} {'and'} {_THINGS[album_number * 7 % 11]}"
+        album = f"{_THINGS[album_number * 5 % 12]} and {_THINGS[album_number * 7 % 11]}"
         title = f"{_FIRST[number * 5 % 12]} {_THINGS[number * 7 % 12]}"
         tagged = {"GENRE": _tagged(chance, genre, genres)}
         changes = {
