@@ -131,8 +131,7 @@ class MusictagPlugin(BeetsPlugin):
             old = self.values(item.get(name)) or list(in_file.old)
             new = combined(old, chosen, policy(existing, field))
             if new != self.values(item.get(name)):
-                is_list = HAS_GENRES if field == "GENRE" else _LIST is not None
-                item[name] = new if is_list else self.config["separator"].as_str().join(new)
+                item[name] = self.as_kept(new, is_list=HAS_GENRES if field == "GENRE" else None)
                 changes = True
         return changes
 
@@ -141,6 +140,12 @@ class MusictagPlugin(BeetsPlugin):
         if isinstance(value, str):
             return [part for part in value.split(self.config["separator"].as_str()) if part]
         return list(value or ())
+
+    def as_kept(self, values, *, is_list=None):
+        """Values as beets keeps them in a field: in a list, or in one text."""
+        if _LIST is not None if is_list is None else is_list:
+            return values
+        return self.config["separator"].as_str().join(values)
 
     # -- settings
 

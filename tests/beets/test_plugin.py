@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mutagen.id3
 import pytest
 import sounds
 from journalled import flac
@@ -224,13 +225,11 @@ def test_a_wrong_setting_is_a_sentence(plugin: Any, item: Any, hears: Hears) -> 
 def test_beets_writes_where_musictag_reads(plugin: Any, container: str, tmp_path: Path) -> None:
     from beets.library import Item  # noqa: PLC0415  # needs beets
 
-    from beetsplug.musictag import _LIST  # noqa: PLC0415  # needs beets
-
     path = sounds.make(tmp_path, container, seconds=1)
     item = Item.from_path(os.fsencode(path))
     set_genre(item, "Techno")
     for name, values in {"mood": ["Happy", "Fast"], "vocals": ["Female"]}.items():
-        item[name] = values if _LIST is not None else ", ".join(values)
+        item[name] = plugin.as_kept(values)
     item.write()
     assert metadata.read(path) == {
         "GENRE": ("Techno",),
@@ -241,8 +240,24 @@ def test_beets_writes_where_musictag_reads(plugin: Any, container: str, tmp_path
     again = Item.from_path(os.fsencode(path))
     assert plugin.values(again["mood"]) == ["Happy", "Fast"]
     if container == "mp3":
-        item.write(id3v23=True)
-        assert metadata.read(path)["GENRE"] == ("Techno",)
+        frames = mutagen.id3.ID3(path)
+        assert "TMOO" in frames
+        assert "TXXX:MOOD" not in frames
+
+
+def test_in_id3v23_moods_stand_where_that_version_keeps_them(plugin: Any, tmp_path: Path) -> None:
+    import mediafile  # noqa: PLC0415  # comes with beets
+
+    path = sounds.make(tmp_path, "mp3", seconds=1)
+    plugin.config.root()["id3v23"].set(True)
+    field = plugin._media_field("mood")
+    plugin.config.root()["id3v23"].set(False)
+    file = mediafile.MediaFile(path, id3v23=True)
+    file.genre = "Techno"
+    field.__set__(file, plugin.as_kept(["Happy"]))
+    file.save()
+    assert metadata.read(path)["MOOD"] == ("Happy",)
+    assert mutagen.id3.ID3(path, translate=False).version == (2, 3, 0)
 
 
 # ---------------------------------------------------------------- the program
