@@ -163,8 +163,12 @@ class ID3v2(Tag):
     def _with_synchsafe_size(self, frame: bytes) -> bytes:
         if self._plain_sizes:
             return frame[:4] + as_synchsafe(len(frame) - 10) + frame[8:]
+        return self._unsynchronised(frame) if b"\xff\0" in frame[10:] else frame
+
+    def _unsynchronised(self, frame: bytes) -> bytes:
+        """Say of the frame what an ID3v2.4 tag's flag says of all, so that it can be told alone."""
         if self.version == 4 and self.flags & _UNSYNCHRONISED:
-            return frame[:9] + bytes([frame[9] | 0x02]) + frame[10:]  # as the tag's flag says
+            return frame[:9] + bytes([frame[9] | 0x02]) + frame[10:]
         return frame
 
     def field(self, frame: bytes) -> str | None:
@@ -213,7 +217,7 @@ class ID3v2(Tag):
         return [self._sized(self.frame(key, list(values)))]
 
     def _sized(self, frame: bytes) -> bytes:
-        return self._with_synchsafe_size(frame) if not self._plain_sizes else frame
+        return frame if self._plain_sizes else self._unsynchronised(frame)
 
     @property
     def _ours(self) -> list[tuple[str, bytes]]:

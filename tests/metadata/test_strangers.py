@@ -44,6 +44,13 @@ def aiff_without_its_last_byte(path: Path) -> None:
     path.write_bytes(b"FORM" + struct.pack(">I", len(content) - 8) + content[8:])
 
 
+def behind(tag: bytes) -> Callable[[Path], None]:
+    def put(path: Path) -> None:
+        path.write_bytes(tag + path.read_bytes())
+
+    return put
+
+
 TAG = id3(3, text(3, "TIT2", "Title"))
 
 EXACT: dict[str, tuple[str, Callable[[Path], None]]] = {
@@ -52,6 +59,10 @@ EXACT: dict[str, tuple[str, Callable[[Path], None]]] = {
     "several bytes behind the tag in its chunk": ("wav", in_wav(TAG + b"\0\0\0\0\0")),
     "a tag of odd length in a chunk": ("wav", in_wav(id3(3, text(3, "TIT2", "Titles")))),
     "a tag of even length in a chunk": ("wav", in_wav(TAG)),
+    "frames without the flag that their tag has": (
+        "mp3",
+        behind(id3(4, text(4, "TCON", "House"), text(4, "TIT2", "Title"), flags=0x80)),
+    ),
     "an odd chunk at the end of aiff": ("aiff", aiff_without_its_last_byte),
 }
 
