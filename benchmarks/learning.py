@@ -9,17 +9,18 @@ model's own words, and with the same head on mean and deviation of each scatteri
 instead of summaries. People's lists are not complete, so that precision is a lower bound.
 
 The bundled model was taught the genres of the tagged part, where its summaries are therefore better
-than on other music, and so is what `learn` promises. What its promise is worth elsewhere is seen
-within the rest alone.
+than on other music, and so is what `learn` promises. What its promise is worth where both come from
+the same music is seen within either part alone.
 
 Neighbours are judged among the judged recordings alone, without those of the same artist.
 
-`--folder` keeps the library and what was heard, so that a second run takes a minute.
+`--folder` keeps the library and what was heard, so that a second run decodes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -114,7 +115,8 @@ def _judge(dataset: Path, folder: Path, plot: Path | None) -> None:
     )
     of = [str(one) for one in groups.groups([origin(track) for track in judged])[0]]
     _print_genres(names, truth, ways, of, _promised(learned.output))
-    _print_promise(judged)
+    _print_promise("tagged", known, learning.MIN_COUNT, 1)
+    _print_promise("judged", judged, ENOUGH, 4)
     _print_neighbours(judged, coefficients)
     curve = _print_examples(known, judged, coefficients, names, truth)
     if plot:
@@ -294,20 +296,20 @@ def _promise(promised: Mapping[str, Any], name: str) -> str:
     return f"{numbers[0]:.2f}, {precision}, {found['coverage'][0]:.0%} ({found['verdict']})"
 
 
-def _print_promise(judged: Sequence[Track]) -> None:
-    """What `learn` promises of music that nothing was trained on, and what becomes of it.
+def _print_promise(what: str, of: Sequence[Track], min_count: int, n_deals: int) -> None:
+    """What `learn` promises of some recordings, and what becomes of it.
 
-    The judged recordings are dealt into parts by artist; each part is named by what was learned
-    from the others alone.
+    They are dealt into parts by artist, some times; each part is named by what was learned from
+    the others alone.
     """
-    tracks = [_to_learn(track) for track in judged]
+    tracks = [_to_learn(track) for track in of]
     group = groups.groups([track.origin for track in tracks])[0]
     table = labels([track.words for track in tracks], "GENRE", min_count=1).table
-    part = groups.folds(group, table, judging.N_FOLDS)
     promised, kept = np.zeros(2), np.zeros(2)  # given, right
-    for fold in range(judging.N_FOLDS):
+    for deal, fold in itertools.product(range(n_deals), range(judging.N_FOLDS)):
+        part = groups.folds(group, table, judging.N_FOLDS, seed=deal)
         rows = np.flatnonzero(part != fold)
-        learned = learning.learn([tracks[row] for row in rows], "GENRE", min_count=ENOUGH)
+        learned = learning.learn([tracks[row] for row in rows], "GENRE", min_count=min_count)
         for word in learned.judgement.words:
             if word.verdict == judging.WRITTEN:
                 n_right = word.coverage.value * word.n_tracks
@@ -316,8 +318,8 @@ def _print_promise(judged: Sequence[Track]) -> None:
         for track, words in zip(here, _chosen(learned, here)[1], strict=True):
             kept += len(words), len(set(words) & set(track.words))
     print(
-        f"learned and judged within the judged recordings: promised a precision of "
-        f"{promised[1] / promised[0]:.0%}, found {kept[1] / kept[0]:.0%} of {kept[0]:.0f}\n"
+        f"within the {what} recordings: promised a precision of {promised[1] / promised[0]:.0%}, "
+        f"found {kept[1] / max(kept[0], 1):.0%} of {kept[0]:.0f}"
     )
 
 

@@ -14,6 +14,7 @@ from musictag.errors import DataSetError, UsageError
 from musictag.hearing import checkpoint
 from musictag.hearing.scattering.plan import FrontEnd
 from musictag.training import start
+from musictag.training.evaluate import Score
 from musictag.training.own import groups as grouping
 from musictag.training.own import head, judging, learning
 from musictag.training.own.groups import Origin
@@ -167,6 +168,23 @@ def test_the_strongest_words_are_written_up_to_the_limit() -> None:
     probabilities = np.array([[0.9, 0.8, 0.7], [0.4, 0.9, 0.1]])
     written = judging.chosen(probabilities, np.array([0.5, 0.3, 0.69]), 2)
     assert written.tolist() == [[True, True, False], [False, True, False]]
+
+
+@pytest.mark.parametrize(
+    ("auc", "precision", "n_written", "verdict"),
+    [
+        (Score(0.9, 0.8, 0.95), Score(0.83, 0.6, 0.9), 5, judging.WRITTEN),
+        (Score(0.9, 0.8, 0.95), Score(0.83, 0.4, 1.0), 5, judging.SUGGESTED),  # or right by chance
+        (Score(0.9, 0.8, 0.95), Score(0.74, 0.6, 0.9), 5, judging.SUGGESTED),
+        (Score(0.9, 0.8, 0.95), Score(1.0, 1.0, 1.0), 4, judging.SUGGESTED),
+        (Score(0.9, 0.5, 0.95), Score(0.83, 0.6, 0.9), 5, judging.INAUDIBLE),
+        (Score(0.69, 0.6, 0.8), Score(0.83, 0.6, 0.9), 5, judging.INAUDIBLE),
+    ],
+)
+def test_a_word_is_written_where_it_is_surely_precise(
+    auc: Score, precision: Score, n_written: int, verdict: str
+) -> None:
+    assert judging._verdict((auc, precision, Score(0.3)), 0.5, n_written, 0.8) == verdict
 
 
 def test_what_can_be_heard_is_written_and_what_cannot_is_not() -> None:

@@ -244,15 +244,18 @@ def test_a_model_of_fewer_tags_is_cut_from_one_of_more(
         torch.testing.assert_close(tensor, expected, msg=name)
 
 
-def test_frozen_layers_keep_their_weights(learnable: TrainSettings) -> None:
-    settings = dataclasses.replace(learnable, freeze=(0,), epochs=2)
+@pytest.mark.parametrize("layers", [(0,), (0, 1)])  # one, and all below the output
+def test_frozen_layers_keep_their_weights(
+    learnable: TrainSettings, layers: tuple[int, ...]
+) -> None:
+    settings = dataclasses.replace(learnable, freeze=layers, epochs=2)
     dataset = read_folder(settings.dataset)
     run = Run(settings, dataset, prepare(dataset, FrontEnd(), settings.features or Path()))
     run.begin()
     before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
     run.epoch()
     for name, tensor in run.model.state_dict().items():
-        frozen = name.endswith("_l0") or name in ("mean", "std")
+        frozen = name.endswith(tuple(f"_l{layer}" for layer in layers)) or name in ("mean", "std")
         assert torch.equal(tensor, before[name]) == frozen, name
     with pytest.raises(UsageError, match="no layer 2 to freeze, only 0 to 1"):
         train(dataclasses.replace(settings, freeze=(2,)))

@@ -42,6 +42,8 @@ SLACK = 0.05
 """How far below the wanted precision a word may be on tracks kept back, and still be written."""
 FEWEST_WRITTEN = 5
 """Tracks kept back that have to be given a word, before it is known how often that is right."""
+LIKELY = 0.5
+"""What the lower end of its precision's interval needs, for a word to be written."""
 AUDIBLE, CHANCE = 0.7, 0.55
 """ROC-AUC that a word needs to be called audible, and what the lower end of its interval needs."""
 N_RESAMPLES, N_RESAMPLES_OF_RANKS = 400, 100
@@ -235,6 +237,7 @@ def _verdict(
     if not (auc.value >= AUDIBLE and auc.low >= CHANCE):
         return INAUDIBLE
     precise = n_written >= FEWEST_WRITTEN and precision.value >= wanted - SLACK
+    precise = precise and precision.low >= LIKELY
     return WRITTEN if precise and math.isfinite(threshold) else SUGGESTED
 
 
