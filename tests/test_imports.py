@@ -69,7 +69,7 @@ DOORS = {
     "mutagen": {"metadata"},
     "pyarrow": {"report/export"},
     "ray": {"cluster/ray_library"},
-    "platformdirs": {"stores", "config", "training/magnatagatune"},
+    "platformdirs": {"stores", "config", "hearing/places", "training/magnatagatune"},
     "rich": {"report"},
     "safetensors": {"hearing/checkpoint", "hearing/own"},
     "scipy": {"hearing/kernels/portable", "training/own/head"},

@@ -58,14 +58,16 @@ PANELS: dict[str, dict[str, Command]] = {
         "evaluate": Command("evaluate", "evaluate", "Judge a model on labelled music."),
     },
     "Trust and help": {
-        "model": Command("model", "show_model", "Describe a model and the values it can give."),
+        "models": Command("models", "app", "List, describe, verify and add models."),
         "config": Command("config", "app", "Show the settings, or begin a settings file."),
         "help": Command("help", "show_help", "Show the help of a command."),
     },
 }
 """Panel of the help → name → command, in the order in which they are shown."""
 
-OTHER_NAMES: dict[str, Command] = {}
+OTHER_NAMES: dict[str, Command] = {
+    "model": Command("models", "info", "Describe a model and the values it can give."),
+}
 """Earlier names of commands, which still work and are not shown."""
 
 

@@ -37,10 +37,10 @@ def commands(incomplete: str) -> list[str]:
 
 
 def models(incomplete: str) -> list[str]:
-    """Complete the name of a packaged model; a directory is left to the shell."""
+    """Complete the name of a model; a directory is left to the shell."""
     from musictag.hearing import checkpoint  # noqa: PLC0415
 
-    return [name for name in checkpoint.packaged() if name.startswith(incomplete)]
+    return [name for name in checkpoint.names() if name.startswith(incomplete)]
 
 
 def recipes(incomplete: str) -> list[str]:

@@ -12,6 +12,7 @@ from musictag.cli.endings import complain, endings
 
 app = typer.Typer(
     cls=help.Group,
+    add_completion=False,  # the program has it
     help="Show the settings, where they come from, or begin a settings file.",
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -181,8 +181,8 @@ def playlist(  # noqa: PLR0913  # one argument per option
 ) -> None:
     """Make a playlist of what musictag scan has heard: by words, by likeness, or both.
 
-    Nothing is decoded. A word is one of the model's (musictag model lists them) or your own for
-    it; a genre that is a family stands for its members, too.
+    Nothing is decoded. A word is one of the model's (musictag models info lists them) or your own
+    for it; a genre that is a family stands for its members, too.
     """
     with endings():
         shape = _form(form, output)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from musictag.disk import replacing
 from musictag.errors import CheckpointError, system_trouble
+from musictag.hearing import places
 from musictag.vocabulary import MOST_TAGS, Calibration, Vocabulary, magnatagatune, parse
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from musictag.hearing.own import OwnWords
 
 FORMAT = 2
-CONFIG = "config.json"
+CONFIG = places.CONFIG
 WEIGHTS = "weights.safetensors"
 DEFAULT = "listener-5l-512h-gru"
 """The model that comes with the program."""
@@ -197,25 +198,36 @@ class Checkpoint:
 
 
 def find(name_or_directory: str | os.PathLike[str] | None = None) -> Checkpoint:
-    """A packaged model by name, or any checkpoint directory; the default model for None.
+    """A bundled model by name, one of the user's own by name, or any checkpoint directory, in this
+    order; the default model for None.
 
-    Raises CheckpointError, naming the packaged models, when there is no such model.
+    Raises CheckpointError, naming the models that there are, when there is no such model.
     """
-    wanted = os.fspath(name_or_directory or DEFAULT)
-    for parent in _model_directories():
-        if wanted in _names(parent):
-            return read(parent / wanted)
+    return read(directory_of(os.fspath(name_or_directory or DEFAULT)))
+
+
+def directory_of(wanted: str) -> Path:
+    """The directory that a name or the path of a directory means; errors as in `find`."""
+    directory = places.of_name(wanted)
+    if directory is not None:
+        return directory
     if Path(wanted, CONFIG).is_file():
-        return read(Path(wanted))
+        return Path(wanted)
     raise CheckpointError(
-        f"{wanted}: neither a directory with a {CONFIG} nor a model that comes with musictag "
-        f"({', '.join(packaged()) or 'none is installed'})"
+        f"{wanted}: neither a directory with a {CONFIG} nor the name of a model "
+        f"({', '.join(names()) or 'none is installed'})"
     )
 
 
 def packaged() -> list[str]:
     """Names of the models that come with musictag, in alphabetical order."""
-    return sorted({name for parent in _model_directories() for name in _names(parent)})
+    return sorted({name for parent in places.bundled() for name in places.names_in(parent)})
+
+
+def names() -> list[str]:
+    """The same, and behind them the names of the user's own models."""
+    bundled = packaged()
+    return bundled + [name for name in places.names_in(places.own()) if name not in bundled]
 
 
 def read(directory: Path, *, may_have_base: bool = True) -> Checkpoint:
@@ -418,16 +430,3 @@ def _distinct(tags: Iterable[str]) -> tuple[str, ...]:
     if len(set(tags)) < len(tags):
         raise ValueError("a tag stands in it twice")
     return tags
-
-
-def _model_directories() -> list[Path]:
-    """Where packaged models are: inside an installed package, beside the package in a checkout."""
-    package = Path(__file__).parents[1]
-    return [package / "models", package.parent / "models"]
-
-
-def _names(parent: Path) -> list[str]:
-    try:
-        return [entry.name for entry in parent.iterdir() if (entry / CONFIG).is_file()]
-    except OSError:
-        return []

@@ -96,7 +96,7 @@ def _meant(word: str, vocabulary: Vocabulary, field: str | None) -> Iterator[Val
     if not here:
         known = {s: v.word for v in vocabulary.values for s in _spellings(v)}
         close = difflib.get_close_matches(spelling(word), known, 1)
-        hint = f"did you mean {known[close[0]]}?" if close else "musictag model lists its words"
+        hint = f"did you mean {known[close[0]]}?" if close else "musictag models info lists them"
         raise UsageError(f"{option}: the model has no {word!r} ({hint})")
     names = {value.name for value in here}
     yield from here

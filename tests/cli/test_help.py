@@ -127,7 +127,7 @@ def test_the_help_of_a_command_comes_in_three_ways(musictag: Run, command: str, 
     assert f" {command} [OPTIONS]" in result.stdout.splitlines()[0]
 
 
-@pytest.mark.parametrize("command", ["config show", "config init", "config path"])
+@pytest.mark.parametrize("command", ["config show", "config init", "config path", "models list"])
 @pytest.mark.parametrize("form", ["{} --help", "{} -h", "help {}"])
 def test_so_does_the_help_of_a_command_in_a_group(musictag: Run, command: str, form: str) -> None:
     result = musictag(*form.format(command).split())

@@ -91,7 +91,11 @@ def test_spelling_does_not_matter_and_renamed_words_are_known(word: str) -> None
     ("wanted", "unwanted", "message"),
     [
         ({"GENRE": ["electronix"]}, [], "--genre: the model has no 'electronix' (did you mean Ele"),
-        ({"GENRE": ["zzz"]}, [], "--genre: the model has no 'zzz' (musictag model lists its words"),
+        (
+            {"GENRE": ["zzz"]},
+            [],
+            "--genre: the model has no 'zzz' (musictag models info lists them",
+        ),
         ({"GENRE": ["quiet"]}, [], "--genre: Quiet is no genre: --mood Quiet"),
         ({"MOOD": ["drum and bass"]}, [], '--genre "Drum and Bass"'),
         ({"MOOD": [" "]}, [], "--mood: the word is empty"),
