@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 import sys
@@ -96,7 +97,9 @@ class Remembered:
         from musictag.library import overview  # noqa: PLC0415
         from musictag.scan import pipeline  # noqa: PLC0415
 
-        settings, model = self.settings, self.model
+        # a page of all tracks, whichever of them a scan would be kept to
+        settings = dataclasses.replace(self.settings, newer_than=None, only_missing=(), where=None)
+        model = self.model
         paths = files.walk(below, exclude=settings.exclude) if below else None
         needs_summary = model.base is not None
         passing = overview.Passing(

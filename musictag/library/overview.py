@@ -57,9 +57,12 @@ class Passing:
             yield track.path
 
     def pairs(self, outcomes: Iterable[Outcome]) -> Iterator[tuple[Track, Outcome]]:
-        """Each outcome with its track. A scan keeps the order."""
+        """Each outcome with its track. A scan keeps the order, and may leave some out."""
         for outcome in outcomes:
-            yield self._on_the_way.popleft(), outcome
+            track = self._on_the_way.popleft()
+            while track.path != outcome.path:
+                track = self._on_the_way.popleft()
+            yield track, outcome
 
 
 class Overview:

@@ -59,6 +59,17 @@ def test_without_a_folder_it_shows_all_and_has_a_name(
     assert names(data_of(tmp_path / "report.html"), "tracks") == ["1.ogg"]
 
 
+def test_settings_that_keep_a_scan_to_some_files_hide_none(
+    musictag: Run, heard_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSICTAG_WHERE", 'artist = "nobody"')
+    monkeypatch.setenv("MUSICTAG_STYLE", "true")
+    page = tmp_path / "page.html"
+    result = musictag("report", heard_library, "-o", page)
+    assert result.code == 0, result.stderr
+    assert names(data_of(page), "tracks") == ["1.flac", "2.mp3", "1.ogg"]
+
+
 def test_files_that_are_not_known_or_hold_no_music_are_listed_with_the_reason(
     musictag: Run, library: Path, tmp_path: Path
 ) -> None:

@@ -99,7 +99,7 @@ def test_the_page_holds_what_is_known_of_a_track(tmp_path: Path) -> None:
         {"TITLE": ("T",), "ARTIST": ("A", "B"), "ALBUM": ("L",)},
         {"GENRE": ("Rock",), "MOOD": ()},
         {"GENRE": ("Metal",), "MOOD": ("Loud",)},
-        {"MOOD": Change((), ("Loud",))},
+        {"MOOD": Change((), ("Loud",)), "STYLE": Change(("x",), ("y",))},
         {"Rock": 0.25, "Metal": 0.9},
         (Discarded("GENRE", "Rock", "family", 0.25, 0.5, "Metal"),),
         Doubt(("Rock",), 0.25, "Metal", 0.9),
@@ -116,7 +116,10 @@ def test_the_page_holds_what_is_known_of_a_track(tmp_path: Path) -> None:
     assert (texts[artist], texts[album], seconds) == ("A, B", "L", 61)
     assert [said(values) for values in chosen] == [["Metal"], ["Loud"], [], []]
     assert [said(values) for values in tagged] == [["Rock"], [], [], []]
-    assert [(field, said(old), said(new)) for field, old, new in changes] == [(1, [], ["Loud"])]
+    assert [(field, said(old), said(new)) for field, old, new in changes] == [
+        *((1, [], ["Loud"]), (4, ["x"], ["y"])),
+    ]
+    assert data["fields"] == ["GENRE", "MOOD", "INSTRUMENT", "VOCALS", "STYLE"]
     assert why == [[place["Rock"], "family", place["Metal"]]]
     assert (said(doubt[0]), doubt[1:]) == (["Rock"], [0.25, place["Metal"], 0.9])
     (trouble,) = data["troubles"]

@@ -12,6 +12,7 @@ const packed = JSON.parse($("data").textContent);
 $("data").remove();
 
 const FIELD_NAMES = ["Genre", "Mood", "Instruments", "Vocals"];
+const nameOfField = (field) => FIELD_NAMES[field] ?? packed.fields[field][0] + packed.fields[field].slice(1).toLowerCase();
 const GENRE = 0;
 const VALUES = packed.values.map(([name, word, field, threshold]) => ({ name, word, field, threshold }));
 const N_VALUES = VALUES.length;

@@ -90,8 +90,9 @@ function bars(track, field, name) {
 
 function fieldsOf(track) {
   const news = new Map(track.changes.map(([field, , values]) => [field, values]));
-  const rows = FIELD_NAMES.flatMap((name, field) => {
-    const old = track.tagged[field], next = news.get(field);
+  const olds = new Map(track.changes.map(([field, values]) => [field, values]));
+  const rows = packed.fields.flatMap((_, field) => {
+    const name = nameOfField(field), old = track.tagged[field] ?? olds.get(field) ?? [], next = news.get(field);
     if (!old.length && !next) return [];
     return [element("dt", { text: name }), element("dd", {}, old.length ? named(wordsOf(old)) : element("span", { class: "soft", text: "empty" }),
       next ? element("span", { class: "arrow", "aria-label": "would become", role: "img", text: " → " }) : null, next ? named(wordsOf(next), { class: "new" }) : null)];

@@ -41,6 +41,8 @@ class Packing:
         self._tracks: list[str] = []
         self._heard = bytearray()
         self._troubles: list[str] = []
+        self._fields = _Numbered({name: number for number, name in enumerate(FIELDS)})
+        """Our four fields, then others that would change."""
 
     def __len__(self) -> int:
         """Number of tracks so far."""
@@ -64,7 +66,7 @@ class Packing:
             [self._all(row.chosen.get(name, ())) for name in FIELDS],
             [self._all(row.fields.get(name, ())) for name in FIELDS],
             [
-                [FIELDS.index(name), self._all(change.old), self._all(change.new)]
+                [self._fields[name], self._all(change.old), self._all(change.new)]
                 for name, change in row.changes.items()
             ],
             [
@@ -96,7 +98,7 @@ class Packing:
             for low, high in first_axes(vocabulary)
         ]
         values = [[v.name, v.word, FIELDS.index(v.field), v.threshold] for v in vocabulary.values]
-        first = {**facts, "fields": FIELDS, "values": values, "axes": axes}
+        first = {**facts, "fields": list(self._fields), "values": values, "axes": axes}
         yield _json(first)[:-1] + ',"heard":"'
         for start in range(0, len(self._heard), _MOST_AT_ONCE):
             part = self._heard[start : start + _MOST_AT_ONCE]

@@ -15,7 +15,7 @@ function changed(track, field) {
 }
 
 const meter = (p) => element("span", { class: "meter", style: `--p: ${p.toFixed(3)}` }, element("i"), element("span", { text: percent(p) }));
-const changedFields = [0, 1, 2, 3].filter((field) => TRACKS.some((track) => track.changes.some(([which]) => which === field)));
+const changedFields = packed.fields.map((_, field) => field).filter((field) => TRACKS.some((track) => track.changes.some(([which]) => which === field)));
 const TITLE = { name: "Title", of: (t) => t.title, wide: 3 };
 const ARTIST = { name: "Artist", of: (t) => texts[t.artist], cell: (t) => text(t.artist), wide: 2, least: 1 };
 const FILE = { name: "File", of: pathOf, cell: (t) => named(pathOf(t), { class: "path" }), wide: 3, least: 3 };
@@ -36,7 +36,7 @@ const TABS = {
     about: "What “musictag scan --write” would write with your settings, as the files are remembered.",
     none: "Nothing: all files have what your settings ask for.",
     columns: [TITLE, ARTIST,
-      ...changedFields.map((field) => ({ name: FIELD_NAMES[field], of: (t) => wordsOf(t.changes.find(([which]) => which === field)?.[2] ?? []), cell: (t) => changed(t, field), wide: 2.4, least: field ? 1 : 0 })),
+      ...changedFields.map((field) => ({ name: nameOfField(field), of: (t) => wordsOf(t.changes.find(([which]) => which === field)?.[2] ?? []), cell: (t) => changed(t, field), wide: 2.4, least: field ? 1 : 0 })),
       FILE],
   },
   doubts: {
