@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from commands import MUSICTAG, Bound, Command, Run, in_turns, machine, median, run
 from shared import sounds
 
@@ -42,14 +43,16 @@ from musictag.hearing import checkpoint
 from musictag.metadata import Snapshot
 from musictag.scan.job import File, Job
 from musictag.scan.known import Known
+from musictag.stores import summary
 from musictag.stores.cache import Cache
 from musictag.stores.journal import Journal
 from musictag.stores.stored import StoredFields, StoredHearing
 from musictag.training import curves
 
-MODEL = "scat-5l-512h-gru"
+MODEL = "listener-5l-512h-gru"
 OURS = {"GENRE": ("Rock",), "MOOD": ("Slow",)}
 THEIRS = {"GENRE": ("Jazz",), "MOOD": ("Slow",)}
+SUMMARY = summary.pack(np.linspace(-1, 1, 512), np.linspace(0, 1, 512))
 KINDS: tuple[Mapping[str, tuple[str, ...]], ...] = (OURS, THEIRS, OURS, {})
 """The tags of every fourth file; the cache says that each of them is slow rock."""
 WALK = """import pathlib, sys
@@ -176,9 +179,13 @@ def make_remembered(home: Path, n_files: int) -> None:
             heard = [0.003 * numbers.random() for _ in model.tags]
             for tag in ("rock", "slow"):
                 heard[model.tags.index(tag)] = 0.99
-            fields = StoredFields({field: kind.get(field, ()) for field in metadata.FIELDS})
+            made_by = {"TITLE": ("A track",), "ARTIST": ("Somebody",), "ALBUM": (path.parent.name,)}
+            values = {field: kind.get(field, ()) for field in metadata.FIELDS}
+            fields = StoredFields(values, about=made_by)
             file = File(path.stat(), digest, fields)
-            known.remember(Job(number, path, file, StoredHearing(240.0, tuple(heard))))
+            known.remember(
+                Job(number, path, file, StoredHearing(240.0, tuple(heard), summary=SUMMARY))
+            )
             entry = writing.intend(
                 path,
                 before=before,

@@ -10,6 +10,7 @@ import contextlib
 import mmap
 import os
 import sys
+from collections.abc import Iterator
 
 from musictag.errors import OutOfMemoryError
 
@@ -26,11 +27,35 @@ _ENVIRONMENT = {
 """Environment variables that libraries read when they are loaded."""
 
 
+_most_cores: int | None = None
+"""What `limited` says, on systems where a process cannot be kept to some cores."""
+
+
 def n_cores() -> int:
     """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return min(_most_cores or sys.maxsize, os.cpu_count() or 1)
+
+
+@contextlib.contextmanager
+def limited(n: int) -> Iterator[None]:
+    """Keep this process, and those that it starts, to so many cores. Other systems than Linux
+    cannot do that: there only the number of threads and processes follows."""
+    global _most_cores  # noqa: PLW0603  # the process has one number of cores
+    if hasattr(os, "sched_setaffinity"):
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, sorted(before)[-n:])  # the first ones are what others begin with
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, before)
+    else:
+        former, _most_cores = _most_cores, n
+        try:
+            yield
+        finally:
+            _most_cores = former
 
 
 def check_room(megabytes: int) -> None:

@@ -69,6 +69,7 @@ DOORS = {
     "mutagen": {"metadata"},
     "pyarrow": {"report/export"},
     "ray": {"cluster/ray_library"},
+    "psutil": {"cli/manners"},
     "platformdirs": {"stores", "config", "hearing/places", "training/magnatagatune"},
     "rich": {"report"},
     "safetensors": {"hearing/checkpoint", "hearing/own"},
@@ -85,7 +86,7 @@ HEAVY = {
     *("audioread", "av", "kymatio", "librosa", "mutagen", "numpy", "safetensors", "scipy"),
     *("soundfile", "soxr", "torch"),
     # light, and still not needed to print a help text
-    *("msgspec", "platformdirs", "pyarrow", "ray", "rich", "sqlite3", "watchdog"),
+    *("msgspec", "platformdirs", "psutil", "pyarrow", "ray", "rich", "sqlite3", "watchdog"),
 }
 
 

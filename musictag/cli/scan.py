@@ -115,6 +115,8 @@ def scan(  # noqa: PLR0913  # one argument per option
     device: options.Device = None,
     segments: settings.Segments = None,
     jobs: settings.Jobs = None,
+    cpu: settings.Cpu = None,
+    pause_on_battery: settings.PauseOnBattery = None,
     batch_size: settings.BatchSize = None,
     ray: Annotated[
         str | None,
@@ -192,7 +194,7 @@ def _scan(
             write=sys.argv[1:] if write else None,
             explain=output.verbose and output.form in ("table", "jsonl"),
             stopped=session.stopped,
-            progress=report.decoded,
+            progress=session.politely(report.decoded),
             left_out=report.left_out,
             workers=session.enter(_workers(ray, model.heard_by, settings)),
         )

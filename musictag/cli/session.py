@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from musictag.cli import logs, streams
+from musictag import process
+from musictag.cli import logs, manners, streams
 from musictag.cli.endings import check_word
 from musictag.cli.signals import Interruption
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from musictag.config import Settings
     from musictag.outcome import Outcome
     from musictag.report.scan import Report
+    from musictag.scan.listening import Progress
     from musictag.stores.cache import Cache
     from musictag.stores.journal import Journal
 
@@ -59,6 +61,8 @@ class Session:
 
     def __enter__(self) -> Session:
         self._opened.enter_context(self.stopped)
+        self._n_cores = process.n_cores()
+        self._opened.enter_context(manners.gently(self._settings.cpu))
         return self
 
     def __exit__(self, *reason: object) -> bool | None:
@@ -105,6 +109,25 @@ class Session:
             )
         )
         return self._report
+
+    def politely(self, progress: Progress) -> Progress:
+        """The same, which also waits where the settings want that: it is told of every segment."""
+        if self._settings.cpu is None and not self._settings.pause_on_battery:
+            return progress
+        assert self._report is not None
+        kept = manners.Manners(
+            self._settings.cpu,
+            pause_on_battery=self._settings.pause_on_battery,
+            stopped=self.stopped,
+            say=self._report.say,
+            n_cores=self._n_cores,
+        )
+
+        def progress_and_pause(path: Path, seconds: float, whole: bool) -> None:
+            progress(path, seconds, whole)
+            kept.pause()
+
+        return progress_and_pause
 
     def cache(self) -> Cache:
         """What earlier scans heard, unless the settings turn it off."""

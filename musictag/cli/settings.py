@@ -252,6 +252,23 @@ Jobs = Annotated[
         rich_help_panel=TO_HEAR,
     ),
 ]
+Cpu = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Take at most this share of the cores, such as 25%, and step back for other programs. "
+        "[default: as much as there is]",
+        rich_help_panel=TO_HEAR,
+    ),
+]
+PauseOnBattery = Annotated[
+    bool | None,
+    typer.Option(
+        "--pause-on-battery/--no-pause-on-battery",
+        help="Wait while the machine runs on its battery (needs psutil). [default: no]",
+        rich_help_panel=TO_HEAR,
+    ),
+]
 BatchSize = Annotated[
     str | None,
     typer.Option(

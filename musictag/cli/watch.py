@@ -130,7 +130,7 @@ def _hear(
             write=sys.argv[1:] if write else None,
             keep_undone=True,
             stopped=lambda: session.stopped() or batch.is_over(),
-            progress=report.decoded,
+            progress=session.politely(report.decoded),
         )
         session.tell(batch.passed(outcomes))
     gc.collect()

@@ -74,6 +74,8 @@ def declared() -> Mapping[str, Any]:
             str, "auto, cpu, cuda, cuda:N or mps", pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)\Z"
         ),
         "jobs": of(int, whole, ge=1, le=MOST_JOBS),
+        "cpu": of(float, "a share of the cores, from 1% to 100%", ge=0.01, le=1),
+        "pause_on_battery": switch,
         "batch_size": of(segments | None, f"{whole} or auto"),
         "exclude": of(tuple[str, ...], "a list of texts"),
         "newer_than": of(str, "a date, an age or a file", min_length=1),
@@ -201,6 +203,13 @@ def _read_number(value: object) -> object:
     return value
 
 
+def _read_percentage(value: object) -> object:
+    """25% is 0.25."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]*\.?[0-9]+ *%", value):
+        return float(value.rstrip(" %")) / 100
+    return _read_number(value)
+
+
 def _read_words(value: object) -> object:
     """["Choral"] or "Choral,Opera"."""
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
@@ -216,6 +225,7 @@ _READ: Mapping[str, Callable[[object], object]] = {
     "only_missing": _read_fields,
     "existing": _read_existing,
     "sure": _read_number,
+    "cpu": _read_percentage,
     "settle": _read_number,
     "poll": _read_number,
     "thresholds": _read_numbers,

@@ -51,6 +51,10 @@ class Settings:
     """auto, cpu, cuda, cuda:N or mps."""
     jobs: int | None = None
     """Number of decoding processes; None: one per core."""
+    cpu: float | None = None
+    """Share of the cores that a scan takes; None: as much as it can use."""
+    pause_on_battery: bool = False
+    """Whether a scan waits while the machine runs on its battery."""
     batch_size: int | None = None
     """Number of segments heard at once; None (auto): up to 64 per CPU core, on a GPU as many as fit
     its memory."""

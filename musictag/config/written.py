@@ -101,6 +101,11 @@ ABOUT: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "segments = 3",
         ),
         "jobs": ("Decoding processes. Without it: one per core.", "jobs = 2"),
+        "cpu": ("At most this share of the cores. Without it: all of them.", 'cpu = "25%"'),
+        "pause_on_battery": (
+            "Whether to wait while the machine runs on its battery; needs psutil.",
+            "pause_on_battery = false",
+        ),
         "batch_size": ("Segments heard at once, or auto.", 'batch_size = "auto"'),
         "cache": ("Whether to remember what was heard.", "cache = true"),
     },
