@@ -52,10 +52,10 @@ def complain(message: str) -> None:
     typer.echo(fitted(f"musictag: {visible(message)}", sys.stderr), err=True)
 
 
-def nothing_to_do(message: str) -> NoReturn:
-    """Say why there is nothing to do and exit with code 0."""
+def nothing_to_do(message: str, *, code: int = 0) -> NoReturn:
+    """Say why there is nothing to do and exit with this code."""
     complain(message)
-    raise typer.Exit(0)
+    raise typer.Exit(code)
 
 
 def check_word(option: str, word: str, words: Sequence[str]) -> None:

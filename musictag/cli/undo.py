@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,15 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musictag import config
-from musictag.cli import options
-from musictag.cli.endings import endings, nothing_to_do
+from musictag.cli import logs, options
+from musictag.cli.endings import complain, endings, nothing_to_do
 from musictag.cli.history import NO_RUNS, RUN, fields_of
 from musictag.cli.session import Output, Session
 from musictag.errors import UsageError
 
 if TYPE_CHECKING:
-    from musictag.metadata import Snapshot
-    from musictag.outcome import Outcome
     from musictag.scan.undo import Numbers, Since
 
 TO_UNDO = "What to undo"
@@ -32,8 +29,8 @@ def undo(  # noqa: PLR0913  # one argument per option
         typer.Argument(
             metavar="RUN|PATH",
             help="A run's number or several as 3-7 (musictag history lists them), and files and "
-            "folders if only these are meant. A file that is called 12 is ./12. [default: the "
-            "latest scan that has not been undone, all its files]",
+            "folders if only these are meant. A file that is called 12 is ./12. [default: latest, "
+            "the latest scan that has not been undone, all its files]",
             show_default=False,
             rich_help_panel=TO_UNDO,
         ),
@@ -82,8 +79,9 @@ def undo(  # noqa: PLR0913  # one argument per option
 
     Everything else in them stays. A file whose fields somebody has changed
     since is left alone and named; the others are restored. Several runs are
-    undone from the newest to the oldest. An undo is a run too: its number
-    undoes it.
+    undone as one: a file gets what it had before the first of them. Files that
+    were moved or renamed are found by their sound. An undo is a run too: its
+    number undoes it.
     """
     with endings():
         settings = config.override(
@@ -96,7 +94,7 @@ def undo(  # noqa: PLR0913  # one argument per option
         from musictag.stores import journal as journals  # noqa: PLC0415
 
         if not journals.exists(journals.default_path()):
-            nothing_to_do(NO_RUNS)
+            nothing_to_do(NO_RUNS, code=1)
         with Session(output, settings) as session:
             _undo(session, output, settings, wanted, paths, dry_run=dry_run, force=force)
         raise typer.Exit(session.exit_code)
@@ -113,15 +111,24 @@ def _undo(
     force: bool,
 ) -> None:
     from musictag import files  # noqa: PLC0415
-    from musictag.report.runs import title  # noqa: PLC0415
+    from musictag.audio import decoder as decoders  # noqa: PLC0415
+    from musictag.report.runs import titles  # noqa: PLC0415
     from musictag.report.tally import Tally  # noqa: PLC0415
+    from musictag.scan import moved  # noqa: PLC0415
     from musictag.scan import undo as undoing  # noqa: PLC0415
 
     journal = session.journal(write=True)
     assert journal is not None
-    chosen = {
-        run: undoing.standing(journal, run, paths) for run in undoing.choose(journal, wanted, paths)
-    }
+    cache = session.cache()
+    decoder = session.enter(decoders.Decoder())
+    sounds = moved.Sounds(cache, decoder.payload_digest, stopped=session.stopped)
+
+    def say(message: str) -> None:
+        complain(message.removeprefix("musictag: "))
+
+    with logs.logging_to(say, quiet=output.quiet, verbose=False, log_file=None):
+        runs = undoing.choose(journal, wanted, paths, sounds)
+        chosen = {run: undoing.standing(journal, run, paths, sounds=sounds) for run in runs}
     chosen = {run: entries for run, entries in chosen.items() if entries}
     if not chosen:
         files.check_roots(paths)
@@ -129,34 +136,30 @@ def _undo(
     report = session.report(
         fields_of(journal, chosen),
         summary=Tally.summary_of_undo,
-        count=lambda: sum(map(len, chosen.values())),
+        count=lambda: len(undoing.files_of(chosen)),
     )
-    cache = session.cache()
-
-    def outcomes() -> Generator[Outcome, None, None]:
-        planned: dict[Path, Snapshot] = {}
-        for run, entries in chosen.items():
-            if session.stopped():
-                return
-            if not output.quiet:
-                report.say(f"musictag: undoing {title(run)}")
-            yield from undoing.undo(
-                journal,
-                run,
-                entries,
-                settings,
-                cache=cache,
-                write=None if dry_run else sys.argv[1:],
-                force=force,
-                planned=planned,
-                stopped=session.stopped,
-            )
-
-    session.tell(outcomes())
+    if not output.quiet:
+        report.say(f"musictag: undoing {titles(list(chosen))}")
+    session.tell(
+        undoing.undo(
+            journal,
+            chosen,
+            settings,
+            cache=cache,
+            decoder=decoder,
+            write=None if dry_run else sys.argv[1:],
+            paths=paths,
+            sounds=sounds,
+            force=force,
+            stopped=session.stopped,
+        )
+    )
 
 
 def _runs_and_paths(what: list[str]) -> tuple[Numbers | None, list[Path]]:
-    """Split the arguments: a number or two in front are runs, all others are paths."""
+    """Split the arguments: a number or two, or latest, in front are runs, all others are paths."""
+    if what[:1] == ["latest"]:
+        return None, [options.path(word) for word in what[1:]]
     found = [re.fullmatch(f"({RUN})(?:-({RUN}))?", word) for word in what]
     if any(found[1:]):
         word = what[next(n for n, match in enumerate(found) if n and match)]

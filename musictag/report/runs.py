@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,11 +16,24 @@ if TYPE_CHECKING:
 LONGEST_COMMAND = 200
 """Characters of a command in a title; a shell may have put a thousand names into it."""
 
+MOST_NUMBERS = 8
+"""Runs that are named one by one."""
+
 
 def title(run: Run) -> str:
     """run 3 of 2026-07-01 14:02 (scan /home/me/Music --write)"""
     command = shortened(_command(run), LONGEST_COMMAND, "...")
     return f"run {run.id} of {_local(run.started_s)} ({command})"
+
+
+def titles(runs: Sequence[Run]) -> str:
+    """One run by its title, several by their numbers: runs 7, 5 and 3 as one"""
+    if len(runs) == 1:
+        return title(runs[0])
+    numbers = [str(run.id) for run in runs]
+    if len(numbers) > MOST_NUMBERS:
+        return f"{len(numbers)} runs from {numbers[-1]} to {numbers[0]} as one"
+    return f"runs {', '.join(numbers[:-1])} and {numbers[-1]} as one"
 
 
 def ended(run: Run, *, at_work: bool) -> str:

@@ -55,40 +55,46 @@ def begun(
 
 @contextmanager
 def written_down(
-    run: Writing, path: Path, *, others: Others | None = None, undoes: int | None = None
+    run: Writing, path: Path, *, others: Others | None = None, undoes: Sequence[int] = ()
 ) -> Iterator[Callable[[Written], None]]:
-    """Surrounds one write; gives the function that the writer calls before it replaces the file.
+    """Surrounds one write, which takes the entries `undoes` back, the last of them first.
+
+    Gives the function that the writer calls before it replaces the file.
 
     If the journal cannot be written, the write is refused: FileError `journal`, and the file is as
     it was. Anything else that stops the program in between leaves an entry that is only intended;
     `settle` finds out what became of it.
     """
-    entry: int | None = None
+    entries: list[int] = []
 
     def about_to(written: Written) -> None:
-        nonlocal entry
         before, after = written.before.values(), written.after.values()
         try:
-            entry = run.intend(
-                path,
-                before=written.before.to_json(),
-                after=written.after.to_json(),
-                payload=written.payload,
-                fields=[field for field in before if before[field] != after[field]],
-                others=others,
-                undoes=undoes,
-            )
+            for undone in undoes or (None,):
+                entry = run.intend(
+                    path,
+                    before=written.before.to_json(),
+                    after=written.after.to_json(),
+                    payload=written.payload,
+                    fields=[field for field in before if before[field] != after[field]],
+                    others=others,
+                    undoes=undone,
+                    also=entries[0] if entries else None,
+                )
+                entries.append(entry)
         except JournalError as error:
+            for entry in entries:
+                run.not_done(entry)
             reason = f"not written, since it could not be undone: {error}"
             raise FileError(path, error.code, reason) from error
 
     try:
         yield about_to
     except MetadataError:
-        if entry is not None:
+        for entry in entries:
             run.not_done(entry)
         raise
-    if entry is not None:
+    for entry in entries:  # in this order: `settle` asks what came later
         run.done(entry)
 
 

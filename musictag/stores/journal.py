@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from musictag import __version__
 from musictag.errors import JournalError, UsageError, system_trouble
@@ -34,9 +34,12 @@ from musictag.stores import at_work, database
 
 log = logging.getLogger(__name__)
 
+_RUN_INDEX = "CREATE INDEX entry_of_run ON entry (run, state, stands, also, fields)"
+_REAL_INDEX = "CREATE INDEX entry_of_real ON entry (real)"
+
 SCHEMA = database.Schema(
     application=0x6D75746A,  # "mutj"
-    version=1,
+    version=2,
     objects=(
         """CREATE TABLE run (
             id INTEGER PRIMARY KEY AUTOINCREMENT, started_s REAL NOT NULL, ended_s REAL,
@@ -47,13 +50,23 @@ SCHEMA = database.Schema(
             id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, path BLOB NOT NULL,
             time_s REAL NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, payload BLOB,
             fields TEXT NOT NULL, others TEXT, undoes INTEGER, state TEXT NOT NULL,
-            stands INTEGER NOT NULL
+            stands INTEGER NOT NULL, real BLOB, also INTEGER
         )""",
         # Holds all that counting and choosing look at, so that they need not read the snapshots.
-        "CREATE INDEX entry_of_run ON entry (run, state, stands, fields)",
+        _RUN_INDEX,
         "CREATE INDEX entry_of_path ON entry (path)",
         "CREATE INDEX entry_intended ON entry (state) WHERE state = 'intended'",
+        _REAL_INDEX,
     ),
+    upgrades={
+        1: (
+            *(f"ALTER TABLE entry ADD {column}" for column in ("real BLOB", "also INTEGER")),
+            "DROP INDEX entry_of_run",
+            _RUN_INDEX,
+            _REAL_INDEX,
+        )
+    },
+    n_objects={1: 5},
 )
 
 Others = Mapping[str, tuple[str, ...]]
@@ -94,6 +107,8 @@ class Entry:
     run: int
     path: Path
     """Absolute path, as the file was named."""
+    real: Path | None
+    """Its real path when it was written, behind all links; None if an older musictag wrote it."""
     time_s: float
     before: str
     after: str
@@ -101,6 +116,17 @@ class Entry:
     """Digest of the file's sound, which is the same before and after."""
     stands: bool
     """Whether it has not been undone."""
+    undoes: int | None
+    """The entry that this one took back."""
+
+
+class Standing(NamedTuple):
+    """What choosing looks at of an entry that has not been undone."""
+
+    entry: int
+    path: Path
+    real: Path | None
+    payload: bytes | None
 
 
 def exists(path: Path) -> bool:
@@ -192,7 +218,7 @@ class Journal:
         """All runs, the newest first, or this one alone."""
         statement = f"""
             SELECT {_RUN}, count(e.id), coalesce(sum(e.stands), 0)
-            FROM run LEFT JOIN entry e ON e.run = run.id AND e.state = 'done'
+            FROM run LEFT JOIN entry e ON e.run = run.id AND e.state = 'done' AND e.also IS NULL
             WHERE ?1 IS NULL OR run.id = ?1 GROUP BY run.id ORDER BY run.id DESC LIMIT ?2"""
         for row in self._rows(statement, (run, -1 if limit is None else limit)):
             id_, started_s, ended_s, ending, command, *rest = row
@@ -206,21 +232,30 @@ class Journal:
     def entries(self, run: int, *, stands: bool | None = None) -> Iterator[Entry]:
         """What a run wrote, in order; `stands` selects what has not been undone, or what has."""
         rows = self._rows(
-            "SELECT id FROM entry WHERE run = ?1 AND state = 'done' "
+            "SELECT id FROM entry WHERE run = ?1 AND state = 'done' AND also IS NULL "
             "AND (?2 IS NULL OR stands = ?2) ORDER BY id",
             (run, stands),
         )
         for (id_,) in rows:
             yield self.entry(id_)
 
-    def standing(self, run: int) -> list[tuple[int, Path]]:
+    def standing(self, run: int) -> list[Standing]:
         """Entries of a run that have not been undone, the last first."""
         rows = self._rows(
-            "SELECT id, path FROM entry WHERE run = ? AND state = 'done' AND stands "
+            "SELECT id, path, real, payload FROM entry WHERE run = ? AND state = 'done' AND stands "
             "ORDER BY id DESC",
             (run,),
         )
-        return [(id_, Path(os.fsdecode(path))) for id_, path in rows]
+        return [Standing(id_, _path(name), _real(real), sound) for id_, name, real, sound in rows]
+
+    def of_sound(self, path: Path, payload: bytes) -> Entry | None:
+        """The first change ever made to a file of this name with this sound."""
+        rows = self._rows(
+            f"SELECT {_ENTRY} FROM entry WHERE {_NAMED} AND payload = ?3 AND state = 'done' "
+            "ORDER BY id LIMIT 1",
+            (*_names(path), payload),
+        )
+        return _entry(rows[0]) if rows else None
 
     def fields(self, run: int) -> set[str]:
         """The fields that a run changed in any file."""
@@ -236,23 +271,23 @@ class Journal:
     def later(self, entry: Entry) -> list[Entry]:
         """Later entries of the same file that have not been undone, the last first."""
         rows = self._rows(
-            f"SELECT {_ENTRY} FROM entry WHERE path = ? AND id > ? AND state = 'done' AND stands "
+            f"SELECT {_ENTRY} FROM entry WHERE {_NAMED} AND id > ?3 AND state = 'done' AND stands "
             "ORDER BY id DESC",
-            (database.named(entry.path), entry.id),
+            (*_names(entry.path), entry.id),
         )
         return [_entry(row) for row in rows]
 
     def intended(self) -> list[Entry]:
         """Entries that are not settled: their run was killed there, or is just at them."""
-        rows = self._rows(f"SELECT {_ENTRY} FROM entry WHERE state = 'intended'", ())
+        rows = self._rows(f"SELECT {_ENTRY} FROM entry WHERE state = 'intended' ORDER BY id", ())
         return [_entry(row) for row in rows]
 
     def last_written(self, path: Path) -> tuple[Entry, Others] | None:
         """The last change that a scan made to this file, if it has not been undone."""
         for row in self._rows(
-            f"SELECT {_ENTRY}, others FROM entry WHERE path = ? AND state = 'done' AND stands "
+            f"SELECT {_ENTRY}, others FROM entry WHERE {_NAMED} AND state = 'done' AND stands "
             "AND others IS NOT NULL ORDER BY id DESC LIMIT 1",
-            (database.named(path),),
+            _names(path),
         ):
             others = self._parsed(row[-1])
             return _entry(row[:-1]), {field: tuple(values) for field, values in others.items()}
@@ -261,9 +296,9 @@ class Journal:
     def was_undone(self, path: Path, payload: bytes) -> bool:
         """Whether the last change that a scan made to this file, with this sound, was undone."""
         rows = self._rows(
-            "SELECT stands, payload FROM entry WHERE path = ? AND state = 'done' "
+            f"SELECT stands, payload FROM entry WHERE {_NAMED} AND state = 'done' "
             "AND others IS NOT NULL ORDER BY id DESC LIMIT 1",
-            (database.named(path),),
+            _names(path),
         )
         return any(not stands and sound == payload for stands, sound in rows)
 
@@ -330,13 +365,16 @@ class Writing:
         fields: Sequence[str] = (),
         others: Others | None = None,
         undoes: int | None = None,
+        also: int | None = None,
     ) -> int:
         """Note that a file is about to be replaced; it is on the disk when this returns.
 
         `fields` are those that change. `others` is None for an undo: nothing of what it brings back
         is musictag's. `undoes` is the entry that is taken back.
+        One replacement that takes several back has an entry for each; `also` is the first of them.
         """
         words = None if others is None else json.dumps(others)
+        name, real = _names(path)
         with self.journal._writing("FULL") as execute:
             run = self._id
             known = "SELECT 1 FROM run WHERE id = ?"  # or it was pruned while it was at work
@@ -348,10 +386,11 @@ class Writing:
                 ).lastrowid
             entry = execute(
                 "INSERT INTO entry (run, path, time_s, before, after, payload, fields, others, "
-                "undoes, state, stands) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended', 1)",
+                "undoes, real, also, state, stands) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                "'intended', 1)",
                 (
-                    *(run, database.named(path), time.time(), before, after, payload),
-                    *(" ".join(fields), words, undoes),
+                    *(run, name, time.time(), before, after, payload),
+                    *(" ".join(fields), words, undoes, real, also),
                 ),
             ).lastrowid
         assert entry is not None
@@ -413,12 +452,28 @@ def _unusable(path: Path, error: OSError) -> JournalError:
 
 
 _RUN = "run.id, started_s, ended_s, ending, command, version, model, model_digest, run.undoes"
-_ENTRY = "id, run, path, time_s, before, after, payload, stands"
+_ENTRY = "id, run, path, time_s, before, after, payload, stands, real, undoes"
+_NAMED = "(path = ?1 OR real = ?2)"
+"""Selects what was written into a file, by whichever of its names; see `_names`."""
+
+
+def _names(path: Path) -> tuple[bytes, bytes]:
+    """A file's name as it was given, and behind all links."""
+    return database.named(path), os.fsencode(os.path.realpath(path))
+
+
+def _path(name: bytes) -> Path:
+    return Path(os.fsdecode(name))
+
+
+def _real(name: bytes | None) -> Path | None:
+    return None if name is None else _path(name)
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    id_, run, path, time_s, before, after, payload, stands = row
-    return Entry(id_, run, Path(os.fsdecode(path)), time_s, before, after, payload, bool(stands))
+    id_, run, path, time_s, before, after, payload, stands, real, undoes = row
+    whole = (_path(path), _real(real), time_s, before, after, payload, bool(stands), undoes)
+    return Entry(id_, run, *whole)
 
 
 _Execute = Callable[..., sqlite3.Cursor]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sounds
 import torch
+from journalled import InProcess
 from program import TAGS
 
 from musictag import metadata
@@ -77,10 +78,10 @@ def take_back(number: int) -> list[str]:
         (run,) = undo.choose(journal, undo.Numbers(number, number), [])
         outcomes = undo.undo(
             journal,
-            run,
-            undo.standing(journal, run, []),
+            {run: undo.standing(journal, run, [])},
             SETTINGS,
             cache=Cache(None),
+            decoder=InProcess(),
             write=["undo"],
         )
         return [outcome.status for outcome in outcomes]

@@ -9,12 +9,12 @@ from pathlib import Path
 import containers
 import pytest
 import sounds
-from journalled import POP, ROCK, InProcess, flac, statuses, take_back, write
+from journalled import POP, ROCK, flac, genres, statuses, take_all_back, take_back, write
 
 from musictag import metadata
 from musictag.errors import UsageError
 from musictag.metadata import replacement, snapshot
-from musictag.scan import undo, writing
+from musictag.scan import moved, undo, writing
 from musictag.stores import journal
 from musictag.stores.cache import Cache
 from musictag.stores.journal import Journal
@@ -22,9 +22,8 @@ from musictag.stores.journal import Journal
 CONTAINERS = ("mp3", "flac", "ogg", "opus", "wav", "aiff", "m4a", "wma", "wavpack", "ape")
 
 
-@pytest.fixture(autouse=True)
-def decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(undo, "Decoder", InProcess)
+def below(book: Journal, run: journal.Run, *paths: Path) -> list[int]:
+    return sorted(found.entry for found in undo.standing(book, run, paths))
 
 
 # ---------------------------------------------------------------- taken back
@@ -65,15 +64,18 @@ def test_frames_come_back_as_they_were(book: Journal, tmp_path: Path, version: i
     assert all(frame in song.read_bytes() for frame in frames)
 
 
-def test_files_of_one_run_are_taken_back_in_its_order_and_what_it_wrote_twice_backwards(
+def test_files_of_one_run_are_taken_back_in_its_order_and_what_it_wrote_twice_at_once(
     book: Journal, tmp_path: Path
 ) -> None:
     song, other = flac(tmp_path), flac(tmp_path, "b.flac")
     write(book, (song, ROCK), (other, ROCK), (song, POP))
     outcomes = take_back(book, 1)
-    assert [outcome.path for outcome in outcomes] == [song, song, other]
-    assert statuses(outcomes) == ["restored"] * 3
+    assert [outcome.path for outcome in outcomes] == [song, other], "each once"
+    assert statuses(outcomes) == ["restored"] * 2
     assert metadata.read(song)["GENRE"] == metadata.read(other)["GENRE"] == ()
+    assert statuses(take_back(book, 2)) == ["restored"] * 2
+    assert metadata.read(song)["GENRE"] == ("Pop",)
+    assert [(run.n_files, run.n_standing) for run in book.runs()] == [(2, 2), (2, 0), (3, 3)]
 
 
 def test_a_file_that_somebody_changed_since_is_named_and_others_go_on(
@@ -107,7 +109,7 @@ def test_a_later_run_that_wrote_the_file_is_named(book: Journal, tmp_path: Path)
 def test_a_file_that_is_gone_is_named(book: Journal, tmp_path: Path) -> None:
     song, other = flac(tmp_path), flac(tmp_path, "b.flac")
     write(book, (song, ROCK), (other, ROCK))
-    other.rename(tmp_path / "c.flac")
+    other.unlink()
     restored, gone = take_back(book, 1)
     assert (gone.status, restored.status) == ("failed", "restored")
     assert gone.error is not None
@@ -126,9 +128,9 @@ def test_files_that_have_exchanged_their_names_are_told_by_their_sound(
     (tmp_path / "c.flac").rename(other)
     for number in (None, ["undo"]):
         outcomes = take_back(book, 1, write=number)
-        assert [outcome.error and outcome.error.code for outcome in outcomes] == ["changed"] * 2
-    assert metadata.read(song) == metadata.read(other)
-    assert statuses(take_back(book, 1, force=True)) == ["restored"] * 2
+        assert sorted(outcome.path for outcome in outcomes) == [song, other]
+        assert not any(outcome.error for outcome in outcomes)
+    assert (metadata.read(song)["GENRE"], metadata.read(other)["GENRE"]) == (("Pop",), ())
 
 
 def test_what_is_as_before_already_is_unchanged_and_undone(book: Journal, tmp_path: Path) -> None:
@@ -204,12 +206,12 @@ def test_paths_choose_files_by_folder_name_and_link(book: Journal, tmp_path: Pat
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "B")
     (run,) = undo.choose(book, None, [])
-    assert undo.standing(book, run, [tmp_path / "A"]) == [1]
-    assert undo.standing(book, run, [songs[1], link]) == [2, 3]
-    assert undo.standing(book, run, [tmp_path / "nowhere"]) == []
+    assert below(book, run, tmp_path / "A") == [1]
+    assert below(book, run, songs[1], link) == [2, 3]
+    assert below(book, run, tmp_path / "nowhere") == []
     write(book, (songs[0], POP))
-    (below,) = undo.choose(book, None, [tmp_path / "B"])
-    assert below.id == 1
+    (first,) = undo.choose(book, None, [tmp_path / "B"])
+    assert first.id == 1
 
 
 def test_what_was_scanned_by_way_of_a_link_is_found_under_both_names(
@@ -219,8 +221,8 @@ def test_what_was_scanned_by_way_of_a_link_is_found_under_both_names(
     (tmp_path / "link").symlink_to(tmp_path / "real")
     write(book, (tmp_path / "link" / song.name, ROCK))
     (run,) = undo.choose(book, undo.Numbers(1, 1), [])
-    assert undo.standing(book, run, [song]) == [1]
-    assert undo.standing(book, run, [tmp_path / "link"]) == [1]
+    assert below(book, run, song) == [1]
+    assert below(book, run, tmp_path / "link") == [1]
     assert statuses(take_back(book, 1)) == ["restored"]
 
 
@@ -248,6 +250,225 @@ def test_several_runs_are_chosen_by_number_or_time_the_newest_first(
     take_back(book, 3)  # run 6
     assert [run.id for run in undo.choose(book, undo.Numbers(2, 6), [])] == [2], "3 to 6 cancel"
     assert [run.id for run in undo.choose(book, undo.Numbers(4, 6), [])] == [6]
+
+
+# ---------------------------------------------------------------- moved, renamed, linked
+
+
+def renamed_folder(music: Path, song: Path) -> Path:
+    music.rename(music.with_name("Renamed"))
+    return music.with_name("Renamed") / song.relative_to(music)
+
+
+def renamed_album(music: Path, song: Path) -> Path:
+    song.parent.rename(music / "Other")
+    return music / "Other" / song.name
+
+
+def renamed_file(_: Path, song: Path) -> Path:
+    return song.rename(song.with_name("new name.flac"))
+
+
+@pytest.mark.parametrize("move", [renamed_folder, renamed_album, renamed_file])
+def test_a_file_that_was_moved_is_found_by_its_sound_and_restored_there(
+    book: Journal, tmp_path: Path, move: Callable[[Path, Path], Path]
+) -> None:
+    music = tmp_path / "Music"
+    music.mkdir()
+    song, other = flac(music / "A"), sounds.make(music, "flac", name="b.flac", seed=1)
+    before = song.read_bytes(), snapshot(song)
+    write(book, (song, ROCK), (other, ROCK))
+    place = move(music, song)
+    planned = take_back(book, 1, write=None)
+    assert statuses(planned) == ["planned"] * 2
+    assert place.read_bytes() != before[0]
+    outcomes = take_back(book, 1)
+    assert statuses(outcomes) == ["restored"] * 2
+    assert outcomes[0].path == place
+    assert snapshot(place) == before[1]
+    assert statuses(take_back(book, 2)) == ["restored"] * 2, "the undo knows the new place"
+    assert metadata.read(place)["GENRE"] == ("Rock",)
+
+
+def test_a_moved_file_is_found_in_the_folder_that_is_named(book: Journal, tmp_path: Path) -> None:
+    song, here = flac(tmp_path / "A"), flac(tmp_path / "A", "b.flac")
+    write(book, (song, ROCK), (here, ROCK))
+    (tmp_path / "Far").mkdir()
+    song.rename(tmp_path / "Far" / "c.flac")
+    (gone,) = [outcome for outcome in take_back(book, 1, write=None) if outcome.error]
+    assert gone.error is not None
+    assert gone.error.message == (
+        "it is gone, and no file with its sound was found "
+        "(if it was moved, name the folder where it is now: musictag undo 1 FOLDER)"
+    )
+    (found,) = take_back(book, 1, tmp_path / "Far")
+    assert (found.status, found.path) == ("restored", tmp_path / "Far" / "c.flac")
+    assert genres([here]) == [True], "it is in another folder"
+
+
+def test_a_file_that_was_moved_and_written_again_is_taken_back_to_the_beginning(
+    book: Journal, tmp_path: Path
+) -> None:
+    song = flac(tmp_path / "A")
+    before = snapshot(song)
+    write(book, (song, ROCK))
+    place = song.rename(tmp_path / "A" / "z.flac")
+    write(book, (place, POP))
+    (refused,) = take_back(book, 1)
+    assert refused.error is not None
+    assert refused.error.message == "run 2 wrote it since (undo that first)"
+    assert statuses(take_all_back(book, undo.Numbers(1, 2))) == ["restored"] * 2
+    assert snapshot(place) == before
+
+
+def test_a_copy_with_the_older_fields_is_not_the_file(book: Journal, tmp_path: Path) -> None:
+    song = flac(tmp_path)
+    shutil.copy(song, tmp_path / "backup.flac")
+    write(book, (song, ROCK))
+    song.unlink()
+    (gone,) = take_back(book, 1)
+    assert (gone.status, gone.error and gone.error.code) == ("failed", "not_found")
+    assert [run.n_standing for run in book.runs()] == [1], "the file may come back"
+
+
+def test_a_file_with_the_same_sound_that_was_there_before_is_another_one(
+    book: Journal, tmp_path: Path
+) -> None:
+    song, twin = flac(tmp_path), flac(tmp_path, "twin.flac")
+    write(book, (song, ROCK), (twin, ROCK))
+    song.unlink()
+    assert statuses(take_back(book, 1, write=None)) == ["failed", "planned"]
+    write(book, (flac(tmp_path, "late.flac"), ROCK))
+    assert statuses(take_back(book, 1)) == ["failed", "restored"]
+    assert genres([tmp_path / "late.flac"]) == [True]
+
+
+def test_of_several_copies_one_has_to_be_named(book: Journal, tmp_path: Path) -> None:
+    song = flac(tmp_path)
+    write(book, (song, ROCK))
+    copies = [Path(shutil.copy(song, tmp_path / name)) for name in ("b.flac", "c.flac")]
+    song.unlink()
+    (gone,) = take_back(book, 1)
+    assert gone.error is not None
+    assert gone.error.message == (
+        f"it is gone, and {copies[0]} and {copies[1]} have its sound "
+        "(name one: musictag undo 1 FILE)"
+    )
+    assert statuses(take_back(book, 1, copies[1])) == ["restored"]
+    assert genres(copies) == [True, False]
+
+
+def test_a_file_is_found_by_its_real_path_when_the_link_is_gone(
+    book: Journal, tmp_path: Path
+) -> None:
+    song = flac(tmp_path / "real")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "real")
+    write(book, (link / song.name, ROCK))
+    write(book, (song, POP))
+    link.unlink()
+    (refused,) = take_back(book, 1)
+    assert refused.error is not None
+    assert refused.error.message == "run 2 wrote it since (undo that first)"
+    (restored,) = take_all_back(book, undo.Numbers(1, 2), song)
+    assert (restored.status, restored.path) == ("restored", song)
+    assert genres([song]) == [False]
+
+
+@pytest.mark.parametrize(
+    ("written", "missing", "expected"),
+    [
+        (["Music/A/1", "Music/B/2"], "Music/A/1", "Music"),
+        (["Music/gone/1", "Music/gone/2"], "Music/gone/1", "Music"),
+    ],
+)
+def test_the_folder_of_the_run_is_searched_or_what_is_left_of_it(
+    tmp_path: Path, written: list[str], missing: str, expected: str
+) -> None:
+    (tmp_path / "Music").mkdir()
+    paths = [tmp_path / name for name in written]
+    assert moved.folders_to_search(paths, tmp_path / missing) == [tmp_path / expected]
+
+
+def test_neither_a_home_nor_a_disk_is_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for gone in (tmp_path / "Music" / "a", Path(tmp_path.anchor) / "no such folder" / "a"):
+        assert moved.folders_to_search([gone], gone) == []
+
+
+# ---------------------------------------------------------------- several runs as one
+
+
+def test_a_file_that_several_runs_wrote_is_written_once_and_as_the_first_found_it(
+    book: Journal, tmp_path: Path
+) -> None:
+    song, other = flac(tmp_path), flac(tmp_path, "b.flac")
+    metadata.write(song, {"GENRE": ("Jazz",)})
+    before = snapshot(song)
+    write(book, (song, ROCK))
+    write(book, (other, ROCK))
+    write(book, (song, POP))
+    (restored, _) = take_all_back(book, undo.Numbers(1, 3))
+    assert (restored.fields["GENRE"].old, restored.fields["GENRE"].new) == (("Pop",), ("Jazz",))
+    assert snapshot(song) == before
+    assert [(run.id, run.n_files, run.n_standing) for run in book.runs()] == [
+        (4, 2, 2),
+        (3, 1, 0),
+        (2, 1, 0),
+        (1, 1, 0),
+    ]
+    assert statuses(take_back(book, 4)) == ["restored"] * 2
+    assert metadata.read(song)["GENRE"] == ("Pop",)
+    assert [run.n_standing for run in book.runs()] == [2, 0, 1, 1, 1]
+    assert statuses(take_back(book, 3)) == ["restored"], "and each can be taken back alone"
+    assert metadata.read(song)["GENRE"] == ("Rock",)
+
+
+def test_what_somebody_did_between_two_runs_is_not_undone(book: Journal, tmp_path: Path) -> None:
+    song = flac(tmp_path)
+    write(book, (song, ROCK))
+    metadata.write(song, {"MOOD": ("Sad",)})
+    write(book, (song, {"GENRE": ("Pop",)}))
+    outcomes = take_all_back(book, undo.Numbers(1, 2))
+    assert [(o.status, o.error and o.error.code) for o in outcomes] == [
+        ("restored", None),
+        ("failed", "changed"),
+    ]
+    assert metadata.read(song) == {**metadata.read(song), "GENRE": ("Rock",), "MOOD": ("Sad",)}
+
+
+def test_what_is_taken_back_by_half_already_is_taken_back_wholly(
+    book: Journal, tmp_path: Path
+) -> None:
+    song = flac(tmp_path)
+    before = snapshot(song)
+    write(book, (song, ROCK))
+    write(book, (song, POP))
+    metadata.write(song, {"GENRE": ("Rock",), "MOOD": ()})
+    assert statuses(take_all_back(book, undo.Numbers(1, 2))) == ["restored"]
+    assert snapshot(song) == before
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_after_a_kill_all_that_one_write_took_back_has_happened_or_none(
+    book: Journal, tmp_path: Path, is_replaced: bool
+) -> None:
+    song = flac(tmp_path)
+    write(book, (song, ROCK))
+    write(book, (song, POP))
+    written = song.read_bytes()
+    take_all_back(book, undo.Numbers(1, 2))
+    book._database.execute("UPDATE entry SET state = 'intended' WHERE run = 3")
+    book._database.execute("UPDATE entry SET stands = 1 WHERE run < 3")
+    if not is_replaced:
+        song.write_bytes(written)
+    book._database.execute("UPDATE entry SET time_s = time_s - 9999")
+    writing.settle(book)
+    assert [run.n_standing for run in book.runs()] == ([1, 0, 0] if is_replaced else [0, 1, 1])
+    assert book.intended() == []
 
 
 # ---------------------------------------------------------------- after a kill

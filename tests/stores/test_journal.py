@@ -173,9 +173,9 @@ def test_an_undo_of_an_undo_stands_again(path: Path) -> None:
 def test_what_others_put_back_is_undone_too(path: Path) -> None:
     with Journal(path) as book:
         first, second = wrote(book, SONG, Path("/music/b.mp3"))
-        assert [entry for entry, _ in book.standing(1)] == [second, first]
+        assert [found.entry for found in book.standing(1)] == [second, first]
         book.mark_undone(second)
-        assert [entry for entry, _ in book.standing(1)] == [first]
+        assert [found.entry for found in book.standing(1)] == [first]
         assert [entry.id for entry in book.entries(1, stands=False)] == [second]
 
 
@@ -277,6 +277,46 @@ def test_a_file_that_cannot_be_read_is_an_error_and_stays(
         list(book.runs())
     assert str(path) in str(raised.value)
     assert path.read_bytes() == before
+
+
+AS_VERSION_1 = """
+    DROP INDEX entry_of_real; DROP INDEX entry_of_run;
+    ALTER TABLE entry DROP COLUMN real; ALTER TABLE entry DROP COLUMN also;
+    CREATE INDEX entry_of_run ON entry (run, state, stands, fields);
+    PRAGMA user_version = 1;
+"""
+"""What turns a journal of now into one of the first version, as far as its contents go."""
+
+
+@pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 35), reason="it cannot drop columns")
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_journal_of_an_older_version_is_read_and_goes_on(path: Path, read_only: bool) -> None:
+    with Journal(path) as book:
+        wrote(book, SONG)
+    old = sqlite3.connect(path)
+    old.executescript(AS_VERSION_1)
+    old.close()
+    with Journal(path, read_only=read_only) as book:
+        (entry,) = book.entries(1)
+        assert (entry.path, entry.real, entry.before, entry.stands) == (SONG, None, "old", True)
+        assert [run.n_files for run in book.runs()] == [1]
+        assert book.last_written(SONG) is not None
+    with Journal(path) as book:
+        undid(book, 1)
+        assert [(run.n_files, run.n_standing) for run in book.runs()] == [(1, 1), (1, 0)]
+
+
+def test_the_real_path_is_kept_beside_the_name(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    name, real = (tmp_path / folder / "a.mp3" for folder in ("link", "real"))
+    with Journal(path) as book:
+        wrote(book, name)
+        (entry,) = book.entries(1)
+        assert (entry.path, entry.real) == (name, Path(os.path.realpath(real)))
+        found = book.last_written(real)
+        assert found is not None
+        assert found[0].id == entry.id
 
 
 @pytest.mark.parametrize(

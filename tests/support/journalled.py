@@ -15,6 +15,7 @@ from musictag.audio.digest import payload_digest
 from musictag.config import Settings
 from musictag.outcome import Outcome
 from musictag.scan import undo, writing
+from musictag.scan.moved import Sounds
 from musictag.stores.cache import Cache
 from musictag.stores.journal import Journal
 
@@ -26,6 +27,12 @@ class InProcess:
     """Stands for the decoder's process, which takes a moment to start."""
 
     payload_digest = staticmethod(payload_digest)
+
+    def track(self, path: Path, *, n_segments: int | None = None) -> Any:
+        raise AssertionError(f"an undo decodes nothing: {path}, {n_segments}")
+
+    def kill(self) -> None:
+        pass
 
     def __enter__(self) -> InProcess:
         return self
@@ -46,10 +53,22 @@ def write(book: Journal, *changes: tuple[Path, Any], command: Sequence[str] = ("
 
 
 def take_back(book: Journal, number: int, *paths: Path, **options: Any) -> list[Outcome]:
-    (run,) = undo.choose(book, undo.Numbers(number, number), [])
-    options = {"cache": Cache(None), "write": ["undo"], **options}
-    entries = undo.standing(book, run, paths)
-    return list(undo.undo(book, run, entries, Settings(), **options))
+    return take_all_back(book, undo.Numbers(number, number), *paths, **options)
+
+
+def take_all_back(
+    book: Journal, wanted: undo.Numbers | undo.Since, *paths: Path, **options: Any
+) -> list[Outcome]:
+    cache = options.pop("cache", Cache(None))
+    options = {"write": ["undo"], **options}
+    sounds = Sounds(cache, payload_digest)
+    runs = {
+        run: undo.standing(book, run, paths, sounds=sounds)
+        for run in undo.choose(book, wanted, paths, sounds)
+    }
+    return list(
+        undo.undo(book, runs, Settings(), cache=cache, decoder=InProcess(), paths=paths, **options)
+    )
 
 
 def statuses(outcomes: Sequence[Outcome]) -> list[str]:
