@@ -12,14 +12,16 @@ from journalled import InProcess, posix
 from program import Run
 
 from musictag import metadata
-from musictag.scan import undo
+from musictag.audio.decoder import Decoder
+from musictag.scan import pipeline
 from musictag.stores import journal
 from musictag.stores.journal import Journal
 
 
 @pytest.fixture(autouse=True)
 def decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(undo, "Decoder", InProcess)
+    assert pipeline.Decoder is Decoder, "scans keep theirs"
+    monkeypatch.setattr("musictag.audio.decoder.Decoder", InProcess)
 
 
 def blocked(path: Path) -> None:
