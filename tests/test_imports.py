@@ -54,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {*GROUND, "audio", "hearing", "decision"},
     "report": {"errors", "disk", "outcome", "vocabulary", "stores", "scan", "library"},
     "tagger": {*GROUND, *STAGES, *DECIDING, "scan"},
+    "doctor": {*GROUND, *STAGES, *DECIDING},
     "cli": {
         *(*GROUND, *STAGES, *DECIDING),
         *("library", "scan", "watching", "cluster", "training", "report", "tagger"),

@@ -28,7 +28,7 @@ def blocks(path: Path, start_s: float) -> Iterator[Block]:
         # audioread imports modules that Python retires, and leaves files open.
         warnings.simplefilter("ignore")
         try:
-            source = audioread.audio_open(os.fspath(path.absolute()), _platforms_decoders())
+            source = audioread.audio_open(os.fspath(path.absolute()), decoders())
         except audioread.NoBackendError:
             refusal = "no decoder of this platform knows it"
         except ImportError as error:  # before 3.1 it needs modules that Python 3.13 has no more
@@ -56,7 +56,7 @@ def blocks(path: Path, start_s: float) -> Iterator[Block]:
             raise GaveUp(str(error) or "damaged", damaged=True) from error
 
 
-def _platforms_decoders() -> list[Any]:
+def decoders() -> list[Any]:
     """The decoders that audioread would find; its own search starts a compiler."""
     from audioread import rawread  # noqa: PLC0415
 

@@ -58,6 +58,7 @@ PANELS: dict[str, dict[str, Command]] = {
         "evaluate": Command("evaluate", "evaluate", "Judge a model on labelled music."),
     },
     "Trust and help": {
+        "doctor": Command("doctor", "doctor", "See whether all that musictag needs works here."),
         "models": Command("models", "app", "List, describe, verify and add models."),
         "config": Command("config", "app", "Show the settings, or begin a settings file."),
         "help": Command("help", "show_help", "Show the help of a command."),
