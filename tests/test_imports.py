@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": {*GROUND, *STAGES, *DECIDING},
     "cli": {
         *(*GROUND, *STAGES, *DECIDING),
-        *("library", "scan", "watching", "cluster", "training", "report", "tagger"),
+        *("library", "scan", "watching", "cluster", "training", "report", "tagger", "doctor"),
     },
 }
 """Room → the rooms it may import. A room is a module or a package at the top of `musictag`."""

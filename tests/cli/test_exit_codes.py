@@ -7,17 +7,16 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sounds
 import torch
 import typer
+from leaves import LEAVES
 from program import Run
 
 from musictag import config
 from musictag.cli import endings
-from musictag.cli.commands import Lazily
 from musictag.errors import (
     AudioError,
     CheckpointError,
@@ -29,18 +28,6 @@ from musictag.errors import (
 )
 from musictag.hearing import checkpoint
 from musictag.metadata.family import Family
-
-
-def leaves() -> dict[str, Any]:
-    """Every command by its whole name, those in groups too."""
-    found = {}
-    for name, command in Lazily().items():
-        inner = getattr(command, "commands", None)
-        found |= {name: command} if inner is None else {f"{name} {n}": c for n, c in inner.items()}
-    return found
-
-
-LEAVES = leaves()
 
 
 @pytest.mark.parametrize("command", LEAVES)
