@@ -200,7 +200,8 @@ class _Parser:
             return lambda lookup: not lookup(name)
         sign = next((sign for sign in _COMPARISONS if self._took(sign)), None)
         if sign is None:
-            raise self._mistake("=, !=, ~ or missing")
+            cure = f" (write: {name} missing)" if self._next()[1].lower() == "is" else ""
+            raise self._mistake("=, !=, ~ or missing", cure)
         wanted = self._value(name)
         if sign == "~":
             return lambda lookup: any(wanted in _plain(value) for value in lookup(name))
@@ -224,7 +225,7 @@ class _Parser:
     def _value(self, name: str) -> str:
         kind, text, column = self._next()
         if kind not in ("word", "text"):
-            raise self._mistake("a value")
+            raise self._mistake("a value", " (one = is enough)" if text == "=" else "")
         self._place += 1
         value = _plain(text[1:-1] if kind == "text" else text)
         if name == "suffix":

@@ -127,6 +127,15 @@ def test_a_part_of_an_album_gets_the_genre_of_all_that_is_remembered(
     assert sorted(listening.decoded) == ["0.mp3", "1.mp3"]
 
 
+def test_a_new_track_gets_the_genre_of_its_album(
+    listening: Listening, song: Song, tmp_path: Path, cache: Cache
+) -> None:
+    paths = [made(song, tmp_path, f"{n}.mp3", h, **GOLD) for n, h in enumerate((SURE, UNSURE))]
+    scan(paths[:1], listening, BY_ALBUM, cache=cache, write=True)
+    scan(paths[1:], listening, BY_ALBUM, cache=cache, write=True)
+    assert genres(paths) == [ROCK, ROCK]
+
+
 def test_our_own_genre_follows_when_more_of_the_album_is_heard(
     listening: Listening, song: Song, tmp_path: Path, cache: Cache
 ) -> None:
