@@ -100,9 +100,14 @@ def read_list(stream: BinaryIO, *, null: bool) -> Iterator[Path]:
 
     Empty entries are ignored. In lines, a carriage return at the end and a byte order mark at the
     start belong to Windows and not to the name. A name with a line break needs zero bytes.
+    UsageError for a list that ends its names in the other way.
     """
     for i, entry in enumerate(_until_zeros(stream) if null else stream):
         name = entry
+        if not null and b"\0" in name:
+            raise UsageError("the names in the list end with NUL, not with newline: add -0")
+        if null and i == 0 and name.count(b"\n") > 1 and not os.path.lexists(name):
+            raise UsageError("the names in the list end with newline, not with NUL: leave out -0")
         if not null:
             name = name.removesuffix(b"\n").removesuffix(b"\r")
             name = name.removeprefix(b"\xef\xbb\xbf") if i == 0 else name

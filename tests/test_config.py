@@ -106,6 +106,8 @@ def test_the_defaults_keep_to_the_declarations() -> None:
         ("[rename]\nPop = 'a/b'", [":2: rename", "separates values"]),
         ("[rename]\nPop = 'x'\njobs = 2", [":3: rename", "jobs is a setting: put it above"]),
         ("jobs =", ["not valid TOML"]),
+        ("jobs = 2\njoin = ;  # one text", ["line 2", 'a text needs quotes: join = ";"']),
+        ("sure = careful", ["line 1", 'a text needs quotes: sure = "careful"']),
     ],
 )
 def test_what_is_not_understood_is_named_with_file_line_and_key(

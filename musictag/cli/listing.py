@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -73,4 +74,8 @@ class Listing:
 
 
 def _length(items: Iterable[object]) -> int:
-    return sum(1 for _ in items)
+    n = 0
+    with contextlib.suppress(UsageError):  # the scan will say so
+        for _ in items:
+            n += 1
+    return n

@@ -99,6 +99,8 @@ class _LogFile(logging.FileHandler):
 
 
 def _opened(path: Path, say: Callable[[str], None]) -> _LogFile:
+    if not path.parent.is_dir():
+        raise UsageError(f"--log-file {path}: there is no folder {path.parent}")
     try:
         _check_text(path)
         handler = _LogFile(path, say)

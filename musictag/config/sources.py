@@ -100,8 +100,18 @@ def _table(path: Path, text: str) -> Mapping[str, Any]:
     try:
         table: Mapping[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from error
+        raise UsageError(f"{path}: not valid TOML: {error}{_cure(text, str(error))}") from error
     return table
+
+
+def _cure(text: str, error: str) -> str:
+    """What to write instead, if the line in question gives a text without quotes."""
+    number = re.search(r"^Invalid value \(at line ([0-9]+)", error)
+    if number is None:
+        return ""
+    line = text.splitlines()[int(number[1]) - 1]
+    found = re.fullmatch(r"\s*([A-Za-z_]+)\s*=\s*([^\s\"'\[{#\\][^\"#\\]*?)\s*(?:#.*)?", line)
+    return "" if found is None else f'; a text needs quotes: {found[1]} = "{found[2]}"'
 
 
 def _environment() -> Iterator[tuple[str, str, object]]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from musictag.errors import FileError, MetadataError
-from musictag.metadata import replacement
+from musictag.metadata import links, replacement
 from musictag.metadata.containers import open_file
 from musictag.metadata.family import Family
 from musictag.metadata.fields import ABOUT, FIELDS, KEYS, TEXTS, WRITABLE, Values, cleaned
@@ -207,11 +207,7 @@ def _edited(
         if not os.access(original, os.W_OK):
             raise PermissionError(errno.EACCES, "the file is write-protected")
         if n_names > 1 and hardlinks == "refuse":
-            raise Refusal(
-                "hard_linked",
-                f"it has {n_names} names (hard links), so it was left alone",
-                "--hardlinks replace gives this name a new file, in-place changes all names",
-            )
+            raise Refusal(links.CODE, links.reason(n_names), links.CURE)
         with replacement.beside(original) as new:
             tagged = open_file(new.path, fields=fields)
             before = tagged.snapshot()

@@ -79,7 +79,7 @@ class Sounds:
 
 def folders_to_search(paths: Sequence[Path], missing: Path) -> list[Path]:
     """Where to look for a missing file of a run that wrote `paths`: in the folder that holds them
-    all; where that is gone, in what is left above it, unless that is a whole disk or home."""
+    all; where that is gone, in what is left above it, unless that is a home or holds disks."""
     try:
         shared = Path(os.path.commonpath([os.fspath(path.parent) for path in paths]))
     except ValueError:  # on several drives
@@ -91,6 +91,7 @@ def folders_to_search(paths: Sequence[Path], missing: Path) -> list[Path]:
         folder = folder.parent
     if folder != shared:
         home = Path(os.path.expanduser("~"))  # noqa: PTH111  # leaves ~ alone if nobody is at home
-        if folder in {home, *home.parents} or len(folder.parts) < 3:
+        least = {"media": 4, "run": 5}.get(folder.parts[1] if folder.parts[1:] else "", 3)
+        if folder in {home, *home.parents} or len(folder.parts) < least:
             return []
     return [folder] if folder != Path(folder.anchor) else []

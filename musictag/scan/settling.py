@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from musictag import decision
 from musictag.errors import FileError
+from musictag.metadata import links
 from musictag.metadata.fields import PROVENANCE, TEXTS
 from musictag.outcome import Album, Change, Discarded, Outcome, Problem, Status
 from musictag.scan import writing
@@ -246,6 +247,9 @@ class Settling:
                 status = "planned"
                 if self._run is not None:
                     status = self._write(self._run, job, fields, others)
+                elif file.stat.st_nlink > 1 and settings.hardlinks == "refuse":
+                    reason = links.reason(file.stat.st_nlink)
+                    raise FileError(job.path, links.CODE, reason, cure=links.CURE)
         except FileError as error:
             return outcome(status="failed", fields=fields, error=Problem.of(error))
         return outcome(status=status, fields=fields)

@@ -254,6 +254,12 @@ class _Chain:
     """The fields as each of the changes left them."""
 
 
+def _n_alike(one: Path, other: Path) -> int:
+    """Number of names at the end of two paths that are the same."""
+    pairs = zip(reversed(one.parts), reversed(other.parts), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
 class _Undoing:
     """Undoes one file after the other."""
 
@@ -327,8 +333,9 @@ class _Undoing:
     def _found(self, chain: _Chain) -> tuple[Path, Snapshot]:
         """The file, and its fields as they are now.
 
-        Of several files with its sound it is the one with the fields that were written. A copy with
-        the fields from before is not the file.
+        Of several files with its sound it is the one with the fields that were written; of several
+        such, the one whose name has most in common with its own. A copy with the fields from before
+        is not the file.
         """
         entry = chain.entries[0]
         candidates = self._places.candidates(entry)
@@ -340,6 +347,10 @@ class _Undoing:
                 fields[path] = self._fields(path, chain)
         fitting = [path for path, now in fields.items() if now in chain.afters]
         fitting = fitting or [path for path, now in fields.items() if now != chain.before]
+        if len(fitting) > 1:  # the same sound under several names: a folder may have been renamed
+            alike = [_n_alike(path, entry.path) for path in fitting]
+            if max(alike) and alike.count(max(alike)) == 1:
+                fitting = [fitting[alike.index(max(alike))]]
         if len(fitting) == 1:
             log.info("%s is %s now", os.fspath(entry.path), os.fspath(fitting[0]))
             return fitting[0], fields[fitting[0]]

@@ -114,7 +114,10 @@ def test_an_empty_folder_is_no_failure(musictag: Run, tmp_path: Path) -> None:
         ([".", "--join", "o"], "--join: 'o' cannot be told from what is in"),
         ([".", "--device", "gpu"], "--device: expected auto, cpu, cuda, cuda:N or mps, not 'gpu'"),
         ([".", "--model", "no such model"], "no such model: neither a directory"),
-        ([".", "--log-file", "no/such/folder"], "--log-file no/such/folder: there is no such file"),
+        (
+            [".", "--log-file", "no/such/folder"],
+            "--log-file no/such/folder: there is no folder no/such",
+        ),
     ],
 )
 def test_wrong_usage_ends_at_once_with_one_line(

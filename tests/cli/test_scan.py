@@ -133,6 +133,50 @@ def test_a_list_of_names_is_scanned_in_its_order(
     assert [record["path"] for record in result.records] == list(map(str, names))
 
 
+@pytest.mark.parametrize("on_stdin", [False, True])
+@pytest.mark.parametrize(
+    ("end", "options", "said"),
+    [
+        (b"\0", (), "the names in the list end with NUL, not with newline: add -0"),
+        (b"\n", ("-0",), "the names in the list end with newline, not with NUL: leave out -0"),
+    ],
+)
+def test_a_list_that_ends_its_names_in_the_other_way_is_wrong_usage(
+    musictag: Run,
+    library: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: bytes,
+    options: tuple[str, ...],
+    said: str,
+    on_stdin: bool,
+) -> None:
+    listed = tmp_path / "list"
+    names = [library / "Bach/1.ogg", library / "Abba/1.flac"]
+    listed.write_bytes(b"".join(os.fsencode(name) + end for name in names))
+    with listed.open("rb") as stream:
+        if on_stdin:
+            monkeypatch.setattr(listing, "open", lambda *_, **__: stream, raising=False)
+        result = musictag("scan", "--files-from", "-" if on_stdin else listed, *options)
+    assert (result.code, result.stdout) == (2, "")
+    assert f"musictag: {said}\n" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other rules for links")
+def test_the_plan_says_that_a_file_with_several_names_is_left_alone(
+    musictag: Run, library: Path
+) -> None:
+    song = library / "Bach/1.ogg"
+    song.with_name("2.ogg").hardlink_to(song)
+    planned = musictag("scan", song, "--format", "jsonl")
+    written = musictag("scan", song, "--write", "--format", "jsonl")
+    assert planned.code == written.code == 1
+    assert planned.records == written.records
+    assert planned.records[0]["error"]["code"] == "hard_linked"
+    (record,) = musictag("scan", song, "--hardlinks", "replace", "--format", "jsonl").records
+    assert record["status"] == "planned"
+
+
 def test_what_is_excluded_is_not_scanned(musictag: Run, library: Path) -> None:
     result = musictag("scan", library, "--exclude", "Abba", "--exclude", "*.mp3", "-q")
     assert "Abba" not in result.stdout

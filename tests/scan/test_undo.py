@@ -358,6 +358,18 @@ def test_of_several_copies_one_has_to_be_named(book: Journal, tmp_path: Path) ->
     assert genres(copies) == [True, False]
 
 
+def test_files_with_the_same_sound_in_a_renamed_folder_are_told_by_their_names(
+    book: Journal, tmp_path: Path
+) -> None:
+    songs = [flac(tmp_path / "A", name) for name in ("a.flac", "b.flac")]
+    metadata.write(songs[0], {"GENRE": ("Jazz",)})
+    write(book, *((song, ROCK) for song in songs))
+    (tmp_path / "A").rename(tmp_path / "Z")
+    assert statuses(take_back(book, 1)) == ["restored"] * 2
+    found = [metadata.read(tmp_path / "Z" / song.name)["GENRE"] for song in songs]
+    assert found == [("Jazz",), ()]
+
+
 def test_a_file_is_found_by_its_real_path_when_the_link_is_gone(
     book: Journal, tmp_path: Path
 ) -> None:
@@ -397,6 +409,9 @@ def test_neither_a_home_nor_a_disk_is_searched(
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     for gone in (tmp_path / "Music" / "a", Path(tmp_path.anchor) / "no such folder" / "a"):
         assert moved.folders_to_search([gone], gone) == []
+    monkeypatch.setattr(Path, "is_dir", lambda path: len(path.parts) < 4)
+    unplugged = Path("/media/me/disk/a.mp3")
+    assert moved.folders_to_search([unplugged], unplugged) == []
 
 
 # ---------------------------------------------------------------- several runs as one
