@@ -66,6 +66,7 @@ DOORS = {
     "audioread": {"audio"},
     "av": {"audio"},
     "kymatio": {"hearing/scattering/kymatio"},
+    "matplotlib": {"report/png"},
     "msgspec": {"config", "training"},
     "mutagen": {"metadata"},
     "pyarrow": {"report/export"},

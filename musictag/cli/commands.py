@@ -44,6 +44,7 @@ PANELS: dict[str, dict[str, Command]] = {
         "history": Command("history", "history", "List the runs that wrote files."),
     },
     "Your library": {
+        "show": Command("show", "show", "Show what is in files, what is heard, and why."),
         "taggram": Command("taggram", "show_taggram", "Draw what is heard in a track over time."),
         "similar": Command("similar", "similar", "List the tracks that sound most like others."),
         "playlist": Command("playlist", "playlist", "Make a playlist of what was heard."),

@@ -21,6 +21,17 @@ SEGMENT_COLUMNS = 6
 
 def draw_taggram(taggram: Taggram, stdout: TextIO) -> list[str]:
     """The likeliest tags as rows over time, darker where they are likelier, then what is chosen."""
+    length, model = clock_text(taggram.duration_s), visible(taggram.model)
+    lines = [f"{visible(taggram.path.name)}, {length}, heard by {model}", ""]
+    lines += [*draw_rows(taggram, stdout), ""]
+    none = "-" if is_ascii(stdout) else "–"
+    for field, values in taggram.chosen.items():
+        lines.append(f"{field.lower():12}{', '.join(values) or none}")
+    return lines
+
+
+def draw_rows(taggram: Taggram, stdout: TextIO) -> list[str]:
+    """The likeliest tags as rows over time, with an axis and a key."""
     width = console(stdout).width
     plain = is_ascii(stdout)
     blocks = ASCII_BLOCKS if plain else BLOCKS
@@ -28,8 +39,7 @@ def draw_taggram(taggram: Taggram, stdout: TextIO) -> list[str]:
     names = max(map(len, tags)) + 1
     n_columns = max(1, min(width - names - 6, SEGMENT_COLUMNS * len(taggram.starts_s)))
     inside = [_segments_in(taggram, column, n_columns) for column in range(n_columns)]
-    length, model = clock_text(taggram.duration_s), visible(taggram.model)
-    lines = [f"{visible(taggram.path.name)}, {length}, heard by {model}", ""]
+    lines = []
     for tag in tags:
         k = taggram.tags.index(tag)
         means = [sum(taggram.rows[n][k] for n in some) / max(1, len(some)) for some in inside]
@@ -37,10 +47,7 @@ def draw_taggram(taggram: Taggram, stdout: TextIO) -> list[str]:
         lines.append(f"{visible(tag):{names}}{bar} {taggram.probabilities[tag]:5.2f}")
     lines.append(" " * names + _time_axis(taggram.duration_s, n_columns))
     key = "  ".join(f"{b} {shade:g}" for b, shade in zip(blocks[1:], SHADES, strict=True))
-    lines += [" " * names + f"{key} and more", ""]
-    none = "-" if plain else "–"
-    for field, values in taggram.chosen.items():
-        lines.append(f"{field.lower():12}{', '.join(values) or none}")
+    lines.append(" " * names + f"{key} and more")
     return lines
 
 
