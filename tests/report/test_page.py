@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import gc
 import json
@@ -126,6 +127,18 @@ def test_the_page_holds_what_is_known_of_a_track(tmp_path: Path) -> None:
     assert (data["folders"][trouble[0]], trouble[1], texts[trouble[2]], trouble[3]) == (
         *("/x", "y.mp3", "silent", "no sound"),
     )
+
+
+def test_what_is_heard_stands_track_by_track_in_the_order_of_the_values(tmp_path: Path) -> None:
+    rows = [Row(Path(f"/{name}"), 1.0, agreement={name: 0.5}) for name in ("Rock", "Loud")]
+    data, _ = read(written(packed(*rows), tmp_path))
+    heard = base64.b64decode(data["heard"])
+    n = len(data["values"])
+    names = [value[0] for value in data["values"]]
+    assert len(heard) == 2 * n
+    assert [place for place, level in enumerate(heard) if level == 128] == [
+        *(names.index("Rock"), n + names.index("Loud")),
+    ]
 
 
 @pytest.mark.parametrize("name", NASTY)
