@@ -1,35 +1,21 @@
-"""What documents show exists: commands, options, settings, files that links lead to."""
+"""What documents show exists: commands, options, settings, files that links lead to.
+
+The commands are run by test_documented.py."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import shlex
 from pathlib import Path
 
 import pytest
-from program import Run
+from documented import COMMANDS, DOCS, ROOT
 
 from musictag import config
 from musictag.cli import program as cli
 
-ROOT = Path(__file__).parents[2]
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-
-
-def commands_of(path: Path) -> list[str]:
-    """The musictag commands in the shell blocks of a document, each once."""
-    blocks = re.findall(
-        r"^```(?:sh|console)\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
-    lines = [line.removeprefix("$ ") for b in blocks for line in b.replace("\\\n", " ").split("\n")]
-    parts = [part.strip() for line in lines for part in re.split(r"&&|\|(?=\s|$)", line)]
-    return sorted({part for part in parts if part.startswith("musictag ")})
-
-
-COMMANDS = [(path.name, command) for path in DOCS for command in commands_of(path)]
 
 
 def test_there_are_commands_to_look_at() -> None:
@@ -44,24 +30,6 @@ def test_every_command_and_option_exists(
     with pytest.raises(SystemExit) as ended:
         cli.app([*arguments, "--help"])
     assert ended.value.code == 0, capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", commands_of(ROOT / "docs" / "settings.md"))
-def test_the_commands_of_settings_run(
-    command: str,
-    musictag: Run,
-    heard_library: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    _, *arguments = shlex.split(command, comments=True)
-    if arguments[:2] == ["config", "init"]:
-        config.default_path().unlink()
-    (tmp_path / "genres.txt").write_text("rock\n")
-    monkeypatch.chdir(tmp_path)
-    result = musictag(*(word.replace("~/Music", os.fspath(heard_library)) for word in arguments))
-    assert result.code == 0, result.stderr
-    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("setting", [f.name for f in dataclasses.fields(config.Settings)])
