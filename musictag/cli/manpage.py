@@ -62,7 +62,8 @@ def _command(command: Any, name: str) -> Iterator[str]:
     context = typer.Context(command, info_name=name)
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     words = [(p.metavar or p.name.upper()) for p in arguments]
-    yield f".SS {_text(name)} [OPTIONS] {_text(' '.join(words))}".rstrip()
+    shown = (w if p.required else f"[{w}]" for p, w in zip(arguments, words, strict=True))
+    yield f".SS {_text(name)} [OPTIONS] {_text(' '.join(shown))}".rstrip()
     for number, paragraph in enumerate(inspect.cleandoc(command.help or "").split("\n\n")):
         yield from ([".PP"] if number else [])
         yield _text(paragraph)

@@ -52,13 +52,13 @@ def decoders() -> list[Finding]:
 
     names = dict(installed.decoders())
     opened, closed = installed.covered()
-    details = {"decoders": names, "extensions": opened, "without_decoder": closed}
-    text = "; ".join(f"{name} {version}" for name, version in names.items())
-    text += f"; they open {' '.join(opened)}" + (f", not {' '.join(closed)}" if closed else "")
+    found = [Finding("decoders", "; ".join(map(" ".join, names.items())), details=names)]
+    text = f"{' '.join(opened)} can be heard" + (f", not {' '.join(closed)}" if closed else "")
+    details = {"heard": opened, "not_heard": closed}
     if not {".mp3", ".flac", ".m4a", ".ogg"} <= set(opened):
         cure = "install PyAV anew: python -m pip install --force-reinstall av"
-        return [Finding("decoders", text, "bad", cure, details)]
-    return [Finding("decoders", text, details=details)]
+        return [*found, Finding("extensions", text, "bad", cure, details)]
+    return [*found, Finding("extensions", text, details=details)]
 
 
 def model() -> list[Finding]:
@@ -148,7 +148,9 @@ def _store(name: str, path: Path, state: object, what: str, cure: str) -> Findin
         return Finding(name, f"none yet, {path}", details=details)
     rows = "" if state.n_rows is None else f"{state.n_rows:,} {what}, "
     whole = "whole" if state.kind == "whole" else "no damage found in half a second"
-    return Finding(name, f"{rows}{state.n_bytes / 1e6:.1f} MB, {whole}, {path}", details=details)
+    size = state.n_bytes / 1e6
+    text = f"{rows}{size:.1f} MB" if size >= 1 else f"{rows}{1000 * size:.0f} kB"
+    return Finding(name, f"{text}, {whole}, {path}", details=details)
 
 
 def _nearest(path: Path) -> Path:
