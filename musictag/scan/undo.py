@@ -228,19 +228,28 @@ class _Places:
 
     def _was_moved(self, entry: Entry, path: Path) -> bool:
         """Whether a file with the entry's sound can be its file, and is no other with this sound:
-        not if musictag found another one under this name before, or with other fields."""
+        not if musictag found another one under this name, with other fields."""
         assert entry.payload is not None
         first = self._journal.of_sound(path, entry.payload)
         if first is None:
             return True
-        if first.id < entry.id or first.run == entry.run:
+        if first.run == entry.run:
             return False
+        own = self._journal.of_sound(entry.path, entry.payload) or entry
         with contextlib.suppress(JournalError):  # damaged, or what it undid is forgotten
-            if first.undoes is None:
+            if self._origin(first).id == self._origin(own).id:
+                return True
+            if first.id > entry.id:
                 return writing.snapshot(first.before) == writing.snapshot(entry.after)
-            undone = self._journal.entry(first.undoes)
-            return undone.path == entry.path or undone.real == entry.real is not None
+            return writing.snapshot(own.before) == writing.snapshot(first.after)  # and back again
         return False
+
+    def _origin(self, first: Entry) -> Entry:
+        """The first change of a file under its first name, by way of the undos that found it."""
+        while first.undoes is not None and first.payload is not None:
+            undone = self._journal.entry(first.undoes)
+            first = self._journal.of_sound(undone.path, first.payload) or undone
+        return first
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,14 @@ def test_a_list_that_ends_its_names_in_the_other_way_is_wrong_usage(
     assert f"musictag: {said}\n" in result.stderr
 
 
+def test_counting_such_a_list_is_no_error_of_its_own(tmp_path: Path) -> None:
+    listed = tmp_path / "list"
+    listed.write_bytes(b"a.flac\0b.flac\0")
+    _, count = listing.Listing((), str(listed), null=False, exclude=()).open()
+    assert count is not None
+    assert count() == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="other rules for links")
 def test_the_plan_says_that_a_file_with_several_names_is_left_alone(
     musictag: Run, library: Path

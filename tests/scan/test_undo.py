@@ -321,6 +321,22 @@ def test_a_file_that_was_moved_and_written_again_is_taken_back_to_the_beginning(
     assert snapshot(place) == before
 
 
+@pytest.mark.parametrize("is_undone", [False, True])
+def test_a_folder_that_got_its_first_name_again_is_found(
+    book: Journal, tmp_path: Path, is_undone: bool
+) -> None:
+    song = flac(tmp_path / "A")
+    write(book, (song, ROCK))
+    (tmp_path / "A").rename(tmp_path / "B")
+    if is_undone:
+        assert statuses(take_back(book, 1)) == ["restored"]
+    before = snapshot(tmp_path / "B" / song.name)
+    write(book, (tmp_path / "B" / song.name, POP))
+    (tmp_path / "B").rename(tmp_path / "A")
+    assert statuses(take_back(book, 3 if is_undone else 2)) == ["restored"]
+    assert snapshot(song) == before
+
+
 def test_a_copy_with_the_older_fields_is_not_the_file(book: Journal, tmp_path: Path) -> None:
     song = flac(tmp_path)
     shutil.copy(song, tmp_path / "backup.flac")
