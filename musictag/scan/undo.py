@@ -232,7 +232,7 @@ class _Places:
         assert entry.payload is not None
         first = self._journal.of_sound(path, entry.payload)
         if first is None:
-            return True
+            return not self._is_link_to_another(path)
         if first.run == entry.run:
             return False
         own = self._journal.of_sound(entry.path, entry.payload) or entry
@@ -242,6 +242,17 @@ class _Places:
             if first.id > entry.id:
                 return writing.snapshot(first.before) == writing.snapshot(entry.after)
             return writing.snapshot(own.before) == writing.snapshot(first.after)  # and back again
+        return False
+
+    def _is_link_to_another(self, path: Path) -> bool:
+        """Whether this is one more name (a hard link) of another file of these runs."""
+        with contextlib.suppress(OSError):
+            if path.stat().st_nlink < 2:
+                return False
+        for other in self._written:
+            with contextlib.suppress(OSError):
+                if other != path and path.samefile(other):
+                    return True
         return False
 
     def _origin(self, first: Entry) -> Entry:

@@ -16,6 +16,7 @@ from waits import WAIT_S
 from musictag import config, metadata
 from musictag.audio.decoder import Decoder
 from musictag.cli import listing
+from musictag.errors import UsageError
 
 
 def test_every_container_is_heard_planned_written_and_left_alone(
@@ -165,9 +166,11 @@ def test_a_list_that_ends_its_names_in_the_other_way_is_wrong_usage(
 def test_counting_such_a_list_is_no_error_of_its_own(tmp_path: Path) -> None:
     listed = tmp_path / "list"
     listed.write_bytes(b"a.flac\0b.flac\0")
-    _, count = listing.Listing((), str(listed), null=False, exclude=()).open()
+    paths, count = listing.Listing((), str(listed), null=False, exclude=()).open()
     assert count is not None
     assert count() == 0
+    with pytest.raises(UsageError, match="add -0"):
+        list(paths)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other rules for links")

@@ -359,6 +359,17 @@ def test_a_file_with_the_same_sound_that_was_there_before_is_another_one(
     assert genres([tmp_path / "late.flac"]) == [True]
 
 
+def test_another_name_of_a_file_of_the_run_is_not_a_file_that_is_gone(
+    book: Journal, tmp_path: Path
+) -> None:
+    song, other = flac(tmp_path), flac(tmp_path, "b.flac")
+    write(book, (song, ROCK), (other, ROCK))
+    song.unlink()
+    (tmp_path / "c.flac").hardlink_to(other)
+    gone, _ = take_back(book, 1, write=None)
+    assert (gone.path, gone.error and gone.error.code) == (song, "not_found")
+
+
 def test_of_several_copies_one_has_to_be_named(book: Journal, tmp_path: Path) -> None:
     song = flac(tmp_path)
     write(book, (song, ROCK))
