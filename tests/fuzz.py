@@ -235,7 +235,14 @@ def scanned(cases: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     from musictag.stores.cache import Cache  # noqa: PLC0415
     from musictag.stores.journal import Journal  # noqa: PLC0415
 
-    settings = Settings(device="cpu", jobs=1, existing={"GENRE": "replace"})
+    settings = Settings(
+        device="cpu",
+        jobs=1,
+        existing={"GENRE": "replace"},
+        comment="[{mood}; {genre}]",
+        grouping="[{genre}]",
+        provenance=True,
+    )
     with (
         tempfile.TemporaryDirectory(prefix="fuzz") as elsewhere,
         tempfile.TemporaryDirectory(prefix="fuzz") as folder,

@@ -58,6 +58,8 @@ class ID3v2(Tag):
     _extension: Piece = b""
     _plain_sizes = False
     """Whether this ID3v2.4 tag counts frames in whole bytes, as iTunes once did."""
+    _is_of_itunes = False
+    """Whether this tag has a frame for groupings that iTunes has invented."""
 
     # -- reading
 
@@ -90,7 +92,8 @@ class ID3v2(Tag):
         ours: tuple[bytes, ...] = _OURS
         if not set(TEXTS).isdisjoint(self.fields):
             names = {body.read(start, 4 if self.version > 2 else 3) for start, _ in frames}
-            ours += _COMMENTS + (_TITLES if names.isdisjoint(_GROUPINGS) else _GROUPINGS)
+            self._is_of_itunes = not names.isdisjoint(_GROUPINGS)
+            ours += _COMMENTS + (_GROUPINGS if self._is_of_itunes else _TITLES)
         self.entries = [self._entry(body, *frame, ours) for frame in frames]
         self._end(end)
 
@@ -210,7 +213,7 @@ class ID3v2(Tag):
 
     def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
         key = KEYS[f"ID3v2.{max(3, self.version)}"][field]
-        if any(of == "GROUPING" == field and e[:3] in (b"GRP", b"GP1") for of, e in self._ours):
+        if field == "GROUPING" and self._is_of_itunes:
             key = "GRP1"
         if field == "COMMENT":  # a frame for each, in the language that most players look for
             return [self._sized(self.frame(key, [value], language="eng")) for value in values]
@@ -218,10 +221,6 @@ class ID3v2(Tag):
 
     def _sized(self, frame: bytes) -> bytes:
         return frame if self._plain_sizes else self._unsynchronised(frame)
-
-    @property
-    def _ours(self) -> list[tuple[str, bytes]]:
-        return [(of, e) for of, e in self.entries if of is not None and isinstance(e, bytes)]
 
     def set(self, field: str, values: tuple[str, ...]) -> None:
         """Of comments those that stay keep their frames, and those that change their languages."""

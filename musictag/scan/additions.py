@@ -3,7 +3,7 @@ from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,10 @@ class Additions:
         for name, template in self._templates.items():
             before = tuple(old.get(name, ()))
             part = template.rendered(chosen)
-            after = before if part is None else template.placed(before, part, self._words)
+            if part is None or _is_garbled(before):
+                after = before
+            else:
+                after = template.placed(before, part, self._words)
             found[name] = Change(before, after)
         if self._fields:
             others = any(change.changed for change in (*planned.values(), *found.values()))
@@ -76,6 +79,11 @@ class Additions:
             day = (today().isoformat(),)
         for name, values in {**new, DATE: day}.items():
             yield name, Change(tuple(old.get(name, ())), values)
+
+
+def _is_garbled(texts: Sequence[str]) -> bool:
+    """Whether a text has bytes that are no letters, so that its rest would not be kept."""
+    return any("\ufffd" in text for text in texts)
 
 
 def templates(settings: Settings) -> dict[str, Template]:

@@ -384,3 +384,27 @@ def test_objects_that_an_asf_file_got_for_our_fields_go_again(tmp_path: Path, fi
     assert written is not None
     metadata.restore(path, written.before, expected=written.after)
     assert path.read_bytes() == original
+
+
+BROKEN = {
+    "an encoding that is none": frame(4, "COMM", b"\x09engx\0y"),
+    "half an UTF-16": frame(3, "COMM", b"\x01eng\xff\xfe\0\0\xff\xfeA"),
+    "half a surrogate": frame(3, "COMM", b"\x01eng\xff\xfe\0\0\xff\xfe\0\xd8"),
+    "no language": frame(4, "COMM", b"\0e"),
+    "nothing": frame(4, "COMM", b""),
+    "a grouping of nothing": frame(4, "GRP1", b"\x09"),
+    "a packed comment": frame(4, "COMM", b"\0\0\0\x09\x78\x9cjunk", flags=0x09),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_damage_in_a_comment_is_no_reason_to_refuse_a_file(tmp_path: Path, what: str) -> None:
+    version = 3 if "half" in what else 4
+    path = mp3(tmp_path, before=id3(version, BROKEN[what], text(version, "TIT2", "Title")))
+    before = path.read_bytes()
+    assert metadata.read(path, also=MORE)["GENRE"] == ()
+    written = metadata.write(path, {"GENRE": ("Pop",), "COMMENT": ("[Sad]",), "GROUPING": ("a",)})
+    assert written is not None
+    assert more(path) == {"COMMENT": ("[Sad]",), "GROUPING": ("a",)}
+    metadata.restore(path, written.before, expected=written.after)
+    assert path.read_bytes() == before

@@ -47,6 +47,14 @@ def test_the_part_follows_what_is_heard_and_what_others_write(
     assert tags(path)["COMMENT"] == ["now first [Rock] now last"]
 
 
+def test_a_comment_that_could_not_be_kept_is_left_alone(listening: Listening, song: Song) -> None:
+    """It was written in another alphabet than it says."""
+    path = song(heard=[HEARD], metadata={"COMMENT": ["caf\ufffd"]})
+    scan([path], listening, DJ, write=True)
+    assert tags(path)["COMMENT"] == ["caf\ufffd"]
+    assert tags(path)["GENRE"] == ["Rock"]
+
+
 def test_where_nothing_is_heard_the_comment_stays(listening: Listening, song: Song) -> None:
     path = song(heard=[NOTHING], metadata={"COMMENT": ["[Rock]"]})
     assert statuses(scan([path], listening, DJ, write=True)) == ["unchanged"]
