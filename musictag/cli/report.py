@@ -47,9 +47,12 @@ def report(
     decoded: musictag scan hears what is new.
     """
     with endings():
+        from musictag import files  # noqa: PLC0415
         from musictag.report.page import building  # noqa: PLC0415
 
         settings = config.override(config.load(), {"model": model})
+        if os.fspath(output) == "-" or output.suffix.lower() in files.EXTENSIONS:
+            raise UsageError(f"{output}: a report needs a name of its own, such as report.html")
         place = building.check_place(output, force=force)
         with remembered.opened(settings) as memory:
             _write(memory, list(below or []), output, place)

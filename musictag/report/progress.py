@@ -129,6 +129,32 @@ class Bar:
                 self._draw()
 
 
+class NowAndThen:
+    """Says how far a scan is, every so often, where no line can be redrawn."""
+
+    EVERY_S = 30
+    """Seconds between two lines, and before the first."""
+
+    def __init__(
+        self,
+        how_far: Callable[[], Far | None],
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._how_far = how_far
+        self._say = say
+        self._clock = clock
+        self._said_s = clock()
+
+    def step(self) -> None:
+        """Say it, if it is time."""
+        if self._clock() - self._said_s >= self.EVERY_S:
+            self._said_s = self._clock()
+            far = self._how_far()
+            if far is not None:
+                self._say("   ".join(far.words))
+
+
 class TrackCount:
     """How far a scan is. The first call of this starts a thread that calls `count`."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from musictag.report.progress import Bar, TrackCount
+from musictag.report.progress import Bar, NowAndThen, TrackCount
 from musictag.report.records import COLUMNS, csv_line, json_line, record, tsv_line
 from musictag.report.table import Table
 from musictag.report.tally import Tally
@@ -28,7 +28,7 @@ class Report:
     `form` is one of FORMATS, or `line`: a line for each file that is written, and otherwise little.
     `summary` gives the closing lines. `quiet` leaves only failures on standard error, `verbose`
     shows unchanged tracks in the table. `count` returns the number of tracks to come; it is called
-    in a thread of its own, and only if there is a progress bar.
+    in a thread of its own, and only when progress is shown.
     """
 
     def __init__(
@@ -50,7 +50,10 @@ class Report:
         self._tally = Tally()
         self._lines = _lines_of(form, fields, stdout, verbose=verbose)
         self._repeats = _Repeats(shown=verbose)
-        self._bar = Bar(stderr, TrackCount(self._tally, count), shown=not quiet)
+        how_far = TrackCount(self._tally, count)
+        self._bar = Bar(stderr, how_far, shown=not quiet)
+        silent = self._bar.shown or self._is_terse
+        self._now_and_then = None if silent else NowAndThen(how_far, self.say)
 
     @property
     def n_failed(self) -> int:
@@ -81,17 +84,22 @@ class Report:
         error, unwanted = outcome.error, self._is_terse and outcome.status == "skipped"
         if error is not None and not unwanted and self._repeats.is_new(error):
             self.say(f"musictag: {outcome.path}: {error.message}")
-        self._bar.step()
+        self._step()
 
     def decoded(self, path: Path, seconds: float, whole: bool) -> None:
         """Count music that was decoded, of a track whose outcome is still to come."""
         self._tally.decoded(path, seconds, whole=whole)
-        self._bar.step()
+        self._step()
 
     def left_out(self, path: Path) -> None:
         """Count a file that the scan is not about."""
         self._tally.left_out(path)
         self._bar.step()
+
+    def _step(self) -> None:
+        self._bar.step()
+        if self._now_and_then is not None:
+            self._now_and_then.step()
 
     def say(self, message: str) -> None:
         """Write one line to standard error. Any thread may call this."""

@@ -120,3 +120,14 @@ def test_a_folder_that_is_missing_is_named(
     result = musictag("report", tmp_path / "gone", "-o", tmp_path / "page.html")
     assert result.code == 2
     assert "gone: no such file or folder" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["-", "song.FLAC"])
+def test_neither_music_nor_a_stream_becomes_a_report_even_by_force(
+    musictag: Run, heard_library: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = musictag("report", heard_library, "-o", name, "--force")
+    assert result.code == 2
+    assert "a name of its own, such as report.html" in result.stderr
+    assert list(tmp_path.iterdir()) == []

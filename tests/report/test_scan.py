@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
-from outcomes import FAILED, NASTY, PLANNED, REPLACED, SKIPPED, UNCHANGED, Pipe, told
+from outcomes import FAILED, NASTY, PLANNED, REPLACED, SKIPPED, UNCHANGED, Pipe, Screen, told
 
 from musictag.outcome import Change, Outcome, Problem
 from musictag.report import FORMATS
+from musictag.report.progress import NowAndThen
 from musictag.report.scan import Report
 
 
@@ -43,6 +44,29 @@ def test_errors_are_one_line_each_on_stderr_and_never_on_stdout() -> None:
 def test_quiet_leaves_failures_only() -> None:
     _, stderr = told([PLANNED, FAILED, SKIPPED], quiet=True)
     assert stderr == "musictag: Purcell/broken.mp3: the file is cut short (copy it again)\n"
+
+
+@pytest.mark.parametrize(
+    ("terminal", "quiet", "form", "is_told"),
+    [
+        (False, False, "jsonl", True),
+        (False, True, "jsonl", False),
+        (False, False, "line", False),
+        (True, False, "jsonl", False),
+    ],
+)
+def test_without_a_terminal_progress_is_a_line_now_and_then(
+    terminal: bool, quiet: bool, form: str, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stderr = Screen() if terminal else Pipe()
+    with Report(form, ("GENRE",), stdout=Pipe(), stderr=stderr, quiet=quiet) as teller:
+        teller.add(PLANNED)
+        monkeypatch.setattr(NowAndThen, "EVERY_S", 0)
+        teller.add(UNCHANGED)
+        monkeypatch.setattr(NowAndThen, "EVERY_S", 1000)
+        teller.add(UNCHANGED)
+        lines = stderr.getvalue().split("\n")[:-1]
+        assert [line.split("   ")[0] for line in lines] == ["2 tracks"] * is_told
 
 
 def test_failures_are_counted() -> None:

@@ -169,7 +169,8 @@ function drawWords() {
   const middle = map.width / 2;
   label("← " + shown(left), 14, map.height - 16, "left");
   label(shown(right) + " →", map.width - 14, map.height - 16, "right");
-  label("↑ " + shown(high), middle, 16, "center");
+  if (map.width < 500) label("↑ " + shown(high), 14, 18, "left");  // beside the buttons
+  else label("↑ " + shown(high), middle, 16, "center");
   label("↓ " + shown(low), middle, map.height - 16, "center");
 }
 
