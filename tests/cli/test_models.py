@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from program import Run
 
-from musictag.hearing import checkpoint, places
+from musictag.hearing import checkpoint, models, places
 
 BUNDLED = ["listener-5l-512h-gru", "scat-5l-512h-gru"]
 
@@ -134,3 +134,15 @@ def test_added_names_are_completed_and_offered(musictag: Run, tiny: Path) -> Non
     musictag("models", "add", tiny)
     assert completion.models("t") == ["tiny"]
     assert ", tiny)" in musictag("models", "path", "tinny").stderr
+
+
+def test_a_copy_that_went_wrong_is_not_kept(
+    musictag: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaging(_: object, target: Path) -> None:
+        shutil.copytree(tiny, target, dirs_exist_ok=True)
+        (target / "weights.safetensors").write_bytes(b"damaged")
+
+    monkeypatch.setattr(models, "_copy", damaging)
+    assert musictag("models", "add", tiny).code == 2
+    assert list(places.own().iterdir()) == []
