@@ -239,29 +239,52 @@ def test_onemkl_is_told_in_the_calling_thread_alone_and_what_it_was_told_before_
 # ---------------------------------------------------------------- which library
 
 
+SLOW, QUICK = 2e-3, 1e-3
+
+
 @pytest.mark.parametrize(
-    ("has_mkl", "info", "limited", "wanted"),
+    ("has_mkl", "info", "limited", "seconds", "wanted"),
     [
-        (True, "vendor_id : GenuineIntel", True, (mkl, mkl)),
-        (True, "vendor_id : AuthenticAMD", True, (mkl, portable)),
-        (True, "vendor_id : AuthenticAMD", False, (mkl, mkl)),
-        (False, "vendor_id : GenuineIntel", True, (portable, portable)),
-        (False, "", False, (portable, portable)),
+        (True, "", True, {"mkl": QUICK, "portable": SLOW}, (mkl, mkl)),
+        (True, "", True, {"mkl": SLOW, "portable": QUICK}, (mkl, portable)),
+        (True, " amx_bf16 ", True, {}, (mkl, mkl)),
+        (True, "", False, {}, (mkl, mkl)),
+        (False, "", True, {}, (portable, portable)),
+        (False, "", False, {}, (portable, portable)),
     ],
 )
-def test_what_suits_a_machine_transforms_and_multiplies(
+def test_the_quicker_library_multiplies_and_nothing_is_measured_without_need(
     monkeypatch: pytest.MonkeyPatch,
     has_mkl: bool,
     info: str,
     limited: bool,
+    seconds: dict[str, float],
     wanted: tuple[ModuleType, ModuleType],
 ) -> None:
+    def measured(products: choice.Products) -> float:
+        return seconds["mkl" if isinstance(products, mkl.Products) else "portable"]
+
+    monkeypatch.setattr(choice, "quicker", choice.quicker.__wrapped__)
+    monkeypatch.setattr(choice, "seconds", measured)
     monkeypatch.setattr(mkl, "is_there", lambda: has_mkl)
     monkeypatch.setattr(mkl, "_cpu_info", lambda: info)
     monkeypatch.setattr(portable, "can_limit_threads", lambda: limited)
     kernels = choice.choose()
     assert isinstance(kernels.transforms, wanted[0].Transforms)
     assert isinstance(kernels.products, wanted[1].Products)
+
+
+def test_the_least_time_of_each_number_of_columns_counts() -> None:
+    """The first product is not timed, and a run that something disturbed does not matter."""
+    times = iter([0.0, 5.0, 10.0, 11.0, 20.0, 29.0, 30.0, 32.0, 40.0, 48.0, 50.0, 53.0])
+    widths: list[int] = []
+
+    class Counted(portable.Products):
+        def multiply(self, left: Real, right: Real, out: Real) -> None:
+            widths.append(right.shape[1])
+
+    assert choice.seconds(Counted(), clock=lambda: next(times)) == 1.0 + 2.0
+    assert widths == [9] * 4 + [64] * 4
 
 
 def test_a_library_can_be_asked_for_and_one_that_is_missing_is_an_error(

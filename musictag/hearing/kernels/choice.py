@@ -5,17 +5,22 @@
     kernels = Kernels(portable.Transforms(), portable.Products())
 
 The two are chosen apart. oneMKL transforms wherever it is installed: its FFT is the fastest of
-those we have on every CPU we measured. It multiplies on Intel's CPUs. On others it is slow for few
-columns: on an AMD EPYC (Zen 4) a 1536 x 512 matrix times 8 columns takes it 0.93 ms, NumPy's
-OpenBLAS 0.28 ms, and from 16 columns on OpenBLAS is level or ahead.
+those we have on every CPU we measured. Which library multiplies is measured when a process first
+hears, in some 10 ms of an idle machine: oneMKL is made for Intel's CPUs, and takes 0.93 ms for a
+1536 x 512 matrix times 8 columns on an AMD EPYC (Zen 4), NumPy's OpenBLAS 0.28 ms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from musictag.hearing.arrays import Bfloat16, Call, Complex, Real
 from musictag.hearing.kernels import mkl, portable
@@ -82,9 +87,51 @@ def choose(*, transforms: str | None = None, products: str | None = None) -> Ker
     if transforms is None:
         transforms = "mkl" if mkl.is_there() else "portable"
     if products is None:
-        suits = mkl.is_there() and (mkl.is_at_home() or not portable.can_limit_threads())
-        products = "mkl" if suits else "portable"
+        products = quicker()
     return Kernels(
         mkl.Transforms() if transforms == "mkl" else portable.Transforms(),
         mkl.Products() if products == "mkl" else portable.Products(),
     )
+
+
+_PRODUCTS: Mapping[str, Callable[[], Products]] = {
+    "mkl": mkl.Products,
+    "portable": portable.Products,
+}
+_SHAPE = 1536, 512
+"""Of the weights that are multiplied most often, those of a layer of the default model."""
+_COLUMNS = 9, 64
+"""Segments of a track of four minutes, and of a full batch."""
+_N_RUNS = 3
+
+
+@functools.cache
+def quicker() -> str:
+    """The library whose products of the network's shapes take less time here.
+
+    Nothing is measured where only one can be used, nor where the cores have instructions for
+    bfloat16 that only oneMKL uses.
+    """
+    if not mkl.is_there():
+        return "portable"
+    if mkl.multiplies_bfloat16() or not portable.can_limit_threads():
+        return "mkl"
+    return min(LIBRARIES, key=lambda name: seconds(_PRODUCTS[name]()))
+
+
+def seconds(products: Products, *, clock: Callable[[], float] = time.perf_counter) -> float:
+    """The least time of a product, added up over the numbers of columns, on one core."""
+    n, k = _SHAPE
+    weights = np.ones((n, k), np.float32)
+    total = 0.0
+    with products.on_one_core():
+        for m in _COLUMNS:
+            columns, out = np.ones((k, m), np.float32), np.empty((n, m), np.float32)
+            products.multiply(weights, columns, out)  # the first one makes ready
+            least = math.inf
+            for _ in range(_N_RUNS):
+                began = clock()
+                products.multiply(weights, columns, out)
+                least = min(least, clock() - began)
+            total += least
+    return total

@@ -69,11 +69,6 @@ def _works() -> bool:
     return all(np.allclose(found, wanted, atol=1e-5) for found, wanted in pairs)
 
 
-def is_at_home() -> bool:
-    """Whether the CPU is one of Intel's, for which oneMKL's products are written."""
-    return "GenuineIntel" in _cpu_info()
-
-
 @functools.cache
 def _cpu_info() -> str:
     """What Linux says about the CPU; empty where it says nothing."""
