@@ -62,6 +62,7 @@ PANELS: dict[str, dict[str, Command]] = {
         "doctor": Command("doctor", "doctor", "See whether all that musictag needs works here."),
         "models": Command("models", "app", "List, describe, verify and add models."),
         "config": Command("config", "app", "Show the settings, or begin a settings file."),
+        "cache": Command("cache", "app", "Show what is remembered, or forget some of it."),
         "help": Command("help", "show_help", "Show the help of a command."),
     },
 }

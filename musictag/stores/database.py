@@ -27,6 +27,8 @@ class Schema:
     """Older version → statements that upgrade it to this one."""
     n_objects: Mapping[int, int] = field(default_factory=dict)
     """Older version → number of its objects, where it had fewer."""
+    settings: tuple[str, ...] = ()
+    """PRAGMA statements that shape a new file; one that exists stays as it is."""
 
 
 class Foreign(sqlite3.DatabaseError):  # names a kind of file
@@ -47,6 +49,8 @@ def connect(path: Path, schema: Schema, *, synchronous: str) -> sqlite3.Connecti
     database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     database.text_factory = lambda text: text.decode(errors="replace")  # damaged text is no error
     try:
+        for statement in schema.settings:
+            database.execute(statement)
         with transaction(database, "DEFERRED"):  # at once: another process may be creating it
             _check(database, schema)
         _write_ahead(database)

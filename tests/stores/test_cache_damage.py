@@ -130,7 +130,7 @@ def test_damage_found_in_the_middle_is_said_once_and_a_new_cache_begun(
         for number in range(500):
             remembered.remember_heard(b"%d" % number, "model", HEARD)
     data = bytearray(path.read_bytes())
-    data[4096:] = b"\xaa" * (len(data) - 4096)  # the first page, with the schema, stays
+    data[8192:] = b"\xaa" * (len(data) - 8192)  # the first page, with the schema, stays
     path.write_bytes(data)
     with Cache(path) as remembered:
         for number in range(500):
