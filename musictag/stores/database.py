@@ -46,11 +46,13 @@ def connect(path: Path, schema: Schema, *, synchronous: str) -> sqlite3.Connecti
     that locks other processes out only for an instant, and a kill at any moment loses nothing that
     was committed.
     """
+    is_new = not path.exists() or not path.stat().st_size
     database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     database.text_factory = lambda text: text.decode(errors="replace")  # damaged text is no error
     try:
-        for statement in schema.settings:
-            database.execute(statement)
+        if is_new:
+            for statement in schema.settings:
+                database.execute(statement)
         with transaction(database, "DEFERRED"):  # at once: another process may be creating it
             _check(database, schema)
         _write_ahead(database)

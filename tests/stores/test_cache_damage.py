@@ -244,7 +244,7 @@ def test_a_full_disk_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         assert remembered._database is not None
         n_pages = remembered._database.execute("PRAGMA page_count").fetchone()[0]
         remembered._database.execute(f"PRAGMA max_page_count = {n_pages}")
-        for number in range(200):
+        for number in range(1000):
             remembered.remember_heard(b"%d" % number, "model", HEARD)
     assert len(caplog.records) == 1
     assert "full" in caplog.text
