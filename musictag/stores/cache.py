@@ -63,7 +63,7 @@ SCHEMA = database.Schema(
         3: (_SUMMARY_TABLE,),
     },
     n_objects={2: 2, 3: 2},
-    # A summary is 2 kB: in pages of 4 kB each would take one, which cost 5.5 kB a track, not 4.0.
+    # A summary is 2 kB: in pages of 4 kB each would take one, a third more in all.
     # Pages that become free can be given back bit by bit, beside a running scan (see `upkeep`).
     settings=("PRAGMA page_size = 8192", "PRAGMA auto_vacuum = INCREMENTAL"),
 )
