@@ -194,7 +194,7 @@ def scores_by_people(
 
     vocabulary = for_tags(dataset.tags)
     genres = [tag for value in vocabulary.in_field("GENRE") for tag in value.tags]
-    said = {tag: [_carries(tag, track.people) for track in tracks] for tag in genres}
+    said = {tag: [carries(tag, track.people) for track in tracks] for tag in genres}
     enough = [tag for tag in genres if sum(map(bool, said[tag])) >= ENOUGH]
     quadrants = [track.quadrant or None for track in tracks]
 
@@ -211,7 +211,7 @@ def scores_by_people(
     }
 
 
-def _carries(tag: str, people: Sequence[frozenset[str]]) -> bool | None:
+def carries(tag: str, people: Sequence[frozenset[str]]) -> bool | None:
     """Whether people gave it; None: nobody was asked, or it is one of several alternatives."""
     if not people or any(tag in words and len(words) > 1 for words in people):
         return None

@@ -90,7 +90,7 @@ def evaluate(
         ears = checkpoint.find(settings.model)
         pipeline.check_segments(ears)
         with Progress(sys.stderr) as progress:
-            labelled = datasets.open_dataset(fetch(dataset, progress))
+            labelled = datasets.open_dataset(fetch(dataset, progress), tags=ears.tags)
             say_contents(labelled, progress)
             evaluation = judge.evaluate(
                 ears,

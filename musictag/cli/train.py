@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from musictag import config
 from musictag.cli import completion, options, signals
 from musictag.cli.datasets import fetch, say_contents
 from musictag.cli.endings import complain, endings
+from musictag.errors import UsageError
 
 if TYPE_CHECKING:
     from musictag.report.progress import Progress
@@ -214,6 +216,29 @@ def train(  # noqa: PLR0913  # one argument per option
             rich_help_panel=LABELS,
         ),
     ] = "all",
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Learn the N most frequent tags of the data set, in the place of --tags. "
+            "MagnaTagATune has 188.",
+            show_default=False,
+            rich_help_panel=LABELS,
+        ),
+    ] = None,
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With MagnaTagATune: a folder with published lists of the clips in each split, in "
+            "files whose names begin with train, valid and test. Other clips are left out. "
+            "[default: by folder, 12 : 1 : 3]",
+            show_default=False,
+            parser=options.path,
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     people: Annotated[
         float | None,
         typer.Option(
@@ -321,19 +346,22 @@ def train(  # noqa: PLR0913  # one argument per option
             name=name,
             start=checkpoint.find(start_from).directory if start_from else None,
             tags=datasets.tags_of(tags),
+            split=split,
             features=features,
             device=ranks.own_device(found),
             workers=workers,
             resume=resume,
             **{name: value for name, value in given.items() if value is not None},
         )
-        _train(dataset, settings)
+        if top and tags != "all":
+            raise UsageError("--top chooses tags, and so does --tags: give one of them")
+        _train(dataset, settings, top)
 
 
-def _train(dataset: str, settings: TrainSettings) -> None:
+def _train(dataset: str, settings: TrainSettings, top: int | None) -> None:
     """Fetch the data set if needed and train, in each of the processes that torchrun started."""
     from musictag.report.progress import Progress  # noqa: PLC0415
-    from musictag.training import ranks  # noqa: PLC0415
+    from musictag.training import datasets, ranks  # noqa: PLC0415
     from musictag.training.train import train as run  # noqa: PLC0415
 
     try:
@@ -341,6 +369,9 @@ def _train(dataset: str, settings: TrainSettings) -> None:
             if not group.first:  # it has nothing to clean up, and may be waiting for others
                 signals.leave_to_the_system()
             group.once(lambda: fetch(dataset, progress))
+            if top:
+                chosen = datasets.most_frequent(settings.dataset, top)
+                settings = dataclasses.replace(settings, tags=chosen)
             made = run(settings, tell=lambda news: _tell(news, progress), ranks=group)
         if group.first:
             typer.echo(made)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from musictag.errors import DataSetError, system_trouble
+from musictag.errors import DataSetError, UsageError, system_trouble
 from musictag.training import folder, magnatagatune
 from musictag.training.dataset import DataSet
 
@@ -30,10 +31,28 @@ def tags_of(name: str) -> tuple[str, ...]:
     return tags
 
 
-def open_dataset(directory: Path) -> DataSet:
-    """Read the data set in `directory`, laid out as in `folder` or as MagnaTagATune."""
+def most_frequent(directory: Path, n: int) -> tuple[str, ...]:
+    """The n tags of a data set that are most common, the commonest first."""
     if magnatagatune.is_in(directory):
-        return magnatagatune.read(directory)
+        return magnatagatune.most_frequent(directory, n)
+    dataset = open_dataset(directory)
+    if n > len(dataset.tags):
+        raise DataSetError(f"{directory}: has {len(dataset.tags)} tags, not {n}")
+    return tuple(sorted(dataset.tags, key=lambda tag: -dataset.shares[tag])[:n])
+
+
+def open_dataset(
+    directory: Path, *, tags: Sequence[str] = (), split: Path | None = None
+) -> DataSet:
+    """Read the data set in `directory`, laid out as in `folder` or as MagnaTagATune.
+
+    `tags` and `split` are for MagnaTagATune: which of its tags are asked for besides the 50, and
+    published lists of the clips in each split.
+    """
+    if magnatagatune.is_in(directory):
+        return magnatagatune.read(directory, tags=tags, split=split)
+    if split:
+        raise UsageError(f"{directory}: clips.csv says the split; lists are for MagnaTagATune")
     if not directory.is_dir():
         raise DataSetError(f"{directory}: there is no such folder")
     if not (directory / folder.CLIPS).exists():

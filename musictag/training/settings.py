@@ -31,6 +31,7 @@ class TrainSettings:
     name: str = "my-model"  # of the checkpoint
     recipe: str = ""  # what front end, network and other settings come from, for the record
     tags: tuple[str, ...] = ()  # label columns to learn, in this order; by default all
+    split: Path | None = None  # folder with lists of clips, see `magnatagatune.read_split`
     epochs: int = 60  # 0 keeps the weights of `start`: thresholds and calibration alone are learned
     batch_size: int = 64  # examples per step, of all ranks together
     learning_rate: float = 1e-3  # the highest

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from musictag.training.run import Run
 
 STATE = "state.pt"
-PLACES = ("dataset", "output", "features", "name", "recipe", "half", "start", "teachers")
+PLACES = ("dataset", "output", "features", "name", "recipe", "half", "start", "teachers", "split")
 """Settings that say where things are, and may be others when a run is resumed."""
 MEANS = ("device", "workers", "resume", "save_every_s")
 """Settings that say by what means it runs, and may be others as well."""

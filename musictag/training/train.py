@@ -92,7 +92,7 @@ def _finished_before(settings: TrainSettings) -> bool:
 
 
 def _materials(settings: TrainSettings, tell: Tell) -> tuple[DataSet, Features]:
-    dataset = open_dataset(settings.dataset)
+    dataset = open_dataset(settings.dataset, tags=settings.tags, split=settings.split)
     if settings.tags:
         dataset = dataset.only(settings.tags)
     tell(dataset)

@@ -149,6 +149,18 @@ def test_a_bn_lstm_that_has_seen_one_batch_often_hears_it_as_it_learned_it() -> 
     torch.testing.assert_close(layer(x)[0], states, rtol=0, atol=1e-4)
 
 
+def test_steps_that_a_bn_lstm_never_learned_have_the_statistics_of_the_last_that_it_did() -> None:
+    torch.manual_seed(0)
+    layer = BatchNormLstm(5, 4, 1, dropout=0.0, n_steps=10)
+    layer.train()
+    layer(torch.randn(6, 16, 5))  # as with --crop
+    for name in ("mean_ih_l0", "mean_hh_l0", "variance_c_l0"):
+        kept = layer.get_buffer(name)
+        assert not torch.equal(kept[4], kept[5])
+        for step in range(6, 10):
+            assert torch.equal(kept[step], kept[5])
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import shutil
 import socket
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ from musictag.report.progress import Progress
 from musictag.training import archive, download, magnatagatune
 from musictag.training.archive import PARTS
 from musictag.training.dataset import DataSet
-from musictag.training.datasets import open_dataset
+from musictag.training.datasets import most_frequent, open_dataset
 from musictag.training.evaluate import evaluate
-from musictag.training.magnatagatune import ANNOTATIONS, BROKEN, CLIP_INFO, TAGS
+from musictag.training.magnatagatune import ANNOTATIONS, BROKEN, CLIP_INFO, TAGS, read_split
 from musictag.training.settings import TrainSettings
 from musictag.training.train import train
 
@@ -110,6 +111,68 @@ def test_another_list_of_frequent_tags_is_not_magnatagatune(tmp_path: Path) -> N
     path.write_text(everywhere)
     with pytest.raises(DataSetError, match="not MagnaTagATune as published: 'duet'"):
         open_dataset(tmp_path)
+
+
+def test_more_tags_than_fifty_count_where_they_are_asked_for(tmp_path: Path) -> None:
+    directory = mtat.write_tables(tmp_path)
+    assert set(most_frequent(directory, 50)) == set(TAGS)
+    assert most_frequent(directory, 1) == ("rock",)  # four odd clips carry it as well
+    with pytest.raises(DataSetError, match=r"has 52 tags, not 53"):
+        most_frequent(directory, 53)
+    more = open_dataset(directory, tags=most_frequent(directory, 52))
+    assert set(more.tags) == {*TAGS, "singer", "duet"}
+    unloved = next(row for row in range(len(more.examples)) if name(more, row) == mtat.UNTAGGED)
+    assert more.labels[unloved].sum() == 1  # it carries duet alone
+    assert more.untagged["train"] == 0
+    assert open_dataset(directory, tags=("rock", "polka")).tags == TAGS
+
+
+LISTS: dict[str, Callable[[list[str]], bytes]] = {
+    "lines": lambda clips: "\n".join(f"{clip}.mp3" for clip in clips).encode(),
+    "numbered": lambda clips: "\n".join(f"7\t{clip}.mp3" for clip in clips).encode(),
+    "pickled, as published": lambda clips: pickle.dumps(
+        [f"{clip}.npy" for clip in clips], protocol=0
+    ),
+}
+
+
+@pytest.mark.parametrize("form", LISTS)
+def test_a_published_split_is_that_of_its_lists(form: str, tmp_path: Path) -> None:
+    directory = mtat.write_tables(tmp_path / "mtat")
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    named = {"train": [mtat.plain(0), mtat.plain(15)], "valid": [mtat.plain(3)]}
+    named["test"] = [mtat.plain(1), mtat.UNTAGGED]
+    for split, clips in named.items():
+        content = LISTS[form]([clip.removesuffix(".mp3") for clip in clips])
+        (lists / f"{split}_list_pub.cP").write_bytes(content)
+    found = open_dataset(directory, split=lists)
+    assert {name(found, row): one.split for row, one in enumerate(found.examples)} == {
+        **dict.fromkeys(named["train"], "train"),
+        mtat.plain(3): "validation",
+        mtat.plain(1): "test",
+    }
+    assert found.untagged["test"] == 1
+
+
+def test_lists_of_a_split_that_cannot_be_are_named(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        (tmp_path / f"{split}.txt").write_text("0/a-b-0-29.mp3\n")
+    with pytest.raises(DataSetError, match="0/a-b-0-29 is in both train and validation"):
+        read_split(tmp_path)
+    (tmp_path / "valid.txt").write_text("c/a-b-0-29.mp3\n")
+    with pytest.raises(DataSetError, match="no file test…"):
+        read_split(tmp_path)
+
+
+def test_an_array_of_clips_is_a_list_too(tmp_path: Path) -> None:
+    for folder, split in enumerate(("train", "valid", "test")):
+        np.save(tmp_path / f"{split}.npy", np.array([f"{folder}\t{folder}/a-0-29.mp3"]))
+    assert read_split(tmp_path) == {
+        "0/a-0-29": "train",
+        "1/a-0-29": "validation",
+        "2/a-0-29": "test",
+    }
 
 
 # -- fetching --------------------------------------------------------------------------------------

@@ -124,8 +124,10 @@ class BatchNormLstm(nn.Module):
         for term, moments in seen.items():
             some = moments[: self.n_steps]
             for name in ("mean", "variance"):
-                kept = self._of(f"{name}_{term}", layer)[: len(some)]
-                kept.lerp_(torch.stack([getattr(one, name) for one in some]), MOMENTUM)
+                kept = self._of(f"{name}_{term}", layer)
+                heard = kept[: len(some)]
+                heard.lerp_(torch.stack([getattr(one, name) for one in some]), MOMENTUM)
+                kept[len(some) :] = heard[-1]  # as in hearing, the last step's serve later ones
 
     def _of(self, name: str, layer: int) -> Tensor:
         tensor: Tensor = getattr(self, f"{name}_l{layer}")

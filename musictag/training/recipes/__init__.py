@@ -35,7 +35,7 @@ from musictag.training.settings import TrainSettings
 _HERE = Path(__file__).parent
 _SECTIONS = ("front_end", "network", "training", "paper")
 _NOT_HERE = (
-    *("dataset", "output", "features", "name", "start", "teachers", "tags", "recipe"),
+    *("dataset", "output", "features", "name", "start", "teachers", "tags", "split", "recipe"),
     *("architecture", "front_end", "device", "workers", "resume", "save_every_s"),
 )
 """Settings that are no matter of a recipe: they name places, or what a run is made with."""
