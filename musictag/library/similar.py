@@ -38,9 +38,9 @@ class Neighbours:
         n, size = self._summaries.shape
         total, squares = np.zeros(size), np.zeros(size)
         for start in range(0, n, _BLOCK):
-            block = self._summaries[start : start + _BLOCK].astype(np.float64)
-            total += block.sum(axis=0)
-            squares += (block * block).sum(axis=0)
+            block = self._summaries[start : start + _BLOCK].astype(np.float32)
+            total += block.sum(axis=0, dtype=np.float64)
+            squares += np.square(block, out=block).sum(axis=0, dtype=np.float64)
         center = total / max(1, n)
         deviation = np.sqrt(np.maximum(squares / max(1, n) - center * center, 0.0))
         # what does not differ in the collection tells nothing in it
@@ -60,7 +60,7 @@ class Neighbours:
         wanted = _normal(query.mean(axis=0, keepdims=True))[0]
         cosines = np.concatenate(
             [
-                _normal(self._standardised(self._summaries[start : start + _BLOCK])) @ wanted
+                self._standardised(self._summaries[start : start + _BLOCK]) @ wanted
                 for start in range(0, len(self.tracks), _BLOCK)
             ]
         )
@@ -69,15 +69,18 @@ class Neighbours:
 
     def _standardised(self, summaries: NDArray[np.float16]) -> NDArray[np.float32]:
         """(b, 2S) -> each row of length 1."""
-        block = (summaries.astype(np.float64) - self._center) / self._scale
-        return _normal(block.astype(np.float32))
+        block = summaries.astype(np.float32)
+        block -= self._center.astype(np.float32)
+        block /= self._scale.astype(np.float32)
+        return _normal(block)
 
 
 def _normal(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    """These rows, in place, each of length 1."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     lengths[lengths == 0] = 1
-    found: NDArray[np.float32] = rows / lengths
-    return found
+    rows /= lengths
+    return rows
 
 
 def without_relatives(
