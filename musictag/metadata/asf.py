@@ -69,7 +69,7 @@ class Attributes(Tag):
     of ours is a byte that says in which list it stands, and the record as it stands there.
 
     The comment is one of the five texts of the content description, which has no names: its record
-    is the text.
+    is the text. ffmpeg writes it as an attribute instead.
     """
 
     kind = "ASF"
@@ -107,7 +107,7 @@ class Attributes(Tag):
     def _field(self, name: bytes) -> str | None:
         key = _as_text(name).upper()
         former = key.removeprefix("MUSICTAG/")  # what they were called once
-        known = ((f, KEYS["ASF"][f].upper()) for f in self.fields if f != "COMMENT")
+        known = ((f, KEYS["ASF"][f].upper()) for f in self.fields)
         return next((field for field, name in known if name in (key, former)), None)
 
     @property
@@ -136,13 +136,9 @@ class Attributes(Tag):
                         yield name, text
 
     def rendered(self, field: str, values: tuple[str, ...]) -> list[bytes]:
-        if field == "COMMENT":  # there is room for one
-            text = (values[0] + "\0").encode("utf-16-le")
-            if len(text) > _LONGEST_COMMENT:
-                reason = "its comment would be longer than 32,766 letters"
-                raise Refusal("no_tags", reason, "shorten it")
-            return [bytes([_IN_DESCRIPTION]) + text]
-        return [b"\0" + _record(KEYS["ASF"][field], value) for value in values]
+        last = [bytes([_IN_DESCRIPTION]) + _comment(values[-1])] if field == "COMMENT" else []
+        others = values[:-1] if last else values  # there is room for one, which is read last
+        return [*(b"\0" + _record(KEYS["ASF"][field], value) for value in others), *last]
 
     def changes(self, file: BinaryIO) -> list[Edit]:
         edits: list[Edit] = []
@@ -158,7 +154,8 @@ class Attributes(Tag):
                 empty.append(edits[-1])
         if "COMMENT" in self.fields:
             texts = described(file, self.description) if self.description else [b""] * 5
-            new = [p[1:] for of, p in self.entries if of == "COMMENT" and isinstance(p, bytes)]
+            comments = (p for of, p in self.entries if of == "COMMENT" and isinstance(p, bytes))
+            new = [piece[1:] for piece in comments if piece[0] == _IN_DESCRIPTION]
             texts[_COMMENT] = new[0] if new else b""
             if any(texts) or self.description:
                 lengths = struct.pack("<5H", *map(len, texts))
@@ -246,6 +243,15 @@ def _said(raw: bytes) -> bytes:
 
 
 SAID["ASF"] = _said
+
+
+def _comment(value: str) -> bytes:
+    """The text as it stands in the content description; Refusal for one that is too long."""
+    text = (value + "\0").encode("utf-16-le")
+    if len(text) > _LONGEST_COMMENT:
+        reason = "its comment would be longer than 32,766 letters"
+        raise Refusal("no_tags", reason, "shorten it")
+    return text
 
 
 def _record(name: str, value: str) -> bytes:

@@ -331,6 +331,30 @@ def test_joining_leaves_texts_alone(tmp_path: Path) -> None:
     assert more(path) == {"STYLE": ("A; B",), "COMMENT": ("one", "two")}
 
 
+@pytest.mark.parametrize("others", [[], ["another comment"]])
+def test_a_comment_that_ffmpeg_wrote_into_asf_is_reworded(
+    tmp_path: Path, others: list[str]
+) -> None:
+    """As an attribute, where TagLib's players have theirs in the content description."""
+    path = track(tmp_path, "wma")
+    tags: Any = mutagen.asf.ASF(path)
+    tags["Description"] = others  # mutagen writes that into the content description
+    tags["description"] = ["old comment"]
+    tags.save()
+    before = path.read_bytes()
+    found = more(path)["COMMENT"]
+    assert set(found) == {"old comment", *others}
+    reworded = tuple(f"{text} [Sad]" for text in found)
+    written = metadata.write(path, {"COMMENT": reworded})
+    assert written is not None
+    assert set(more(path)["COMMENT"]) == set(reworded)
+    shown = mutagen.asf.ASF(path).tags.as_dict()
+    assert {str(value) for value in shown["Description"]} == set(reworded)
+    assert "description" not in shown
+    metadata.restore(path, written.before, expected=written.after)
+    assert path.read_bytes() == before
+
+
 def test_a_comment_that_asf_has_no_room_for_is_refused(tmp_path: Path) -> None:
     path = track(tmp_path, "wma")
     before = path.read_bytes()
